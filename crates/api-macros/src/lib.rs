@@ -1,0 +1,1 @@
+//! api-macros (to be filled).

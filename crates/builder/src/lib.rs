@@ -1,0 +1,1 @@
+//! builder (to be filled).

@@ -1,0 +1,1 @@
+//! repodata (to be filled).

@@ -1,0 +1,1 @@
+//! rpmfile (to be filled).

@@ -1,0 +1,1 @@
+//! value (to be filled).

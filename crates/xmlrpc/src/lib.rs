@@ -1,0 +1,1 @@
+//! xmlrpc (to be filled).
