@@ -1,1 +1,25 @@
-//! types (to be filled).
+//! The words every other crate shares: ids, package names, version order, states, arches, file layout.
+
+pub mod arch;
+pub mod checksum;
+mod enums;
+pub mod evr;
+mod id;
+pub mod name;
+pub mod nvr;
+pub mod path;
+pub mod state;
+
+pub use checksum::ChecksumType;
+pub use enums::UnknownValue;
+pub use evr::Evr;
+pub use id::{
+    ArchiveId, BuildId, BuildrootId, ChannelId, EventId, ExternalRepoId, HostId, PackageId, RepoId,
+    RpmId, TagId, TargetId, TaskId, UserId, VolumeId,
+};
+pub use nvr::{FormatError, Nevra, Nvr};
+pub use path::PathInfo;
+pub use state::{
+    AuthType, BrState, BrType, BuildState, DepType, RepoState, TagUpdate, TaskState, UserStatus,
+    UserType,
+};
