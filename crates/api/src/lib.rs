@@ -1,1 +1,27 @@
-//! api (to be filled).
+//! Every remote call, declared once: parameters, result, documentation, access and example.
+//!
+//! XML-RPC, `_listapi`, the reference and the typed client all come from these declarations. The
+//! order of parameters is their positional order and only ever grows at the end.
+
+mod access;
+mod declaration;
+
+pub use access::Access;
+pub use declaration::{Declaration, Rpc};
+pub(crate) use declaration::{default, take};
+
+macro_rules! areas {
+    ($($area:ident),* $(,)?) => {
+        $( pub mod $area; )*
+
+        /// Every declared call.
+        pub fn declarations() -> impl Iterator<Item = &'static Declaration> {
+            let areas: &[&'static [Declaration]] = &[$( $area::DECLARATIONS ),*];
+            areas.to_vec().into_iter().flatten()
+        }
+    };
+}
+
+areas! {
+    session, system,
+}
