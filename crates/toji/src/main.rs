@@ -1,1 +1,3 @@
+//! The program toji.
+
 fn main() {}
