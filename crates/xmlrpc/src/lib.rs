@@ -9,6 +9,7 @@
 mod error;
 mod fuzz;
 mod read;
+mod text;
 mod write;
 
 pub use error::Error;

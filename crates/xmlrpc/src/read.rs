@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use toji_value::{Fault, Key, Map, Value};
 
+use crate::text::{allowed, base64, boolean, clip, eol, is_blank, is_utf8, number, reference};
 use crate::{Answer, Error};
 
 /// How much of a document is taken.
@@ -324,79 +324,6 @@ impl<'a> Source<'a> {
         }
         Ok(Value::Struct(Map::from_pairs(pairs)))
     }
-}
-
-fn is_blank(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
-}
-
-fn is_utf8(name: &str) -> bool {
-    ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
-/// Line ends as XML wants them: CR LF and CR become LF.
-fn eol(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text }
-}
-
-/// Whether XML 1.0 has the character.
-pub(crate) fn is_xml(c: char) -> bool {
-    !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
-}
-
-fn allowed(text: Cow<'_, str>) -> Result<Cow<'_, str>, Error> {
-    match text.chars().find(|c| !is_xml(*c)) {
-        None => Ok(text),
-        Some(c) => Err(Error::Character(c.into())),
-    }
-}
-
-/// The text that a reference stands for.
-fn reference(name: &str) -> Result<Cow<'static, str>, Error> {
-    let Some(number) = name.strip_prefix('#') else {
-        return match name {
-            "lt" => Ok("<".into()),
-            "gt" => Ok(">".into()),
-            "amp" => Ok("&".into()),
-            "quot" => Ok("\"".into()),
-            "apos" => Ok("'".into()),
-            _ => Err(Error::Entity(clip(name))),
-        };
-    };
-    let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |hex| (hex, 16));
-    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Error::Entity(clip(name)));
-    }
-    let code = u32::from_str_radix(digits, radix).map_err(|_| Error::Entity(clip(name)))?;
-    match char::from_u32(code).filter(|c| is_xml(*c)) {
-        Some(c) => Ok(c.to_string().into()),
-        None => Err(Error::Character(code)),
-    }
-}
-
-fn number<T: std::str::FromStr>(kind: &'static str, text: &str) -> Result<T, Error> {
-    text.trim().parse().map_err(|_| Error::Literal { kind, text: clip(text) })
-}
-
-fn boolean(text: &str) -> Result<Value, Error> {
-    match text.trim() {
-        "0" => Ok(Value::Bool(false)),
-        "1" => Ok(Value::Bool(true)),
-        _ => Err(Error::Literal { kind: "boolean", text: clip(text) }),
-    }
-}
-
-fn base64(text: &str) -> Result<Value, Error> {
-    let packed: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD
-        .decode(packed)
-        .map(Value::Bytes)
-        .map_err(|_| Error::Literal { kind: "base64", text: clip(text) })
-}
-
-/// The beginning of a foreign text, for a message.
-fn clip(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 fn element(name: &str) -> String {

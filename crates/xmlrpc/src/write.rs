@@ -5,7 +5,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use toji_value::{Fault, Value, float_repr, map};
 
-use crate::read::is_xml;
+use crate::text::is_xml;
 
 const HEADER: &[u8] = b"<?xml version='1.0'?>\n";
 
