@@ -1,1 +1,14 @@
-//! sched (to be filled).
+//! Which task goes to which host: one pure function over a snapshot.
+//!
+//! [`decide`] follows the rules of Koji's scheduler. It takes `n log n` time in tasks and hosts together,
+//! as hosts of one channel and arch share an index that is ordered by load.
+
+mod bins;
+mod check;
+mod decide;
+mod demand;
+mod snapshot;
+
+pub use check::{Decision, FreeReason, WaitReason};
+pub use decide::decide;
+pub use snapshot::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Snapshot};

@@ -1,0 +1,128 @@
+//! What the scheduler sees.
+
+use toji_types::{ChannelId, HostId, TaskId};
+
+/// The scheduler's settings; the defaults are a Koji hub's. Times are in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Most tasks of a host that does not say otherwise (`MaxJobs`).
+    pub max_jobs: u32,
+    /// How far load may pass capacity (`CapacityOvercommit`).
+    pub capacity_overcommit: f64,
+    /// Silence after which a host is not ready (`ReadyTimeout`).
+    pub ready_timeout: f64,
+    /// How long a host may leave a task unopened (`AssignTimeout`).
+    pub assign_timeout: f64,
+    /// How long a soft refusal holds (`SoftRefusalTimeout`).
+    pub soft_refusal_timeout: f64,
+    /// Silence after which a host's open tasks are taken back (`HostTimeout`).
+    pub host_timeout: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            max_jobs: 15,
+            capacity_overcommit: 5.0,
+            ready_timeout: 180.0,
+            assign_timeout: 300.0,
+            soft_refusal_timeout: 900.0,
+            host_timeout: 900.0,
+        }
+    }
+}
+
+/// A builder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Its id.
+    pub id: HostId,
+    /// Whether it may get new tasks.
+    pub enabled: bool,
+    /// Whether it said that it can take tasks.
+    pub ready: bool,
+    /// When it last spoke, in seconds since 1970.
+    pub updated: Option<f64>,
+    /// Load that it may carry.
+    pub capacity: f64,
+    /// Most tasks at a time, where it has its own limit.
+    pub max_jobs: Option<u32>,
+    /// Its arches; `noarch` goes without saying.
+    pub arches: Vec<String>,
+    /// The enabled channels that it serves.
+    pub channels: Vec<ChannelId>,
+}
+
+/// A task that waits for a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FreeTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The channel whose hosts may take it.
+    pub channel: ChannelId,
+    /// The arch that a host needs; any host has `noarch`.
+    pub arch: String,
+    /// The load that it brings.
+    pub weight: f64,
+    /// Lower numbers go first.
+    pub priority: i64,
+    /// When it was made, in seconds since 1970; earlier goes first within a priority.
+    pub created: f64,
+}
+
+/// How far a task on a host has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActiveState {
+    /// Given to the host, not yet opened.
+    Assigned,
+    /// The host works on it.
+    Open,
+}
+
+/// A task that a host has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActiveTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The host; a task without one is a fault that the scheduler mends.
+    pub host: Option<HostId>,
+    /// Assigned or open.
+    pub state: ActiveState,
+    /// Whether it only waits for its subtasks, and so brings no load.
+    pub waiting: bool,
+    /// The load that it brings.
+    pub weight: f64,
+    /// When the scheduler assigned it, in seconds since 1970. `None` for one that an administrator
+    /// assigned: it is left alone.
+    pub assigned: Option<f64>,
+}
+
+/// A host's refusal of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The task.
+    pub task: TaskId,
+    /// The host.
+    pub host: HostId,
+    /// Whether it lapses after [`Config::soft_refusal_timeout`].
+    pub soft: bool,
+    /// When, in seconds since 1970.
+    pub time: f64,
+}
+
+/// All that a decision depends on; the order within each list does not matter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Seconds since 1970.
+    pub now: f64,
+    /// Settings.
+    pub config: Config,
+    /// All hosts.
+    pub hosts: Vec<Host>,
+    /// Tasks to place.
+    pub free: Vec<FreeTask>,
+    /// Tasks that hosts have.
+    pub active: Vec<ActiveTask>,
+    /// Refusals, lapsed ones too.
+    pub refusals: Vec<Refusal>,
+}

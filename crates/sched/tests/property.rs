@@ -1,0 +1,229 @@
+//! Every decision is checked against a plain account of the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use toji_sched::*;
+use toji_types::{ChannelId, HostId, TaskId, arch};
+
+const NOW: f64 = 10_000.0;
+const ARCHES: [&str; 4] = ["x86_64", "i686", "aarch64", "noarch"];
+
+fn weight() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.2), Just(1.0), Just(1.5), Just(5.5), Just(9.0)]
+}
+
+prop_compose! {
+    fn host()(
+        enabled in prop::bool::weighted(0.9),
+        ready in prop::bool::weighted(0.9),
+        age in prop_oneof![4 => 0.0..100.0, 1 => 100.0..2000.0],
+        capacity in prop_oneof![Just(1.0), Just(2.0), Just(8.0)],
+        max_jobs in prop::option::of(0u32..4),
+        arches in prop::collection::vec(0usize..3, 0..3),
+        channels in prop::collection::vec(1i64..4, 0..4),
+    ) -> Host {
+        Host {
+            id: HostId(0),
+            enabled,
+            ready,
+            updated: (age < 1900.0).then_some(NOW - age),
+            capacity,
+            max_jobs,
+            arches: arches.into_iter().map(|a| ARCHES[a].to_owned()).collect(),
+            channels: channels.into_iter().map(ChannelId).collect(),
+        }
+    }
+}
+
+prop_compose! {
+    fn free()(
+        channel in 1i64..4,
+        arch in 0usize..4,
+        weight in weight(),
+        priority in 18i64..22,
+        created in 0u8..5,
+    ) -> FreeTask {
+        FreeTask {
+            id: TaskId(0),
+            channel: ChannelId(channel),
+            arch: ARCHES[arch].to_owned(),
+            weight,
+            priority,
+            created: f64::from(created),
+        }
+    }
+}
+
+prop_compose! {
+    fn active()(
+        host in 0i64..12,
+        open in any::<bool>(),
+        waiting in any::<bool>(),
+        weight in weight(),
+        age in prop::option::of(0.0..2000.0),
+    ) -> ActiveTask {
+        ActiveTask {
+            id: TaskId(0),
+            host: (host > 0).then_some(HostId(host)),
+            state: if open { ActiveState::Open } else { ActiveState::Assigned },
+            waiting,
+            weight,
+            assigned: age.map(|a: f64| NOW - a),
+        }
+    }
+}
+
+prop_compose! {
+    fn snapshot()(
+        mut hosts in prop::collection::vec(host(), 0..10),
+        mut free in prop::collection::vec(free(), 0..40),
+        mut active in prop::collection::vec(active(), 0..10),
+        refusals in prop::collection::vec((1i64..41, 1i64..11, any::<bool>(), 0.0..2000.0), 0..40),
+    ) -> Snapshot {
+        for (id, host) in (1..).zip(&mut hosts) {
+            host.id = HostId(id);
+        }
+        for (id, task) in (1..).zip(&mut free) {
+            task.id = TaskId(id);
+        }
+        for (id, task) in (100..).zip(&mut active) {
+            task.id = TaskId(id);
+        }
+        let refusals = refusals
+            .into_iter()
+            .map(|(task, host, soft, age)| Refusal {
+                task: TaskId(task),
+                host: HostId(host),
+                soft,
+                time: NOW - age,
+            })
+            .collect();
+        Snapshot { now: NOW, config: Config::default(), hosts, free, active, refusals }
+    }
+}
+
+/// The rules as plainly as they can be said, for one snapshot.
+struct Account<'a> {
+    s: &'a Snapshot,
+    load: BTreeMap<HostId, f64>,
+    tasks: BTreeMap<HostId, u32>,
+    demand: BTreeMap<HostId, f64>,
+}
+
+impl<'a> Account<'a> {
+    fn new(s: &'a Snapshot) -> Self {
+        let mut a = Account {
+            s,
+            load: s.hosts.iter().map(|h| (h.id, 0.0)).collect(),
+            tasks: s.hosts.iter().map(|h| (h.id, 0)).collect(),
+            demand: s.hosts.iter().map(|h| (h.id, 0.0)).collect(),
+        };
+        for task in &s.active {
+            if let Some(host) = task.host.filter(|h| a.load.contains_key(h)) {
+                *a.tasks.get_mut(&host).unwrap() += 1;
+                *a.load.get_mut(&host).unwrap() += if task.waiting { 0.0 } else { task.weight };
+            }
+        }
+        for task in &s.free {
+            let options = a.options(task);
+            for host in &options {
+                *a.demand.get_mut(host).unwrap() += task.weight / options.len() as f64;
+            }
+        }
+        let total: f64 = a.demand.values().sum();
+        if total > 0.0 {
+            a.demand.values_mut().for_each(|d| *d /= total);
+        }
+        a
+    }
+
+    fn eligible(&self, host: &Host, task: &FreeTask) -> bool {
+        let s = self.s;
+        let refused = s.refusals.iter().any(|r| {
+            let lapsed = r.soft && s.now - r.time > s.config.soft_refusal_timeout;
+            r.task == task.id && r.host == host.id && !lapsed
+        });
+        let arch_fits = task.arch == "noarch"
+            || (host.arches.iter()).any(|a| arch::canonical(a) == arch::canonical(&task.arch));
+        let max_jobs = match host.max_jobs {
+            None | Some(0) => s.config.max_jobs,
+            Some(n) => n,
+        };
+        let needed = (task.weight - s.config.capacity_overcommit).max(0.0);
+        host.enabled
+            && host.ready
+            && host.updated.is_some_and(|at| s.now - at <= s.config.ready_timeout)
+            && host.channels.contains(&task.channel)
+            && arch_fits
+            && !refused
+            && self.tasks[&host.id] < max_jobs
+            && host.capacity - self.load[&host.id] > needed
+    }
+
+    fn options(&self, task: &FreeTask) -> Vec<HostId> {
+        let fits = self.s.hosts.iter().filter(|h| self.eligible(h, task));
+        fits.map(|h| h.id).collect()
+    }
+
+    fn rank(&self, host: HostId) -> f64 {
+        self.load[&host] + f64::from(self.tasks[&host]) + self.demand[&host]
+    }
+}
+
+proptest! {
+    #[test]
+    fn decisions_follow_the_rules(s in snapshot()) {
+        let mut account = Account::new(&s);
+        let mut order = Vec::new();
+        for decision in decide(&s) {
+            match decision {
+                Decision::Assign { task, host } => {
+                    let task = s.free.iter().find(|t| t.id == task).unwrap();
+                    let options = account.options(task);
+                    prop_assert!(options.contains(&host), "{:?}", decision);
+                    let best = options.iter().map(|h| account.rank(*h)).fold(f64::MAX, f64::min);
+                    prop_assert!(account.rank(host) <= best + 1e-9, "{:?} is not the best", decision);
+                    *account.load.get_mut(&host).unwrap() += task.weight;
+                    *account.tasks.get_mut(&host).unwrap() += 1;
+                    order.push(task);
+                }
+                Decision::Wait { task, .. } => {
+                    let task = s.free.iter().find(|t| t.id == task).unwrap();
+                    prop_assert_eq!(account.options(task), [], "{:?}", decision);
+                    order.push(task);
+                }
+                Decision::MarkNotReady { host } => {
+                    let host = s.hosts.iter().find(|h| h.id == host).unwrap();
+                    prop_assert!(host.ready && host.enabled);
+                    prop_assert!(host.updated.is_none_or(|at| s.now - at > s.config.ready_timeout));
+                }
+                Decision::Free { task, host, .. } => {
+                    let task = s.active.iter().find(|t| t.id == task).unwrap();
+                    prop_assert_eq!(task.host, host);
+                    let known = s.hosts.iter().any(|h| Some(h.id) == host);
+                    prop_assert!(!known || task.assigned.is_some());
+                }
+            }
+        }
+        // each free task is decided once, the more urgent first
+        let ids: BTreeSet<TaskId> = order.iter().map(|t| t.id).collect();
+        prop_assert_eq!(ids.len(), order.len());
+        prop_assert_eq!(order.len(), s.free.len());
+        for pair in order.windows(2) {
+            let key = |t: &FreeTask| (t.priority, t.created as i64, t.id);
+            prop_assert!(key(pair[0]) < key(pair[1]));
+        }
+    }
+
+    #[test]
+    fn order_of_lists_does_not_matter(s in snapshot()) {
+        let mut other = s.clone();
+        other.hosts.reverse();
+        other.free.reverse();
+        other.refusals.reverse();
+        let half = other.active.len() / 2;
+        other.active.rotate_left(half);
+        prop_assert_eq!(decide(&s), decide(&other));
+    }
+}
