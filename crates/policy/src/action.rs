@@ -26,11 +26,7 @@ impl Verdict {
         let invalid = !matches!(action.as_str(), "allow" | "deny");
         Verdict {
             allowed: action == "allow",
-            reason: if invalid {
-                "error in policy".to_owned()
-            } else {
-                reason.to_owned()
-            },
+            reason: if invalid { "error in policy".to_owned() } else { reason.to_owned() },
             invalid,
         }
     }

@@ -45,18 +45,18 @@ impl Check {
             Check::Constant(value) => *value,
             Check::Has(field) => view.get(field).is_some(),
             Check::Bool(field) => view.get(field).is_some_and(Field::truth),
-            Check::Flagged(flag) => view
-                .get(&format!("{FLAG_PREFIX}{flag}"))
-                .is_some_and(Field::truth),
+            Check::Flagged(flag) => {
+                view.get(&format!("{FLAG_PREFIX}{flag}")).is_some_and(Field::truth)
+            }
             Check::Match { field, patterns } => {
                 view.get(field).is_some_and(|f| matches_any(f, patterns))
             }
-            Check::MatchAny { field, patterns } => view
-                .list(field)
-                .is_some_and(|items| items.iter().any(|f| matches_any(f, patterns))),
-            Check::MatchAll { field, patterns } => view
-                .list(field)
-                .is_some_and(|items| items.iter().all(|f| matches_any(f, patterns))),
+            Check::MatchAny { field, patterns } => {
+                view.list(field).is_some_and(|items| items.iter().any(|f| matches_any(f, patterns)))
+            }
+            Check::MatchAll { field, patterns } => {
+                view.list(field).is_some_and(|items| items.iter().all(|f| matches_any(f, patterns)))
+            }
             Check::Compare { field, op, value } => match view.get(field) {
                 Some(f) => compare(f, *op, *value).ok_or_else(|| EvalError::NotANumber {
                     field: field.clone(),

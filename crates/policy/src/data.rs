@@ -135,10 +135,6 @@ impl Data {
 
 impl<K: Into<String>, V: Into<Field>> FromIterator<(K, V)> for Data {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(iter: I) -> Self {
-        Data(
-            iter.into_iter()
-                .map(|(k, v)| (k.into(), v.into()))
-                .collect(),
-        )
+        Data(iter.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
     }
 }

@@ -10,10 +10,7 @@ pub const DEFAULT_POLICIES: &[(&str, &str)] = &[
     ("build_from_srpm", ADMIN_ONLY),
     ("build_rpm", "all :: allow"),
     ("cg_import", "all :: allow"),
-    (
-        "channel",
-        "has req_channel :: req\nis_child_task :: parent\nall :: use default",
-    ),
+    ("channel", "has req_channel :: req\nis_child_task :: parent\nall :: use default"),
     (
         "draft_promotion",
         "has_perm draft-promoter :: allow\nis_build_owner :: allow\n\

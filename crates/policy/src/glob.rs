@@ -4,10 +4,7 @@ enum Token {
     Star,
     Any,
     Literal(char),
-    Class {
-        negate: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Class { negate: bool, ranges: Vec<(char, char)> },
 }
 
 impl Token {

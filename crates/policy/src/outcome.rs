@@ -67,18 +67,10 @@ impl Outcome {
     pub fn explain(&self) -> String {
         let mut text = String::new();
         for step in &self.steps {
-            let at = if step.policy.is_empty() {
-                String::new()
-            } else {
-                format!("{} ", step.policy)
-            };
-            let _ = writeln!(
-                text,
-                "{at}line {}: {} -> {}",
-                step.line,
-                step.test.trim(),
-                step.result
-            );
+            let at =
+                if step.policy.is_empty() { String::new() } else { format!("{} ", step.policy) };
+            let _ =
+                writeln!(text, "{at}line {}: {} -> {}", step.line, step.test.trim(), step.result);
         }
         match self.matches.last() {
             Some(found) => {

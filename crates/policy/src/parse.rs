@@ -22,9 +22,8 @@ impl RuleSet {
             match parse_line(line, last, catalog).map_err(|kind| fail(last, kind))? {
                 Line::Blank => {}
                 Line::Close => {
-                    let (outer, mut opener) = stack
-                        .pop()
-                        .ok_or_else(|| fail(last, ParseErrorKind::Nesting))?;
+                    let (outer, mut opener) =
+                        stack.pop().ok_or_else(|| fail(last, ParseErrorKind::Nesting))?;
                     opener.action = Action::Nested(std::mem::replace(&mut rules, outer));
                     rules.push(opener);
                 }
@@ -66,16 +65,9 @@ fn parse_line(line: &str, number: usize, catalog: &Catalog) -> Result<Line> {
         (None, Some(at)) => (at, true),
         (None, None) => return Err(ParseErrorKind::NoSeparator(line.to_owned())),
     };
-    let tests = line[..at]
-        .split("&&")
-        .map(|text| parse_test(text, catalog))
-        .collect::<Result<Vec<_>>>()?;
-    let rule = |action| Rule {
-        line: number,
-        tests,
-        negate,
-        action,
-    };
+    let tests =
+        line[..at].split("&&").map(|text| parse_test(text, catalog)).collect::<Result<Vec<_>>>()?;
+    let rule = |action| Rule { line: number, tests, negate, action };
     let action = line[at + 2..].trim();
     Ok(match action {
         "{" => Line::Open(rule(Action::Nested(Vec::new()))),
@@ -119,16 +111,10 @@ fn parse_test(text: &str, catalog: &Catalog) -> Result<Test> {
         body = body.trim_start()[1..].trim_start();
         name = body.split_whitespace().next().ok_or_else(empty)?;
     }
-    let kind = catalog
-        .kind(name)
-        .ok_or_else(|| ParseErrorKind::UnknownTest(name.to_owned()))?;
+    let kind = catalog.kind(name).ok_or_else(|| ParseErrorKind::UnknownTest(name.to_owned()))?;
     let args: Vec<&str> = body.split_whitespace().skip(1).collect();
     Ok(Test {
-        text: if negate {
-            format!("! {body}")
-        } else {
-            body.to_owned()
-        },
+        text: if negate { format!("! {body}") } else { body.to_owned() },
         negate,
         check: parse_check(kind, name, &args, body)?,
     })
@@ -140,10 +126,9 @@ fn parse_check(kind: &Kind, name: &str, args: &[&str], text: &str) -> Result<Che
     // a test over a fixed field has one argument less
     let split = |fixed: &Option<String>| match fixed {
         Some(field) => Ok((field.clone(), args)),
-        None => args
-            .split_first()
-            .map(|(field, rest)| ((*field).to_owned(), rest))
-            .ok_or_else(missing),
+        None => {
+            args.split_first().map(|(field, rest)| ((*field).to_owned(), rest)).ok_or_else(missing)
+        }
     };
     Ok(match kind {
         Kind::Constant(value) => Check::Constant(*value),
@@ -170,10 +155,7 @@ fn parse_check(kind: &Kind, name: &str, args: &[&str], text: &str) -> Result<Che
             let (field, rest) = split(fixed)?;
             parse_comparison(field, rest, text)?
         }
-        Kind::External => Check::External(TestCall {
-            name: name.to_owned(),
-            args: own(args),
-        }),
+        Kind::External => Check::External(TestCall { name: name.to_owned(), args: own(args) }),
     })
 }
 
@@ -191,8 +173,6 @@ fn parse_comparison(field: String, args: &[&str], text: &str) -> Result<Check> {
         "!=" => Op::Ne,
         _ => return Err(bad()),
     };
-    let value = number
-        .parse()
-        .map_err(|_| ParseErrorKind::BadNumber(text.trim().to_owned()))?;
+    let value = number.parse().map_err(|_| ParseErrorKind::BadNumber(text.trim().to_owned()))?;
     Ok(Check::Compare { field, op, value })
 }

@@ -35,24 +35,11 @@ pub(crate) enum Check {
     Has(String),
     Flagged(String),
     Policy(String),
-    Match {
-        field: String,
-        patterns: Vec<String>,
-    },
-    MatchAny {
-        field: String,
-        patterns: Vec<String>,
-    },
-    MatchAll {
-        field: String,
-        patterns: Vec<String>,
-    },
+    Match { field: String, patterns: Vec<String> },
+    MatchAny { field: String, patterns: Vec<String> },
+    MatchAll { field: String, patterns: Vec<String> },
     Bool(String),
-    Compare {
-        field: String,
-        op: Op,
-        value: f64,
-    },
+    Compare { field: String, op: Op, value: f64 },
     External(TestCall),
 }
 

@@ -52,11 +52,7 @@ struct Level<'p> {
 
 impl<'p> Level<'p> {
     fn new(rules: &'p [Rule]) -> Self {
-        Level {
-            rules,
-            rule: 0,
-            test: 0,
-        }
+        Level { rules, rule: 0, test: 0 }
     }
 
     fn next_rule(&mut self) {
@@ -103,11 +99,7 @@ impl<'p> Frame<'p> {
             .filter_map(|level| level.rules.get(level.rule))
             .map(|rule| {
                 let tests: Vec<&str> = rule.tests.iter().map(|t| t.text.as_str()).collect();
-                TraceStep {
-                    line: rule.line,
-                    tests: tests.join("&&"),
-                    negate: rule.negate,
-                }
+                TraceStep { line: rule.line, tests: tests.join("&&"), negate: rule.negate }
             })
             .collect()
     }
@@ -127,10 +119,7 @@ impl<'p> Frame<'p> {
             }
             Action::Answer(text) => {
                 let trace = self.trace();
-                self.matches.push(Match {
-                    action: text.clone(),
-                    trace,
-                });
+                self.matches.push(Match { action: text.clone(), trace });
                 if self.multi {
                     self.skip();
                 } else {
@@ -159,12 +148,7 @@ impl<'p> Run<'p> {
         rules: &'p RuleSet,
         data: &'p Data,
     ) -> Self {
-        Run {
-            set,
-            data,
-            frames: vec![Frame::new(name, rules)],
-            outcome: Outcome::default(),
-        }
+        Run { set, data, frames: vec![Frame::new(name, rules)], outcome: Outcome::default() }
     }
 
     /// Collects the answers of all rules that match, in place of the first.
@@ -248,11 +232,7 @@ impl<'p> Run<'p> {
         let mut frame = Frame::new(name, rules);
         frame.entered_by = Some(place);
         // an inner policy sees the flags set so far; its own end with it
-        frame.flags = self
-            .frames
-            .last()
-            .map(|f| f.flags.clone())
-            .unwrap_or_default();
+        frame.flags = self.frames.last().map(|f| f.flags.clone()).unwrap_or_default();
         self.frames.push(frame);
         Ok(())
     }

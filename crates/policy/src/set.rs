@@ -33,10 +33,8 @@ impl PolicySet {
 
     /// Parses and adds a policy; replaces one of the same name.
     pub fn insert(&mut self, name: &str, text: &str, catalog: &Catalog) -> Result<(), ConfigError> {
-        let rules = RuleSet::parse(text, catalog).map_err(|source| ConfigError {
-            name: name.to_owned(),
-            source,
-        })?;
+        let rules = RuleSet::parse(text, catalog)
+            .map_err(|source| ConfigError { name: name.to_owned(), source })?;
         self.0.insert(name.to_owned(), rules);
         Ok(())
     }
@@ -53,10 +51,8 @@ impl PolicySet {
 
     /// Starts the evaluation of a policy.
     pub fn run<'p>(&'p self, name: &str, data: &'p Data) -> Result<Run<'p>, EvalError> {
-        let (name, rules) = self
-            .0
-            .get_key_value(name)
-            .ok_or_else(|| EvalError::NoSuchPolicy(name.to_owned()))?;
+        let (name, rules) =
+            self.0.get_key_value(name).ok_or_else(|| EvalError::NoSuchPolicy(name.to_owned()))?;
         Ok(Run::start(Some(self), name, rules, data))
     }
 
@@ -72,11 +68,7 @@ impl PolicySet {
 
     /// What the absence of a policy means for access: allowed when `missing_ok`.
     pub fn missing(missing_ok: bool) -> Verdict {
-        Verdict {
-            allowed: missing_ok,
-            reason: "missing policy".to_owned(),
-            invalid: false,
-        }
+        Verdict { allowed: missing_ok, reason: "missing policy".to_owned(), invalid: false }
     }
 }
 

@@ -49,19 +49,9 @@ fn default_access() {
     for (policy, perm, allowed, reason) in [
         ("build_rpm", "", true, ""),
         ("package_list", "tag", true, ""),
-        (
-            "package_list",
-            "",
-            false,
-            "Only admin/tag can do this via default policy",
-        ),
+        ("package_list", "", false, "Only admin/tag can do this via default policy"),
         ("build_from_srpm", "admin", true, ""),
-        (
-            "build_from_srpm",
-            "tag",
-            false,
-            "Only admin can do this via default policy",
-        ),
+        ("build_from_srpm", "tag", false, "Only admin can do this via default policy"),
         ("vm", "win-admin", true, ""),
         ("draft_promotion", "draft-promoter", true, ""),
         (
@@ -85,15 +75,9 @@ fn default_access() {
 fn default_channel_and_priority() {
     let set = defaults();
     for (data, want) in [
-        (
-            Data::new().with("req_channel", "x").with("parent", 3),
-            ChannelAction::Requested,
-        ),
+        (Data::new().with("req_channel", "x").with("parent", 3), ChannelAction::Requested),
         (Data::new().with("parent", 3), ChannelAction::Parent),
-        (
-            Data::new().with("parent", Field::Null),
-            ChannelAction::Use("default".into()),
-        ),
+        (Data::new().with("parent", Field::Null), ChannelAction::Use("default".into())),
     ] {
         let outcome = set.evaluate("channel", &data, &mut NoTests).unwrap();
         assert_eq!(ChannelAction::parse(outcome.action().unwrap()), Some(want));
@@ -103,14 +87,8 @@ fn default_channel_and_priority() {
         PriorityAction::parse(outcome.unwrap().action().unwrap()),
         Some(PriorityAction::Stay)
     );
-    assert_eq!(
-        PriorityAction::parse("adjust +5").map(|a| a.apply(20)),
-        Some(25)
-    );
-    assert_eq!(
-        PriorityAction::parse("adjust -5").map(|a| a.apply(20)),
-        Some(15)
-    );
+    assert_eq!(PriorityAction::parse("adjust +5").map(|a| a.apply(20)), Some(25));
+    assert_eq!(PriorityAction::parse("adjust -5").map(|a| a.apply(20)), Some(15));
     assert_eq!(PriorityAction::parse("set 7").map(|a| a.apply(20)), Some(7));
     assert_eq!(PriorityAction::parse("set"), None);
     assert_eq!(ChannelAction::parse("use"), None);
@@ -121,10 +99,7 @@ fn default_channel_and_priority() {
 fn verdicts() {
     let of = |text: &str, default: &str| {
         let rules = RuleSet::parse(text, &Catalog::generic()).unwrap();
-        Verdict::from_outcome(
-            &rules.evaluate(&Data::new(), &mut NoTests).unwrap(),
-            default,
-        )
+        Verdict::from_outcome(&rules.evaluate(&Data::new(), &mut NoTests).unwrap(), default)
     };
     assert!(of("all :: ALLOW", "deny").allowed);
     assert_eq!(of("all :: deny go  away", "deny").reason, "go  away");
@@ -146,10 +121,7 @@ fn policies_use_each_other() {
         ("loop", "policy pool :: allow"),
         ("pool", "all && policy loop :: allow"),
         ("lost", "policy nowhere :: allow"),
-        (
-            "outer",
-            "all :: flag f\npolicy inner :: in\nflagged g :: leak",
-        ),
+        ("outer", "all :: flag f\npolicy inner :: in\nflagged g :: leak"),
         ("inner", "all :: flag g\nflagged f :: yes"),
     ];
     let set = PolicySet::with_defaults(texts, &catalog).unwrap();
@@ -161,10 +133,7 @@ fn policies_use_each_other() {
     };
     assert_eq!(run("a", "admin"), Ok(Some("yes it is".into())));
     assert_eq!(run("a", "tag"), Ok(Some("no".into())));
-    assert_eq!(
-        run("loop", ""),
-        Err("encountered policy loop at policy pool".into())
-    );
+    assert_eq!(run("loop", ""), Err("encountered policy loop at policy pool".into()));
     assert_eq!(run("lost", ""), Err("no such policy: nowhere".into()));
     assert_eq!(run("absent", ""), Err("no such policy: absent".into()));
     assert_eq!(run("outer", ""), Ok(Some("in".into())));
@@ -173,9 +142,7 @@ fn policies_use_each_other() {
 #[test]
 fn a_failing_test_ends_the_run() {
     let set = PolicySet::with_defaults([("tag", "hastag x :: allow")], &Catalog::hub()).unwrap();
-    let error = set
-        .evaluate("tag", &Data::new(), &mut with(&[]))
-        .unwrap_err();
+    let error = set.evaluate("tag", &Data::new(), &mut with(&[])).unwrap_err();
     assert!(matches!(error, RunError::Test(text) if text == "unexpected test hastag"));
 }
 
@@ -189,10 +156,7 @@ fn waiting_sources_get_the_same_answer_and_may_move_between_threads() {
     let mut perms = with(&["tag"]);
     let run = set.run("package_list", &data).unwrap();
     let mut future = Box::pin(sendable(run.complete_async(&mut perms)));
-    let Poll::Ready(outcome) = future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    else {
+    let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("nothing here waits");
     };
     assert_eq!(outcome.unwrap().last_rule(), "has_perm tag :: allow");
@@ -204,8 +168,5 @@ fn a_configured_policy_replaces_its_default_and_names_its_fault() {
     let set = PolicySet::with_defaults([("vm", "all :: allow")], &catalog).unwrap();
     assert_eq!(set.get("vm").unwrap().all_actions(), ["allow"]);
     let error = PolicySet::with_defaults([("vm", "all :: allow\nwhat")], &catalog).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "policy vm, line 2: bad policy line: what"
-    );
+    assert_eq!(error.to_string(), "policy vm, line 2: bad policy line: what");
 }

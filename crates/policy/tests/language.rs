@@ -13,10 +13,7 @@ fn act(text: &str, data: &Data) -> Option<String> {
 
 fn acts(text: &str, data: &Data) -> Vec<String> {
     let rules = rules(text);
-    let outcome = Run::new(&rules, data)
-        .multi()
-        .complete(&mut NoTests)
-        .unwrap();
+    let outcome = Run::new(&rules, data).multi().complete(&mut NoTests).unwrap();
     outcome.matches.into_iter().map(|m| m.action).collect()
 }
 
@@ -93,9 +90,7 @@ fn order_needs_numbers() {
 
 #[test]
 fn fixed_field_tests() {
-    let catalog = Catalog::generic()
-        .bool_field("bool_check", "b")
-        .compare_field("myvar", "v");
+    let catalog = Catalog::generic().bool_field("bool_check", "b").compare_field("myvar", "v");
     let text = "bool_check && myvar = 37 :: get back here\nall :: no";
     let rules = RuleSet::parse(text, &catalog).unwrap();
     let data = Data::new().with("b", true).with("v", 37);
@@ -141,18 +136,8 @@ fn nested_rules_fall_through() {
 fn break_stop_and_flags() {
     let none = Data::new();
     let text = "all :: {\n all :: {\n all :: break %\n all :: in\n }\n all :: mid\n}\nall :: out";
-    for (depth, want) in [
-        ("", "mid"),
-        ("1", "mid"),
-        ("0", "mid"),
-        ("-3", "mid"),
-        ("2", "out"),
-    ] {
-        assert_eq!(
-            act(&text.replace('%', depth), &none).as_deref(),
-            Some(want),
-            "break {depth}"
-        );
+    for (depth, want) in [("", "mid"), ("1", "mid"), ("0", "mid"), ("-3", "mid"), ("2", "out")] {
+        assert_eq!(act(&text.replace('%', depth), &none).as_deref(), Some(want), "break {depth}");
     }
     assert_eq!(act(&text.replace('%', "3"), &none), None);
     assert_eq!(act("all :: {\nall :: stop\n}\nall :: out", &none), None);
@@ -160,10 +145,7 @@ fn break_stop_and_flags() {
     let flags =
         "all :: {\nall :: flag seen\n}\nflagged seen && has __policyflag__seen :: yes\nall :: no";
     assert_eq!(act(flags, &none).as_deref(), Some("yes"));
-    assert_eq!(
-        act("flagged seen :: yes\nall :: no", &none).as_deref(),
-        Some("no")
-    );
+    assert_eq!(act("flagged seen :: yes\nall :: no", &none).as_deref(), Some("no"));
 }
 
 #[test]
@@ -181,12 +163,7 @@ fn several_matches() {
 #[test]
 fn last_rule_reads_as_koji_writes_it() {
     let none = Data::new();
-    let last = |text: &str| {
-        rules(text)
-            .evaluate(&none, &mut NoTests)
-            .unwrap()
-            .last_rule()
-    };
+    let last = |text: &str| rules(text).evaluate(&none, &mut NoTests).unwrap().last_rule();
     assert_eq!(last("none :: allow"), "(no match)");
     assert_eq!(last("all :: allow"), "all :: allow");
     assert_eq!(last("none !! allow"), "none !! allow");
@@ -200,9 +177,8 @@ fn last_rule_reads_as_koji_writes_it() {
 #[test]
 fn explanation_names_tests_and_line() {
     let data = Data::new().with("name", "bash");
-    let outcome = rules("match name zsh :: no\nhas name :: yes")
-        .evaluate(&data, &mut NoTests)
-        .unwrap();
+    let outcome =
+        rules("match name zsh :: no\nhas name :: yes").evaluate(&data, &mut NoTests).unwrap();
     assert_eq!(
         outcome.explain(),
         "line 1: match name zsh -> false\nline 2: has name -> true\n\
@@ -217,33 +193,18 @@ fn faults_of_a_text() {
         ("all :: x\ntrue :: {", "line 2: nesting error in rule set"),
         ("}", "line 1: nesting error in rule set"),
         ("true :: }", "line 1: nesting error in rule set"),
-        (
-            "NOSUCH && true :: allow",
-            "line 1: missing test handler: NOSUCH",
-        ),
+        ("NOSUCH && true :: allow", "line 1: missing test handler: NOSUCH"),
         ("!true :: allow", "line 1: missing test handler: !true"),
         ("true && :: allow", "line 1: missing/invalid test: ' '"),
         ("! :: allow", "line 1: missing/invalid test: '! '"),
         ("true ::", "line 1: missing action: true ::"),
         ("true :: break x", "line 1: Invalid break action: break x"),
-        (
-            "true :: break 1 2",
-            "line 1: Invalid break action: break 1 2",
-        ),
+        ("true :: break 1 2", "line 1: Invalid break action: break 1 2"),
         ("true :: stop 1", "line 1: Invalid stop action: stop 1"),
         ("true :: flag", "line 1: Invalid flag action: flag"),
-        (
-            "has :: x",
-            "line 1: Invalid or missing field in policy test: has",
-        ),
-        (
-            "compare n LOL 2 :: x",
-            "line 1: Invalid comparison in test: compare n LOL 2",
-        ),
-        (
-            "compare n < two :: x",
-            "line 1: invalid number in policy test: compare n < two",
-        ),
+        ("has :: x", "line 1: Invalid or missing field in policy test: has"),
+        ("compare n LOL 2 :: x", "line 1: Invalid comparison in test: compare n LOL 2"),
+        ("compare n < two :: x", "line 1: invalid number in policy test: compare n < two"),
     ] {
         let error = RuleSet::parse(text, &Catalog::generic()).unwrap_err();
         assert_eq!(error.to_string(), want);

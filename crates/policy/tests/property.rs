@@ -53,11 +53,7 @@ fn run(text: &str) {
     let Ok(set) = PolicySet::with_defaults([("p", text)], &catalog) else {
         return;
     };
-    for data in [
-        Data::new(),
-        Data::new().with("a", "bcd"),
-        Data::new().with("a", 2),
-    ] {
+    for data in [Data::new(), Data::new().with("a", "bcd"), Data::new().with("a", 2)] {
         let first = set.evaluate("p", &data, &mut Odd(1));
         let again = set.evaluate("p", &data, &mut Odd(1));
         assert_eq!(first.is_ok(), again.is_ok());
