@@ -1,0 +1,95 @@
+//! How a call or a transfer fails.
+
+use std::path::PathBuf;
+
+use toji_value::Fault;
+
+/// A call or a transfer that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The hub ran the call and refused it.
+    #[error("{0}")]
+    Fault(Fault),
+    /// The connection failed; the hub may or may not have run the call.
+    #[error("connection to {url} failed")]
+    Transport {
+        /// Where to, without secrets.
+        url: String,
+        /// What the HTTP library says.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server answered with an HTTP error.
+    #[error("{url} answered with HTTP status {status}")]
+    Status {
+        /// Where to, without secrets.
+        url: String,
+        /// The status code.
+        status: u16,
+    },
+    /// The answer is no XML-RPC response.
+    #[error("unreadable answer")]
+    Protocol(#[from] toji_xmlrpc::Error),
+    /// The answer is not what this call is documented to answer.
+    #[error("unexpected answer to {call}: {what}")]
+    Answer {
+        /// The call.
+        call: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The answer is compressed in a way that cannot be undone.
+    #[error("unreadable compressed answer")]
+    Compression(#[source] std::io::Error),
+    /// An upload or another call that needs a login was tried without one.
+    #[error("not logged in")]
+    NotLoggedIn,
+    /// The URL or the certificates cannot be used.
+    #[error("unusable connection settings: {0}")]
+    Settings(String),
+    /// A local file.
+    #[error("cannot use {path}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What arrived is not what was sent.
+    #[error("{what}: expected {expected}, got {found}")]
+    Mismatch {
+        /// The property and the file.
+        what: String,
+        /// As it should be.
+        expected: String,
+        /// As it is.
+        found: String,
+    },
+}
+
+impl Error {
+    /// The fault, if the hub refused the call.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Error::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Transport { source, .. } => !source.is_builder(),
+            Error::Status { status, .. } => *status >= 500 || matches!(status, 408 | 425 | 429),
+            Error::Protocol(toji_xmlrpc::Error::Cut) | Error::Compression(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Fault(fault)
+    }
+}

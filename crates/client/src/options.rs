@@ -1,0 +1,45 @@
+//! Settings of a client, with the stock client's names and defaults where it has them.
+
+use std::time::Duration;
+
+/// How a [`crate::Client`] behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where files are published; by default the hub's URL with `/kojifiles` for `/kojihub`.
+    pub topurl: Option<String>,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// How long a connection attempt may take.
+    pub connect_timeout: Duration,
+    /// How often a failed connection is tried again.
+    pub max_retries: u32,
+    /// The pause between retries; the first one comes at once.
+    pub retry_interval: Duration,
+    /// Whether calls without a login are retried too.
+    pub anon_retry: bool,
+    /// Whether to wait while the hub says that it is offline.
+    pub offline_retry: bool,
+    /// The pause before asking an offline hub again.
+    pub offline_retry_interval: Duration,
+    /// The certificate authorities to trust instead of the system's, as PEM text.
+    pub serverca: Option<Vec<u8>>,
+    /// Size of the pieces of an upload in bytes.
+    pub upload_blocksize: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            topurl: None,
+            timeout: Duration::from_secs(12 * 3600),
+            connect_timeout: Duration::from_secs(60),
+            max_retries: 30,
+            retry_interval: Duration::from_secs(20),
+            anon_retry: true,
+            offline_retry: false,
+            offline_retry_interval: Duration::from_secs(20),
+            serverca: None,
+            upload_blocksize: 1 << 20,
+        }
+    }
+}
