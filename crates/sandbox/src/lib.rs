@@ -1,1 +1,28 @@
-//! sandbox (to be filled).
+//! Buildroots: what a build sees, how it is isolated and limited, and running commands in it.
+
+mod builder;
+mod buildroot;
+mod cgroup;
+mod command;
+mod error;
+pub mod host;
+mod identity;
+mod layer;
+mod limits;
+mod plain;
+mod process;
+pub mod results;
+mod sink;
+mod supervise;
+mod tree;
+mod view;
+
+pub use builder::BuildrootBuilder;
+pub use buildroot::{Buildroot, Executed};
+pub use command::{Command, Outcome, Reason};
+pub use error::{Error, Result};
+pub use limits::{Held, LimitReport, Limits};
+pub use plain::{plain_command, run_plain};
+pub use sink::{Capture, LogFile, Sink, Stream, Tee};
+pub use tokio_util::sync::CancellationToken;
+pub use tree::remove_tree;

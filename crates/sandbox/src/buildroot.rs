@@ -1,0 +1,311 @@
+//! A prepared buildroot, and running commands in it.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BuildrootBuilder, Command, Outcome, Reason,
+    cgroup::Cgroup,
+    error::{Error, Result},
+    identity::Identity,
+    limits::{LimitReport, prlimit_words},
+    process::{Process, Watched},
+    sink::{Capture, Sink},
+    supervise::{Ended, Streams, supervise},
+    tree,
+    view::{self, Run, View},
+};
+
+/// Home directory inside.
+pub(crate) const HOME: &str = "/builddir";
+/// How long the processes of a killed sandbox may take to vanish.
+const VANISH: Duration = Duration::from_secs(30);
+
+/// A buildroot: a view of the host with layers and writable directories. Commands in it share no processes.
+#[derive(Debug)]
+pub struct Buildroot {
+    work: PathBuf,
+    identity: Identity,
+    view: View,
+}
+
+/// How a command went, with its output.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it wrote.
+    pub output: Capture,
+}
+
+impl Buildroot {
+    /// Starts a buildroot which keeps its own files in `work`: a directory for this buildroot alone.
+    pub fn builder(work: impl Into<PathBuf>) -> BuildrootBuilder {
+        BuildrootBuilder::new(work.into())
+    }
+
+    pub(crate) fn new(work: PathBuf, identity: Identity, view: View) -> Self {
+        Self {
+            work,
+            identity,
+            view,
+        }
+    }
+
+    /// The home directory of commands, as the host sees it.
+    pub fn home(&self) -> PathBuf {
+        self.work.join("home")
+    }
+
+    pub(crate) fn work(&self) -> &Path {
+        &self.work
+    }
+
+    /// Gives files that were put into a writable directory after `build` to the sandbox's identity.
+    pub fn hand_over(&self, path: &Path) -> Result<()> {
+        crate::builder::hand_over(path, self.identity)
+    }
+
+    /// Removes the buildroot's own files, layers included; writable directories of the caller stay.
+    pub fn remove(self) -> Result<()> {
+        tree::remove_tree(&self.work).map_err(Error::file("remove", &self.work))
+    }
+
+    /// Runs a command and keeps its output in memory, standard error apart.
+    pub async fn output(&self, command: Command, cancel: &CancellationToken) -> Result<Executed> {
+        let mut output = Capture::default();
+        let outcome = self.run(&command.split(), &mut output, cancel).await?;
+        Ok(Executed { outcome, output })
+    }
+
+    /// Runs a command to its end; afterwards none of its processes is left.
+    ///
+    /// Output goes to `sink` while it is written. Cancelling, or dropping the future, kills the whole tree.
+    pub async fn run(
+        &self,
+        command: &Command,
+        sink: &mut dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome> {
+        let mut group = Cgroup::create(&command.limits);
+        let limits = LimitReport::new(
+            &command.limits,
+            group.bounds_memory(),
+            group.bounds_processes(),
+        );
+        let (starter, streams, status) = self.prepare(command, &group)?;
+        let program = || command.argv.first().cloned().unwrap_or_default();
+        let mut process =
+            Process::spawn(starter, false)
+                .await
+                .map_err(|source| Error::Process {
+                    program: program(),
+                    source,
+                })?;
+        let mut status = StatusReader::start(status);
+        let sampled = command.limits.memory.filter(|_| !group.bounds_memory());
+        let init = status.init.clone();
+        let mut too_much_memory = || match (sampled, init.get()) {
+            (Some(limit), Some(pid)) => tree::memory_of_descendants(*pid) > limit,
+            _ => false,
+        };
+        let ended = supervise(
+            &mut process,
+            streams,
+            &command.limits,
+            sink,
+            cancel,
+            &mut too_much_memory,
+        )
+        .await;
+        let gone = status.vanished().await;
+        let short = group.ran_out_of_memory();
+        group.remove().await;
+        let ended = ended?;
+        gone?;
+        let reason = reason(&ended, &status.text, short)?;
+        Ok(Outcome {
+            reason,
+            elapsed: ended.elapsed,
+            output: ended.output,
+            limits,
+        })
+    }
+
+    fn prepare(
+        &self,
+        command: &Command,
+        group: &Cgroup,
+    ) -> Result<(std::process::Command, Streams, Receiver)> {
+        let hard_open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        let mut argv = prlimit_words(&command.limits, hard_open_files.unwrap_or(u64::MAX));
+        argv.push("--".into());
+        argv.extend(command.argv.iter().cloned());
+        let env = environment(&command.env);
+        let run = Run {
+            argv: &argv,
+            env: &env,
+            cwd: command.cwd.as_deref().unwrap_or(Path::new(HOME)),
+            entrances: &group.entrances(),
+            parent: std::process::id(),
+        };
+        let launcher = view::launcher(self.identity, view::script(&self.view, self.identity, run));
+        let mut starter = std::process::Command::new(&launcher[0]);
+        starter
+            .args(&launcher[1..])
+            .env_clear()
+            .env("PATH", PATH)
+            .current_dir("/");
+        let pipes = || -> io::Result<(Streams, Receiver)> {
+            let (status_end, status) = io::pipe()?;
+            starter.stdin(Stdio::from(status));
+            let streams = connect(&mut starter, command.split)?;
+            Ok((streams, Receiver::from_owned_fd(status_end.into())?))
+        };
+        let mut pipes = pipes;
+        let (streams, status) = pipes().map_err(|source| Error::Process {
+            program: "pipes".into(),
+            source,
+        })?;
+        Ok((starter, streams, status))
+    }
+}
+
+/// Where the programs that make the sandbox, and those in it, are looked for.
+pub(crate) const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
+
+/// Connects standard output and error to pipes.
+pub(crate) fn connect(starter: &mut std::process::Command, split: bool) -> io::Result<Streams> {
+    let (out_end, out) = io::pipe()?;
+    let mut err_end = None;
+    if split {
+        let (end, err) = io::pipe()?;
+        starter.stderr(Stdio::from(err));
+        err_end = Some(Receiver::from_owned_fd(end.into())?);
+    } else {
+        starter.stderr(Stdio::from(out.try_clone()?));
+    }
+    starter.stdout(Stdio::from(out));
+    Ok(Streams {
+        out: Some(Receiver::from_owned_fd(out_end.into())?),
+        err: err_end,
+    })
+}
+
+/// The standard variables, overridden by the command's own.
+fn environment(own: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let standard = [
+        ("HOME", HOME),
+        ("LANG", "C.UTF-8"),
+        ("LOGNAME", "builder"),
+        ("PATH", PATH),
+        ("SHELL", "/bin/sh"),
+        ("TERM", "dumb"),
+        ("TMPDIR", "/var/tmp"),
+        ("TZ", "UTC"),
+        ("USER", "builder"),
+    ];
+    let mut all: BTreeMap<_, _> = standard
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    all.extend(own.clone());
+    all.into_iter().collect()
+}
+
+/// Decides why the command ended.
+fn reason(ended: &Ended, status: &str, short_of_memory: bool) -> Result<Reason> {
+    if let Some(killed) = ended.killed {
+        return Ok(killed);
+    }
+    let Some(code) = number_in(status, "exit-code") else {
+        let refusal = status.lines().find_map(|line| line.strip_prefix("setup: "));
+        let reason = refusal.unwrap_or(&ended.tail).to_string();
+        let reason = if reason.is_empty() {
+            format!("the tools ended with {}", ended.status)
+        } else {
+            reason
+        };
+        return Err(Error::Setup { reason });
+    };
+    let code = i32::try_from(code).unwrap_or(255);
+    if code != 0 && short_of_memory {
+        return Ok(Reason::MemoryLimit);
+    }
+    Ok(Reason::from_code(code))
+}
+
+/// Finds a number in bubblewrap's status, a JSON document on each line.
+fn number_in(status: &str, key: &str) -> Option<i64> {
+    status
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|document| document.get(key)?.as_i64())
+}
+
+/// Collects the status pipe while the command runs.
+struct StatusReader {
+    init: std::sync::Arc<std::sync::OnceLock<i32>>,
+    task: JoinHandle<(String, Option<Watched>)>,
+    text: String,
+}
+
+impl StatusReader {
+    fn start(mut pipe: Receiver) -> Self {
+        let init = std::sync::Arc::new(std::sync::OnceLock::new());
+        let known = init.clone();
+        let task = tokio::spawn(async move {
+            let (mut bytes, mut watched) = (Vec::new(), None);
+            while matches!(pipe.read_buf(&mut bytes).await, Ok(1..)) {
+                let text = String::from_utf8_lossy(&bytes);
+                let pid = number_in(&text, "child-pid").and_then(|pid| i32::try_from(pid).ok());
+                if let Some(pid) = pid
+                    && known.set(pid).is_ok()
+                {
+                    watched = Watched::open(pid);
+                }
+            }
+            (String::from_utf8_lossy(&bytes).into_owned(), watched)
+        });
+        Self {
+            init,
+            task,
+            text: String::new(),
+        }
+    }
+
+    /// Waits until the sandbox's first process, and with it all others, is gone.
+    async fn vanished(&mut self) -> Result<()> {
+        let survivors = || Error::Survivors(VANISH.as_secs());
+        let (text, init) = timeout(VANISH, &mut self.task)
+            .await
+            .map_err(|_| survivors())?
+            .unwrap_or_default();
+        if let Some(init) = init
+            && !init.gone(VANISH).await
+        {
+            return Err(survivors());
+        }
+        self.text = text;
+        Ok(())
+    }
+}
+
+impl Drop for StatusReader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Moves a file within the buildroot's own directories.
+pub(crate) fn move_file(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(Error::file("move", from))
+}

@@ -1,0 +1,113 @@
+//! Reading what a build left, without trusting it.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Component, Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+/// Opens a regular file below a directory that a build could write to.
+///
+/// A build can put links there that lead to the host's secrets, so no link is followed, on no step of the way.
+///
+/// # Errors
+/// Whatever the system says; `ELOOP` for links, `EXDEV` for paths that leave the directory.
+pub fn open(dir: &Path, relative: &Path) -> io::Result<File> {
+    let top = rustix::fs::open(
+        dir,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let file = File::from(rustix::fs::openat2(
+        &top,
+        relative,
+        flags,
+        Mode::empty(),
+        resolve,
+    )?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ))
+    }
+}
+
+/// Lists the regular files below a directory, relative to it and sorted; links are left out.
+pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(relative) = open.pop() {
+        for entry in fs::read_dir(dir.join(&relative))? {
+            let entry = entry?;
+            let path = relative.join(entry.file_name());
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                open.push(path);
+            } else if kind.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Copies a file out of a build's directory into a new file; returns the number of bytes.
+pub fn copy(dir: &Path, relative: &Path, to: &Path) -> io::Result<u64> {
+    if relative
+        .components()
+        .any(|part| !matches!(part, Component::Normal(_)))
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a plain relative path",
+        ));
+    }
+    let mut source = open(dir, relative)?;
+    io::copy(&mut source, &mut File::create_new(to)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_and_pipes_do_not_lead_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, build) = (dir.path().join("secret"), dir.path().join("build"));
+        fs::create_dir_all(build.join("sub")).unwrap();
+        fs::write(&secret, "key").unwrap();
+        fs::write(build.join("sub/good"), "fine").unwrap();
+        symlink(&secret, build.join("link")).unwrap();
+        symlink(dir.path(), build.join("up")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, build.join("pipe"), Mode::RUSR).unwrap();
+
+        assert_eq!(list(&build).unwrap(), [PathBuf::from("sub/good")]);
+        assert_eq!(
+            io::read_to_string(open(&build, Path::new("sub/good")).unwrap()).unwrap(),
+            "fine"
+        );
+        for bad in [
+            "link",
+            "up/secret",
+            "../secret",
+            "/etc/passwd",
+            "pipe",
+            "sub",
+        ] {
+            assert!(open(&build, Path::new(bad)).is_err(), "{bad}");
+        }
+        let to = dir.path().join("copy");
+        assert_eq!(copy(&build, Path::new("sub/good"), &to).unwrap(), 4);
+        assert!(copy(&build, Path::new("link"), &dir.path().join("other")).is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! The same tests again as an ordinary user.
+
+use std::{env, fs, os::unix::fs::PermissionsExt, process::Command};
+
+/// As root: runs this test program once more as nobody, without this test.
+#[test]
+fn everything_holds_as_nobody() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = dir.path().join("tests");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let status = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(&program)
+        .args(["--skip", "as_nobody"])
+        .env("TMPDIR", dir.path())
+        .env("HOME", dir.path())
+        .current_dir(dir.path())
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "the tests fail for an ordinary user: {status}"
+    );
+}
