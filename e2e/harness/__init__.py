@@ -1,0 +1,1 @@
+"""What the end-to-end stories and the demonstration share. Standard library only."""

@@ -1,0 +1,75 @@
+"""One `toji up` process: started on a data directory, asked nothing, ended or killed."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+class StartFailed(Exception):
+    """The process ended, or did not serve in time; the text has the end of its log."""
+
+
+class Server:
+    """A running `toji up`; `ready` is what it wrote about itself."""
+
+    def __init__(self, toji, data, listen="127.0.0.1:0", extra=(), env=None):
+        self.toji, self.data = str(toji), Path(data)
+        self.listen, self.extra, self.env = listen, list(extra), dict(env or {})
+        self.log = self.data.parent / (self.data.name + ".log")
+        self.process, self.ready = None, None
+
+    def start(self, timeout=60):
+        """Starts the process and returns when it serves."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        ready_file = self.data.parent / (self.data.name + ".ready.json")
+        ready_file.unlink(missing_ok=True)
+        command = [self.toji, "up", "--data", str(self.data), "--listen", self.listen]
+        command += ["--ready-file", str(ready_file), *self.extra]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **self.env}, start_new_session=True)
+        deadline = time.monotonic() + timeout
+        while not ready_file.exists():
+            if self.process.poll() is not None:
+                raise StartFailed(f"toji up ended with {self.process.returncode}\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise StartFailed(f"toji up does not serve after {timeout} s\n{self.log_tail()}")
+            time.sleep(0.02)
+        self.ready = json.loads(ready_file.read_text())
+        return self
+
+    @property
+    def address(self):
+        """HOST:PORT of the running server, to start it there again."""
+        return self.ready["url"].split("://", 1)[1].strip("/")
+
+    def stop(self, timeout=30):
+        """Asks the process to end and returns its exit code; kills what does not end."""
+        if self.process is None or self.process.poll() is not None:
+            return self.process.returncode if self.process else None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return -signal.SIGKILL
+
+    def kill(self):
+        """Ends the process at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def alive(self):
+        """Whether the process still runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def log_tail(self, lines=40):
+        """The end of what the process logged."""
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
