@@ -1,1 +1,17 @@
-//! repodata (to be filled).
+//! Repository metadata: XML fragments of packages, repositories as their concatenation, and reading them back.
+
+mod compress;
+mod error;
+mod fragment;
+mod metadata;
+pub mod reader;
+mod repomd;
+mod repository;
+mod xml;
+
+pub use compress::{Compression, decoder};
+pub use error::{Error, Result};
+pub use fragment::{Fragments, Options, PackageFile, fragment, relocate};
+pub use metadata::{MetadataWriter, Part, Summary, pack};
+pub use repomd::{Record, Repomd};
+pub use repository::{Memory, Piece, Pieces, RepositoryWriter, Sink};

@@ -1,0 +1,201 @@
+//! One metadata file, written as a stream of compressed members with checksums inside and out.
+
+use std::io::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::compress::Encoder;
+use crate::{Compression, Error, Result};
+
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
+/// The three files that have an entry for each package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// What a solver needs.
+    Primary,
+    /// All files.
+    Filelists,
+    /// Changelogs.
+    Other,
+}
+
+impl Part {
+    /// All, in the order of `repomd.xml`.
+    pub const ALL: [Self; 3] = [Self::Primary, Self::Filelists, Self::Other];
+
+    /// The type of its record, and its name without suffixes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Filelists => "filelists",
+            Self::Other => "other",
+        }
+    }
+
+    fn head(self, packages: u64) -> String {
+        let root = match self {
+            Self::Primary => {
+                "metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
+                 xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\""
+            }
+            Self::Filelists => "filelists xmlns=\"http://linux.duke.edu/metadata/filelists\"",
+            Self::Other => "otherdata xmlns=\"http://linux.duke.edu/metadata/other\"",
+        };
+        format!("{DECLARATION}<{root} packages=\"{packages}\">\n")
+    }
+
+    fn foot(self) -> &'static str {
+        match self {
+            Self::Primary => "</metadata>",
+            Self::Filelists => "</filelists>",
+            Self::Other => "</otherdata>",
+        }
+    }
+}
+
+/// What `repomd.xml` says about a written file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// SHA-256 of the file in hexadecimal.
+    pub checksum: String,
+    /// SHA-256 of its content before compression.
+    pub open_checksum: String,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Size of its content before compression.
+    pub open_size: u64,
+}
+
+/// Compresses fragments into a member of their own, which any repository can take over as it is.
+pub fn pack(fragments: &[u8], compression: Compression) -> Result<Vec<u8>> {
+    let mut encoder = compression.encoder(Vec::new())?;
+    encoder.write_all(fragments)?;
+    Ok(encoder.finish()?)
+}
+
+/// Writes one metadata file: its head, fragments, its foot.
+pub struct MetadataWriter<W: Write> {
+    output: Output<W>,
+    part: Part,
+    announced: u64,
+    written: u64,
+}
+
+impl<W: Write> MetadataWriter<W> {
+    /// Starts a file of `packages` packages.
+    pub fn new(part: Part, packages: u64, compression: Compression, target: W) -> Result<Self> {
+        let mut output = Output::new(compression, target)?;
+        output.write(part.head(packages).as_bytes())?;
+        Ok(Self { output, part, announced: packages, written: 0 })
+    }
+
+    /// Adds the fragments of `packages` packages, to be compressed with their neighbours.
+    pub fn add(&mut self, packages: u64, fragments: &[u8]) -> Result<()> {
+        self.written += packages;
+        self.output.write(fragments)
+    }
+
+    /// Adds a member made by [`pack`] with the same compression; `fragments` is its content.
+    pub fn add_packed(&mut self, packages: u64, fragments: &[u8], packed: &[u8]) -> Result<()> {
+        self.written += packages;
+        self.output.write_packed(fragments, packed)
+    }
+
+    /// Ends the file and gives back its target; fails if packages are missing or left over.
+    pub fn finish(mut self) -> Result<(W, Summary)> {
+        if self.written != self.announced {
+            return Err(Error::Count { expected: self.announced, found: self.written });
+        }
+        self.output.write(self.part.foot().as_bytes())?;
+        self.output.finish()
+    }
+}
+
+/// A compressed file that counts and hashes what goes in and what comes out.
+pub(crate) struct Output<W: Write> {
+    state: State<W>,
+    compression: Compression,
+    open: Sha256,
+    open_size: u64,
+}
+
+/// Between members the target is bare; inside of one it is in the encoder.
+enum State<W: Write> {
+    Bare(Hashed<W>),
+    Member(Box<Encoder<Hashed<W>>>),
+    Broken,
+}
+
+impl<W: Write> Output<W> {
+    pub(crate) fn new(compression: Compression, target: W) -> Result<Self> {
+        let target = Hashed { target, sha256: Sha256::new(), size: 0 };
+        Ok(Self { state: State::Bare(target), compression, open: Sha256::new(), open_size: 0 })
+    }
+
+    pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
+        self.count(data);
+        let mut encoder = match std::mem::replace(&mut self.state, State::Broken) {
+            State::Bare(target) => Box::new(self.compression.encoder(target)?),
+            State::Member(encoder) => encoder,
+            State::Broken => return Err(BROKEN),
+        };
+        encoder.write_all(data)?;
+        self.state = State::Member(encoder);
+        Ok(())
+    }
+
+    fn write_packed(&mut self, data: &[u8], packed: &[u8]) -> Result<()> {
+        self.count(data);
+        let mut target = self.bare()?;
+        target.write_all(packed)?;
+        self.state = State::Bare(target);
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<(W, Summary)> {
+        let mut target = self.bare()?;
+        target.flush()?;
+        let summary = Summary {
+            checksum: hex::encode(target.sha256.finalize()),
+            open_checksum: hex::encode(self.open.finalize()),
+            size: target.size,
+            open_size: self.open_size,
+        };
+        Ok((target.target, summary))
+    }
+
+    fn bare(&mut self) -> Result<Hashed<W>> {
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Bare(target) => Ok(target),
+            State::Member(encoder) => Ok(encoder.finish()?),
+            State::Broken => Err(BROKEN),
+        }
+    }
+
+    fn count(&mut self, data: &[u8]) {
+        self.open.update(data);
+        self.open_size += data.len() as u64;
+    }
+}
+
+const BROKEN: Error = Error::Content("an earlier write failed");
+
+struct Hashed<W> {
+    target: W,
+    sha256: Sha256,
+    size: u64,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        let written = self.target.write(data)?;
+        self.sha256.update(&data[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.target.flush()
+    }
+}
