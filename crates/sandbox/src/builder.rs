@@ -185,16 +185,9 @@ impl BuildrootBuilder {
 pub(crate) fn base_view(work: &Path, layers: &[PathBuf]) -> View {
     let union = |inside: &str, base: Option<&Path>| {
         let name = inside.trim_start_matches('/');
-        let over = layers
-            .iter()
-            .rev()
-            .map(|layer| layer.join(name))
-            .filter(|dir| dir.is_dir());
+        let over = layers.iter().rev().map(|layer| layer.join(name)).filter(|dir| dir.is_dir());
         let sources: Vec<_> = over.chain(base.map(Path::to_path_buf)).collect();
-        (!sources.is_empty()).then(|| Union {
-            inside: inside.into(),
-            sources,
-        })
+        (!sources.is_empty()).then(|| Union { inside: inside.into(), sources })
     };
     let none = work.join("none");
     let local = Path::new("/usr/local").is_dir()
@@ -220,11 +213,7 @@ pub(crate) fn base_view(work: &Path, layers: &[PathBuf]) -> View {
         .iter()
         .map(|(name, inside)| bind(work.join(name), Path::new(inside), true))
         .collect();
-    let rpmdb = layers
-        .iter()
-        .rev()
-        .map(|layer| layer.join("var/lib/rpm"))
-        .find(|dir| dir.is_dir());
+    let rpmdb = layers.iter().rev().map(|layer| layer.join("var/lib/rpm")).find(|dir| dir.is_dir());
     binds.extend(rpmdb.map(|dir| bind(dir, Path::new("/var/lib/rpm"), false)));
     View {
         stage: work.join("stage"),
@@ -237,12 +226,7 @@ pub(crate) fn base_view(work: &Path, layers: &[PathBuf]) -> View {
 
 pub(crate) fn bind(source: PathBuf, inside: &Path, writable: bool) -> Bind {
     let is_dir = source.is_dir();
-    Bind {
-        source,
-        inside: inside.to_path_buf(),
-        writable,
-        is_dir,
-    }
+    Bind { source, inside: inside.to_path_buf(), writable, is_dir }
 }
 
 /// Gives a tree to the identity under which commands run; only root can and needs to.
@@ -266,23 +250,15 @@ pub(crate) fn hand_over(path: &Path, identity: Identity) -> Result<()> {
 fn check_inside(inside: &Path) -> Result<()> {
     let reason = if !inside.is_absolute() {
         "the path inside is not absolute"
-    } else if inside
-        .components()
-        .any(|part| matches!(part, Component::ParentDir))
-    {
+    } else if inside.components().any(|part| matches!(part, Component::ParentDir)) {
         "the path inside goes upwards"
-    } else if ["/", "/proc", "/dev", "/usr", "/etc"]
-        .iter()
-        .any(|taken| inside == Path::new(taken))
+    } else if ["/", "/proc", "/dev", "/usr", "/etc"].iter().any(|taken| inside == Path::new(taken))
     {
         "the path inside belongs to the sandbox"
     } else {
         return Ok(());
     };
-    Err(Error::Path {
-        path: inside.to_path_buf(),
-        reason,
-    })
+    Err(Error::Path { path: inside.to_path_buf(), reason })
 }
 
 #[cfg(test)]
@@ -293,10 +269,7 @@ mod tests {
     fn paths_inside_are_checked() {
         assert!(check_inside(Path::new("/builddir/build")).is_ok());
         for bad in ["relative", "/a/../etc", "/", "/usr"] {
-            assert!(
-                matches!(check_inside(Path::new(bad)), Err(Error::Path { .. })),
-                "{bad}"
-            );
+            assert!(matches!(check_inside(Path::new(bad)), Err(Error::Path { .. })), "{bad}");
         }
     }
 
@@ -309,10 +282,7 @@ mod tests {
         }
         let view = base_view(work.path(), &layers);
         let usr = &view.unions[0];
-        assert_eq!(
-            usr.sources,
-            [layers[1].join("usr"), layers[0].join("usr"), "/usr".into()]
-        );
+        assert_eq!(usr.sources, [layers[1].join("usr"), layers[0].join("usr"), "/usr".into()]);
         let opt = view.unions.last().unwrap();
         assert_eq!(
             (opt.inside.as_path(), &opt.sources[..]),

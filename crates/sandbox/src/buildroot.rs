@@ -53,11 +53,7 @@ impl Buildroot {
     }
 
     pub(crate) fn new(work: PathBuf, identity: Identity, view: View) -> Self {
-        Self {
-            work,
-            identity,
-            view,
-        }
+        Self { work, identity, view }
     }
 
     /// The home directory of commands, as the host sees it.
@@ -96,20 +92,13 @@ impl Buildroot {
         cancel: &CancellationToken,
     ) -> Result<Outcome> {
         let mut group = Cgroup::create(&command.limits);
-        let limits = LimitReport::new(
-            &command.limits,
-            group.bounds_memory(),
-            group.bounds_processes(),
-        );
+        let limits =
+            LimitReport::new(&command.limits, group.bounds_memory(), group.bounds_processes());
         let (starter, streams, status) = self.prepare(command, &group)?;
         let program = || command.argv.first().cloned().unwrap_or_default();
-        let mut process =
-            Process::spawn(starter, false)
-                .await
-                .map_err(|source| Error::Process {
-                    program: program(),
-                    source,
-                })?;
+        let mut process = Process::spawn(starter, false)
+            .await
+            .map_err(|source| Error::Process { program: program(), source })?;
         let mut status = StatusReader::start(status);
         let sampled = command.limits.memory.filter(|_| !group.bounds_memory());
         let init = status.init.clone();
@@ -117,27 +106,16 @@ impl Buildroot {
             (Some(limit), Some(pid)) => tree::memory_of_descendants(*pid) > limit,
             _ => false,
         };
-        let ended = supervise(
-            &mut process,
-            streams,
-            &command.limits,
-            sink,
-            cancel,
-            &mut too_much_memory,
-        )
-        .await;
+        let ended =
+            supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much_memory)
+                .await;
         let gone = status.vanished().await;
         let short = group.ran_out_of_memory();
         group.remove().await;
         let ended = ended?;
         gone?;
         let reason = reason(&ended, &status.text, short)?;
-        Ok(Outcome {
-            reason,
-            elapsed: ended.elapsed,
-            output: ended.output,
-            limits,
-        })
+        Ok(Outcome { reason, elapsed: ended.elapsed, output: ended.output, limits })
     }
 
     fn prepare(
@@ -159,11 +137,7 @@ impl Buildroot {
         };
         let launcher = view::launcher(self.identity, view::script(&self.view, self.identity, run));
         let mut starter = std::process::Command::new(&launcher[0]);
-        starter
-            .args(&launcher[1..])
-            .env_clear()
-            .env("PATH", PATH)
-            .current_dir("/");
+        starter.args(&launcher[1..]).env_clear().env("PATH", PATH).current_dir("/");
         let pipes = || -> io::Result<(Streams, Receiver)> {
             let (status_end, status) = io::pipe()?;
             starter.stdin(Stdio::from(status));
@@ -171,10 +145,8 @@ impl Buildroot {
             Ok((streams, Receiver::from_owned_fd(status_end.into())?))
         };
         let mut pipes = pipes;
-        let (streams, status) = pipes().map_err(|source| Error::Process {
-            program: "pipes".into(),
-            source,
-        })?;
+        let (streams, status) =
+            pipes().map_err(|source| Error::Process { program: "pipes".into(), source })?;
         Ok((starter, streams, status))
     }
 }
@@ -194,10 +166,7 @@ pub(crate) fn connect(starter: &mut std::process::Command, split: bool) -> io::R
         starter.stderr(Stdio::from(out.try_clone()?));
     }
     starter.stdout(Stdio::from(out));
-    Ok(Streams {
-        out: Some(Receiver::from_owned_fd(out_end.into())?),
-        err: err_end,
-    })
+    Ok(Streams { out: Some(Receiver::from_owned_fd(out_end.into())?), err: err_end })
 }
 
 /// The standard variables, overridden by the command's own.
@@ -213,10 +182,8 @@ fn environment(own: &BTreeMap<String, String>) -> Vec<(String, String)> {
         ("TZ", "UTC"),
         ("USER", "builder"),
     ];
-    let mut all: BTreeMap<_, _> = standard
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
+    let mut all: BTreeMap<_, _> =
+        standard.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     all.extend(own.clone());
     all.into_iter().collect()
 }
@@ -275,20 +242,14 @@ impl StatusReader {
             }
             (String::from_utf8_lossy(&bytes).into_owned(), watched)
         });
-        Self {
-            init,
-            task,
-            text: String::new(),
-        }
+        Self { init, task, text: String::new() }
     }
 
     /// Waits until the sandbox's first process, and with it all others, is gone.
     async fn vanished(&mut self) -> Result<()> {
         let survivors = || Error::Survivors(VANISH.as_secs());
-        let (text, init) = timeout(VANISH, &mut self.task)
-            .await
-            .map_err(|_| survivors())?
-            .unwrap_or_default();
+        let (text, init) =
+            timeout(VANISH, &mut self.task).await.map_err(|_| survivors())?.unwrap_or_default();
         if let Some(init) = init
             && !init.gone(VANISH).await
         {

@@ -40,11 +40,7 @@ impl Cgroup {
         let mut group = Self::default();
         if let Some(bytes) = limits.memory {
             group.memory = places(&mounts, &own, "memory").iter().find_map(|place| {
-                let file = if place.unified {
-                    "memory.max"
-                } else {
-                    "memory.limit_in_bytes"
-                };
+                let file = if place.unified { "memory.max" } else { "memory.limit_in_bytes" };
                 let group = Group::create(place, None, file, bytes)?;
                 let swap = if place.unified {
                     ("memory.swap.max", 0)
@@ -76,10 +72,7 @@ impl Cgroup {
 
     /// Files to which a process writes 0 in order to join.
     pub(crate) fn entrances(&self) -> Vec<PathBuf> {
-        let mut files: Vec<_> = self
-            .groups()
-            .map(|group| group.dir.join("cgroup.procs"))
-            .collect();
+        let mut files: Vec<_> = self.groups().map(|group| group.dir.join("cgroup.procs")).collect();
         files.dedup();
         files
     }
@@ -89,16 +82,10 @@ impl Cgroup {
         let Some(group) = &self.memory else {
             return false;
         };
-        let file = if group.unified {
-            "memory.events"
-        } else {
-            "memory.oom_control"
-        };
+        let file = if group.unified { "memory.events" } else { "memory.oom_control" };
         fs::read_to_string(group.dir.join(file)).is_ok_and(|text| {
-            text.lines().any(|line| {
-                line.strip_prefix("oom_kill ")
-                    .is_some_and(|count| count.trim() != "0")
-            })
+            text.lines()
+                .any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim() != "0"))
         })
     }
 
@@ -142,18 +129,13 @@ impl Group {
             return Some(shared.clone());
         }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = place
-            .dir
-            .join(format!("{PREFIX}{}-{number}", std::process::id()));
+        let dir = place.dir.join(format!("{PREFIX}{}-{number}", std::process::id()));
         fs::create_dir(&dir).ok()?;
         if fs::write(dir.join(file), value.to_string()).is_err() {
             let _ = fs::remove_dir(&dir);
             return None;
         }
-        Some(Self {
-            dir,
-            unified: place.unified,
-        })
+        Some(Self { dir, unified: place.unified })
     }
 }
 
@@ -161,9 +143,7 @@ impl Group {
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             let _ = fs::remove_dir(entry.path());
         }
@@ -188,9 +168,7 @@ fn places(mounts: &str, own: &str, controller: &str) -> Vec<Place> {
                 // A group with processes of its own cannot hand controllers down, so a sibling
                 // is the usual place; the top is for root without a service manager.
                 let parent = dir.parent().filter(|parent| parent.starts_with(mount));
-                let dirs = [Some(dir.as_path()), parent, Some(mount)]
-                    .into_iter()
-                    .flatten();
+                let dirs = [Some(dir.as_path()), parent, Some(mount)].into_iter().flatten();
                 found.extend(
                     dirs.filter(|dir| hands_down(dir, controller))
                         .map(|dir| (dir.to_path_buf(), true)),
@@ -206,10 +184,7 @@ fn places(mounts: &str, own: &str, controller: &str) -> Vec<Place> {
         }
     }
     found.dedup();
-    found
-        .into_iter()
-        .map(|(dir, unified)| Place { dir, unified })
-        .collect()
+    found.into_iter().map(|(dir, unified)| Place { dir, unified }).collect()
 }
 
 /// Whether children of this version 2 group get the controller.
@@ -224,10 +199,7 @@ fn own_path<'a>(own: &'a str, controller: &str) -> Option<&'a str> {
         let mut parts = line.splitn(3, ':').skip(1);
         let names = parts.next()?;
         let path = parts.next()?;
-        names
-            .split(',')
-            .any(|name| name == controller)
-            .then(|| path.trim_start_matches('/'))
+        names.split(',').any(|name| name == controller).then(|| path.trim_start_matches('/'))
     })
 }
 
@@ -241,10 +213,7 @@ mod tests {
             cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0\n\
             cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n";
         let own = "4:memory:/a/b\n2:cpu,cpuacct:/\n0::/\n";
-        let place = Place {
-            dir: "/sys/fs/cgroup/memory/a/b".into(),
-            unified: false,
-        };
+        let place = Place { dir: "/sys/fs/cgroup/memory/a/b".into(), unified: false };
         assert_eq!(places(mounts, own, "memory"), [place]);
         assert_eq!(places(mounts, own, "pids"), []);
     }
@@ -254,19 +223,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("user/session")).unwrap();
         fs::write(root.path().join("user/session/cgroup.subtree_control"), "").unwrap();
-        fs::write(
-            root.path().join("user/cgroup.subtree_control"),
-            "memory pids\n",
-        )
-        .unwrap();
+        fs::write(root.path().join("user/cgroup.subtree_control"), "memory pids\n").unwrap();
         let mounts = format!("cgroup2 {} cgroup2 rw 0 0\n", root.path().display());
         let found = places(&mounts, "0::/user/session\n", "memory");
-        assert_eq!(
-            found,
-            [Place {
-                dir: root.path().join("user"),
-                unified: true
-            }]
-        );
+        assert_eq!(found, [Place { dir: root.path().join("user"), unified: true }]);
     }
 }

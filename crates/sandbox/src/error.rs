@@ -74,10 +74,7 @@ impl Error {
     }
 
     pub(crate) fn wait(source: io::Error) -> Self {
-        Self::Process {
-            program: "a command and wait for its end".into(),
-            source,
-        }
+        Self::Process { program: "a command and wait for its end".into(), source }
     }
 }
 
@@ -101,13 +98,10 @@ mod tests {
 
     #[test]
     fn refused_namespaces_come_with_advice() {
-        let error = Error::Setup {
-            reason: "unshare: unshare failed: Operation not permitted".into(),
-        };
+        let error =
+            Error::Setup { reason: "unshare: unshare failed: Operation not permitted".into() };
         assert!(error.to_string().contains("user.max_user_namespaces"));
-        let error = Error::Setup {
-            reason: "cannot mount overlay".into(),
-        };
+        let error = Error::Setup { reason: "cannot mount overlay".into() };
         assert!(error.to_string().contains("5.11"));
     }
 }

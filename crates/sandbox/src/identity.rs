@@ -33,10 +33,7 @@ impl Identity {
         }
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let start = std::process::id().wrapping_mul(37);
-        lend(
-            &map,
-            start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)),
-        )
+        lend(&map, start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -44,9 +41,7 @@ impl Identity {
 fn lend(uid_map: &str, turn: u32) -> Identity {
     let known = |id: u32| {
         uid_map.lines().any(|line| {
-            let mut words = line
-                .split_whitespace()
-                .map(|word| word.parse::<u64>().unwrap_or(0));
+            let mut words = line.split_whitespace().map(|word| word.parse::<u64>().unwrap_or(0));
             let (first, _, count) = (words.next(), words.next(), words.next());
             match (first, count) {
                 (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),
@@ -67,14 +62,8 @@ mod tests {
 
     #[test]
     fn numbers_come_from_what_is_mapped() {
-        assert_eq!(
-            lend("         0          0 4294967295\n", 5),
-            Identity::Lent(UNUSED_RANGE + 5)
-        );
-        assert_eq!(
-            lend("0 100000 65536\n", COUNT + 1),
-            Identity::Lent(SMALL_RANGE + 1)
-        );
+        assert_eq!(lend("         0          0 4294967295\n", 5), Identity::Lent(UNUSED_RANGE + 5));
+        assert_eq!(lend("0 100000 65536\n", COUNT + 1), Identity::Lent(SMALL_RANGE + 1));
         assert_eq!(lend("0 1000 1\n", 9), Identity::Caller);
         assert_eq!(lend("", 9), Identity::Caller);
     }

@@ -23,10 +23,7 @@ use crate::{
 };
 
 /// What rpm says on a distribution that has another package manager.
-const NOISE: [&str; 2] = [
-    "rpm: RPM should not be used directly",
-    "rpm: However assuming you know",
-];
+const NOISE: [&str; 2] = ["rpm: RPM should not be used directly", "rpm: However assuming you know"];
 
 /// Installs the packages below `work/layer` and returns that directory.
 pub(crate) async fn install(
@@ -45,12 +42,8 @@ pub(crate) async fn install(
     }
     hand_over(&layer, identity)?;
     let (dirs, files) = inside(packages)?;
-    view.binds
-        .push(bind(layer.clone(), Path::new("/layer"), true));
-    view.binds.extend(
-        dirs.into_iter()
-            .map(|(dir, inside)| bind(dir, &inside, false)),
-    );
+    view.binds.push(bind(layer.clone(), Path::new("/layer"), true));
+    view.binds.extend(dirs.into_iter().map(|(dir, inside)| bind(dir, &inside, false)));
     view.root_inside = true;
     view.hostname = "localhost".into();
     let words = [
@@ -75,9 +68,7 @@ pub(crate) async fn install(
     let command = Command::new(argv).limits(Limits::for_setup());
     let root = Buildroot::new(work.to_path_buf(), identity, view);
     let mut output = Capture::default();
-    let outcome = root
-        .run(&command, &mut output, &CancellationToken::new())
-        .await?;
+    let outcome = root.run(&command, &mut output, &CancellationToken::new()).await?;
     if !outcome.success() {
         let text = output.text();
         let lines: Vec<_> = text
@@ -99,14 +90,10 @@ fn inside(packages: &[PathBuf]) -> Result<Places> {
     let mut files = Vec::new();
     for package in packages {
         let real = fs::canonicalize(package).map_err(Error::file("find", package))?;
-        let (Some(dir), Some(name)) = (
-            real.parent(),
-            real.file_name().and_then(|name| name.to_str()),
-        ) else {
-            return Err(Error::Path {
-                path: real,
-                reason: "it is not a package file",
-            });
+        let (Some(dir), Some(name)) =
+            (real.parent(), real.file_name().and_then(|name| name.to_str()))
+        else {
+            return Err(Error::Path { path: real, reason: "it is not a package file" });
         };
         let next = PathBuf::from(format!("/packages/{}", dirs.len()));
         let dir = dirs.entry(dir.to_path_buf()).or_insert(next);
@@ -120,18 +107,13 @@ pub(crate) async fn link_libraries(root: &Buildroot) -> Result<()> {
     let command =
         Command::new(["ldconfig", "-X", "-C", "/run/ld.so.cache"]).limits(Limits::for_setup());
     let mut output = Capture::default();
-    let outcome = root
-        .run(&command, &mut output, &CancellationToken::new())
-        .await?;
+    let outcome = root.run(&command, &mut output, &CancellationToken::new()).await?;
     if !outcome.success() {
         return Err(Error::Layer {
             reason: format!("ldconfig {}: {}", outcome.reason, output.text().trim()),
         });
     }
-    move_file(
-        &root.work().join("run/ld.so.cache"),
-        &root.work().join("etc/ld.so.cache"),
-    )
+    move_file(&root.work().join("run/ld.so.cache"), &root.work().join("etc/ld.so.cache"))
 }
 
 #[cfg(test)]
@@ -142,27 +124,14 @@ mod tests {
     fn packages_of_one_directory_share_a_place() {
         let dir = tempfile::tempdir().unwrap();
         let other = tempfile::tempdir().unwrap();
-        let paths = [
-            dir.path().join("a.rpm"),
-            other.path().join("b.rpm"),
-            dir.path().join("c.rpm"),
-        ];
+        let paths =
+            [dir.path().join("a.rpm"), other.path().join("b.rpm"), dir.path().join("c.rpm")];
         for path in &paths {
             fs::write(path, "").unwrap();
         }
         let (dirs, files) = inside(&paths).unwrap();
         assert_eq!(dirs.len(), 2);
-        assert_eq!(
-            files,
-            [
-                "/packages/0/a.rpm",
-                "/packages/1/b.rpm",
-                "/packages/0/c.rpm"
-            ]
-        );
-        assert!(matches!(
-            inside(&[dir.path().join("none.rpm")]),
-            Err(Error::File { .. })
-        ));
+        assert_eq!(files, ["/packages/0/a.rpm", "/packages/1/b.rpm", "/packages/0/c.rpm"]);
+        assert!(matches!(inside(&[dir.path().join("none.rpm")]), Err(Error::File { .. })));
     }
 }

@@ -37,11 +37,7 @@ impl Limits {
 
     /// Bounds for the short commands which prepare a buildroot.
     pub fn for_setup() -> Self {
-        Self {
-            wall: Some(Duration::from_secs(3600)),
-            output: Some(64 << 20),
-            ..Self::for_build()
-        }
+        Self { wall: Some(Duration::from_secs(3600)), output: Some(64 << 20), ..Self::for_build() }
     }
 }
 
@@ -89,11 +85,7 @@ impl LimitReport {
             output: if_set(limits.output.is_some(), Held::Supervisor),
             memory: if_set(
                 limits.memory.is_some(),
-                if memory_group {
-                    Held::Cgroup
-                } else {
-                    Held::Sampled
-                },
+                if memory_group { Held::Cgroup } else { Held::Sampled },
             ),
             processes: if_set(limits.processes.is_some(), either(pids_group)),
             file_size: if_set(limits.file_size.is_some(), Held::Rlimit),
@@ -122,38 +114,19 @@ mod tests {
 
     #[test]
     fn open_files_stay_below_the_hard_limit() {
-        let limits = Limits {
-            open_files: Some(65_536),
-            processes: Some(7),
-            ..Limits::default()
-        };
+        let limits = Limits { open_files: Some(65_536), processes: Some(7), ..Limits::default() };
         assert_eq!(
             prlimit_words(&limits, 20_000),
-            [
-                "prlimit",
-                "--core=0:0",
-                "--nproc=7:7",
-                "--nofile=20000:20000"
-            ]
+            ["prlimit", "--core=0:0", "--nproc=7:7", "--nofile=20000:20000"]
         );
     }
 
     #[test]
     fn report_names_the_means() {
-        let limits = Limits {
-            memory: Some(1),
-            processes: Some(1),
-            ..Limits::default()
-        };
+        let limits = Limits { memory: Some(1), processes: Some(1), ..Limits::default() };
         let report = LimitReport::new(&limits, true, false);
-        assert_eq!(
-            (report.memory, report.processes),
-            (Held::Cgroup, Held::Rlimit)
-        );
+        assert_eq!((report.memory, report.processes), (Held::Cgroup, Held::Rlimit));
         assert_eq!(report.wall, Held::Unlimited);
-        assert_eq!(
-            LimitReport::new(&limits, false, false).memory,
-            Held::Sampled
-        );
+        assert_eq!(LimitReport::new(&limits, false, false).memory, Held::Sampled);
     }
 }

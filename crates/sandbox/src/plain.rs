@@ -47,9 +47,7 @@ const GIT_CONFIG: [(&str, &str); 8] = [
 
 /// Looks for a program where the sandbox's tools are looked for.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    PATH.split(':')
-        .map(|dir| Path::new(dir).join(name))
-        .find(|path| path.is_file())
+    PATH.split(':').map(|dir| Path::new(dir).join(name)).find(|path| path.is_file())
 }
 
 /// A command with a clean environment in which git asks no questions and runs no hooks.
@@ -98,16 +96,9 @@ pub async fn run_plain(
             limits: report(&Limits::default()),
         });
     };
-    let failed = |source| Error::Process {
-        program: program.clone(),
-        source,
-    };
+    let failed = |source| Error::Process { program: program.clone(), source };
     let mut starter = std::process::Command::new(program);
-    starter
-        .args(arguments)
-        .env_clear()
-        .envs(&command.env)
-        .stdin(Stdio::null());
+    starter.args(arguments).env_clear().envs(&command.env).stdin(Stdio::null());
     if let Some(cwd) = &command.cwd {
         starter.current_dir(cwd);
     }
@@ -116,15 +107,9 @@ pub async fn run_plain(
     let pid = process.id();
     let limit = command.limits.memory.unwrap_or(u64::MAX);
     let mut too_much_memory = || tree::memory_of_descendants(pid) > limit;
-    let ended = supervise(
-        &mut process,
-        streams,
-        &command.limits,
-        sink,
-        cancel,
-        &mut too_much_memory,
-    )
-    .await?;
+    let ended =
+        supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much_memory)
+            .await?;
     use std::os::unix::process::ExitStatusExt;
     let natural = || match (ended.status.code(), ended.status.signal()) {
         (Some(code), _) => Reason::Exited(code),
@@ -165,14 +150,11 @@ mod tests {
     async fn hooks_of_a_cloned_template_do_not_run() {
         let dir = tempfile::tempdir().unwrap();
         let script = "git init -q r && cd r && mkdir h && printf '#!/bin/sh\\ntouch ../ran\\n' > h/pre-commit && chmod +x h/pre-commit && git config core.hooksPath h && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x";
-        let command = plain_command(["sh", "-c", script], dir.path(), |name| {
-            std::env::var(name).ok()
-        })
-        .cwd(dir.path());
+        let command =
+            plain_command(["sh", "-c", script], dir.path(), |name| std::env::var(name).ok())
+                .cwd(dir.path());
         let mut output = Capture::default();
-        let outcome = run_plain(&command, &mut output, &CancellationToken::new())
-            .await
-            .unwrap();
+        let outcome = run_plain(&command, &mut output, &CancellationToken::new()).await.unwrap();
         assert!(outcome.success(), "{}", output.text());
         assert!(dir.path().join("r/.git").exists() && !dir.path().join("ran").exists());
     }
@@ -181,9 +163,7 @@ mod tests {
     async fn background_processes_end_with_the_command() {
         let mut output = Capture::default();
         let command = Command::new(["/bin/sh", "-c", "sleep 1000 & echo $!"]).env("PATH", PATH);
-        let outcome = run_plain(&command, &mut output, &CancellationToken::new())
-            .await
-            .unwrap();
+        let outcome = run_plain(&command, &mut output, &CancellationToken::new()).await.unwrap();
         assert!(outcome.success());
         let pid = output.text().trim().parse().unwrap();
         if let Some(sleeper) = crate::process::Watched::open(pid) {

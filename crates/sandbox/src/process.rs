@@ -37,42 +37,31 @@ impl Process {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
         inherit_only_standard_streams(&mut command);
-        thread::Builder::new()
-            .name("sandbox".into())
-            .spawn(move || {
-                let spawned = command.spawn();
-                // The child's ends of the pipes must be closed here, or their end is never seen.
-                drop(command);
-                let mut child = match spawned {
-                    Ok(child) => child,
-                    Err(error) => return drop(started.send(Err(error))),
-                };
-                let pid = Pid::from_child(&child);
-                let handle =
-                    rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from);
-                if handle.is_err() || started.send(handle.map(|handle| (handle, pid))).is_err() {
-                    let _ = child.kill();
-                }
-                if group {
-                    // Seen, not yet reaped: its number cannot belong to anyone else.
-                    let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-                    while matches!(
-                        rustix::process::waitid(WaitId::Pid(pid), seen),
-                        Err(Errno::INTR)
-                    ) {}
-                    let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-                }
-                drop(ended.send(child.wait()));
-            })?;
-        let (handle, pid) = start
-            .await
-            .map_err(|_| io::Error::other("the starting thread ended"))??;
-        Ok(Self {
-            handle,
-            pid,
-            group,
-            exit: Some(exit),
-        })
+        thread::Builder::new().name("sandbox".into()).spawn(move || {
+            let spawned = command.spawn();
+            // The child's ends of the pipes must be closed here, or their end is never seen.
+            drop(command);
+            let mut child = match spawned {
+                Ok(child) => child,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let pid = Pid::from_child(&child);
+            let handle =
+                rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from);
+            if handle.is_err() || started.send(handle.map(|handle| (handle, pid))).is_err() {
+                let _ = child.kill();
+            }
+            if group {
+                // Seen, not yet reaped: its number cannot belong to anyone else.
+                let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+                while matches!(rustix::process::waitid(WaitId::Pid(pid), seen), Err(Errno::INTR)) {}
+                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            }
+            drop(ended.send(child.wait()));
+        })?;
+        let (handle, pid) =
+            start.await.map_err(|_| io::Error::other("the starting thread ended"))??;
+        Ok(Self { handle, pid, group, exit: Some(exit) })
     }
 
     /// The child's number.
@@ -96,9 +85,7 @@ impl Process {
         let Some(exit) = &mut self.exit else {
             return Err(io::Error::other("the child was waited for already"));
         };
-        let status = exit
-            .await
-            .map_err(|_| io::Error::other("the waiting thread ended"));
+        let status = exit.await.map_err(|_| io::Error::other("the waiting thread ended"));
         self.exit = None;
         status?
     }
@@ -117,17 +104,10 @@ fn inherit_only_standard_streams(command: &mut Command) {
         // SAFETY: a plain system call on the child's own descriptor table, which it does not share.
         #[expect(unsafe_code, reason = "neither std nor rustix offers close_range")]
         let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     };
     // SAFETY: between fork and exec only one system call is made; nothing is allocated or locked.
-    #[expect(
-        unsafe_code,
-        reason = "only the child itself can mark its descriptors after fork"
-    )]
+    #[expect(unsafe_code, reason = "only the child itself can mark its descriptors after fork")]
     unsafe {
         std::os::unix::process::CommandExt::pre_exec(command, mark_others);
     }
@@ -140,9 +120,7 @@ pub(crate) struct Watched(OwnedFd);
 impl Watched {
     /// Watches a process by number; absent if it is gone already.
     pub(crate) fn open(pid: i32) -> Option<Self> {
-        rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty())
-            .ok()
-            .map(Self)
+        rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(Self)
     }
 
     /// Waits until the process has ended, at most this long; whether it has.

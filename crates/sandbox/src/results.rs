@@ -15,27 +15,15 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 /// # Errors
 /// Whatever the system says; `ELOOP` for links, `EXDEV` for paths that leave the directory.
 pub fn open(dir: &Path, relative: &Path) -> io::Result<File> {
-    let top = rustix::fs::open(
-        dir,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let top =
+        rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(rustix::fs::openat2(
-        &top,
-        relative,
-        flags,
-        Mode::empty(),
-        resolve,
-    )?);
+    let file = File::from(rustix::fs::openat2(&top, relative, flags, Mode::empty(), resolve)?);
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
     }
 }
 
@@ -61,14 +49,8 @@ pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Copies a file out of a build's directory into a new file; returns the number of bytes.
 pub fn copy(dir: &Path, relative: &Path, to: &Path) -> io::Result<u64> {
-    if relative
-        .components()
-        .any(|part| !matches!(part, Component::Normal(_)))
-    {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a plain relative path",
-        ));
+    if relative.components().any(|part| !matches!(part, Component::Normal(_))) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain relative path"));
     }
     let mut source = open(dir, relative)?;
     io::copy(&mut source, &mut File::create_new(to)?)
@@ -96,14 +78,7 @@ mod tests {
             io::read_to_string(open(&build, Path::new("sub/good")).unwrap()).unwrap(),
             "fine"
         );
-        for bad in [
-            "link",
-            "up/secret",
-            "../secret",
-            "/etc/passwd",
-            "pipe",
-            "sub",
-        ] {
+        for bad in ["link", "up/secret", "../secret", "/etc/passwd", "pipe", "sub"] {
             assert!(open(&build, Path::new(bad)).is_err(), "{bad}");
         }
         let to = dir.path().join("copy");

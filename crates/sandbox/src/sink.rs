@@ -34,11 +34,7 @@ pub struct LogFile(File);
 impl LogFile {
     /// Opens a file for appending and creates it where it is missing.
     pub fn append(path: &Path) -> io::Result<Self> {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map(Self)
+        OpenOptions::new().create(true).append(true).open(path).map(Self)
     }
 }
 

@@ -92,13 +92,7 @@ pub(crate) async fn supervise(
         Ok(Ok(())) | Err(_) => killed,
     };
     let tail = String::from_utf8_lossy(&output.tail).trim().to_string();
-    Ok(Ended {
-        killed,
-        status,
-        output: output.total,
-        elapsed,
-        tail,
-    })
+    Ok(Ended { killed, status, output: output.total, elapsed, tail })
 }
 
 async fn watch(
@@ -111,9 +105,7 @@ async fn watch(
 ) -> Result<(Option<Reason>, Option<std::process::ExitStatus>)> {
     let far = start + Duration::from_secs(365 * 24 * 3600);
     let mut wall = pin!(sleep_until(limits.wall.map_or(far, |wall| start + wall)));
-    let mut silence = pin!(sleep_until(
-        limits.silence.map_or(far, |silence| start + silence)
-    ));
+    let mut silence = pin!(sleep_until(limits.silence.map_or(far, |silence| start + silence)));
     let mut sample = interval(SAMPLE);
     let kill = |reason| Ok((Some(reason), None));
     loop {
@@ -190,11 +182,7 @@ impl<'a> Output<'a> {
         self.tail.extend_from_slice(part);
         let excess = self.tail.len().saturating_sub(TAIL);
         self.tail.drain(..excess);
-        if part.len() < chunk.len() {
-            Err(Failure::TooMuch)
-        } else {
-            Ok(())
-        }
+        if part.len() < chunk.len() { Err(Failure::TooMuch) } else { Ok(()) }
     }
 
     /// Reads both streams to their ends.

@@ -34,11 +34,7 @@ pub(crate) fn memory_of_descendants(root: i32) -> u64 {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     let mut pages: HashMap<i32, u64> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {

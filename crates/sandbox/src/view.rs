@@ -71,10 +71,7 @@ pub(crate) fn launcher(identity: Identity, script: String) -> Vec<String> {
         Identity::Lent(_) => &["--mount"],
     };
     let head =
-        ["unshare"]
-            .iter()
-            .chain(namespaces)
-            .chain(&["--propagation", "private", "--", "sh", "-c"]);
+        ["unshare"].iter().chain(namespaces).chain(&["--propagation", "private", "--", "sh", "-c"]);
     head.map(ToString::to_string).chain([script]).collect()
 }
 
@@ -100,16 +97,7 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
         let _ = writeln!(text, "{}", words.join(" "));
     };
     let stage = view.stage.to_string_lossy();
-    line(&[
-        "run",
-        "mount",
-        "-t",
-        "tmpfs",
-        "-o",
-        "mode=0755,size=4m",
-        "tmpfs",
-        &stage,
-    ]);
+    line(&["run", "mount", "-t", "tmpfs", "-o", "mode=0755,size=4m", "tmpfs", &stage]);
     line(&["cd", &stage]);
     let mut root = vec!["--tmpfs".to_string(), "/".into()];
     gather_unions(view, &mut line, &mut root);
@@ -130,25 +118,18 @@ fn gather_unions(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<Str
     for (number, union) in view.unions.iter().enumerate() {
         let target = format!("u{number}");
         line(&["mkdir", &target]);
-        let sources: Vec<_> = union
-            .sources
-            .iter()
-            .map(|source| source.to_string_lossy())
-            .collect();
+        let sources: Vec<_> = union.sources.iter().map(|source| source.to_string_lossy()).collect();
         if let [only] = &sources[..] {
             line(&["run", "mount", "--rbind", only, &target]);
         } else {
-            let names: Vec<_> = (0..sources.len())
-                .map(|part| format!("u{number}.{part}"))
-                .collect();
+            let names: Vec<_> =
+                (0..sources.len()).map(|part| format!("u{number}.{part}")).collect();
             for (source, name) in sources.iter().zip(&names) {
                 line(&["mkdir", name]);
                 line(&["run", "mount", "--bind", source, name]);
             }
             let option = format!("lowerdir={}", names.join(":"));
-            line(&[
-                "run", "mount", "-t", "overlay", "-o", &option, "overlay", &target,
-            ]);
+            line(&["run", "mount", "-t", "overlay", "-o", &option, "overlay", &target]);
         }
         let inside = union.inside.to_string_lossy().into_owned();
         root.extend(["--ro-bind".into(), format!("{GATHERED}/{target}"), inside]);
@@ -163,13 +144,7 @@ fn gather_binds(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<Stri
         } else {
             line(&["run", "touch", &target]);
         }
-        line(&[
-            "run",
-            "mount",
-            "--bind",
-            &bind.source.to_string_lossy(),
-            &target,
-        ]);
+        line(&["run", "mount", "--bind", &bind.source.to_string_lossy(), &target]);
         let option = if bind.writable { "--bind" } else { "--ro-bind" };
         let inside = bind.inside.to_string_lossy().into_owned();
         root.extend([option.into(), format!("{GATHERED}/{target}"), inside]);
@@ -180,13 +155,7 @@ fn bubblewrap(view: &View, identity: Identity, run: Run<'_>, root: Vec<String>) 
     let mut words: Vec<String> = Vec::new();
     if let Identity::Lent(id) = identity {
         let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
-        words.extend([
-            "setpriv".into(),
-            user,
-            group,
-            "--clear-groups".into(),
-            "--".into(),
-        ]);
+        words.extend(["setpriv".into(), user, group, "--clear-groups".into(), "--".into()]);
     }
     let id = if view.root_inside { 0 } else { INSIDE_ID }.to_string();
     let fixed = [
@@ -221,11 +190,7 @@ fn bubblewrap(view: &View, identity: Identity, run: Run<'_>, root: Vec<String>) 
     for (name, value) in run.env {
         words.extend(["--setenv".into(), name.clone(), value.clone()]);
     }
-    words.extend([
-        "--chdir".into(),
-        run.cwd.to_string_lossy().into_owned(),
-        "--".into(),
-    ]);
+    words.extend(["--chdir".into(), run.cwd.to_string_lossy().into_owned(), "--".into()]);
     words.extend(run.argv.iter().cloned());
     words
 }
@@ -246,17 +211,7 @@ mod tests {
 
     #[test]
     fn words_reach_the_command_unchanged() {
-        for word in [
-            "plain",
-            "",
-            "a b",
-            "it's",
-            "$HOME",
-            "`id`",
-            "a\nb",
-            "--x=\"y\"",
-            "ä*",
-        ] {
+        for word in ["plain", "", "a b", "it's", "$HOME", "`id`", "a\nb", "--x=\"y\"", "ä*"] {
             let output = std::process::Command::new("sh")
                 .args(["-c", &format!("printf %s {}", quote(word))])
                 .output()
@@ -272,25 +227,12 @@ mod tests {
             sources: sources.iter().map(PathBuf::from).collect(),
         };
         let script_of = |unions| {
-            let view = View {
-                stage: "/s".into(),
-                unions,
-                ..View::default()
-            };
-            let run = Run {
-                argv: &[],
-                env: &[],
-                cwd: Path::new("/"),
-                entrances: &[],
-                parent: 1,
-            };
+            let view = View { stage: "/s".into(), unions, ..View::default() };
+            let run = Run { argv: &[], env: &[], cwd: Path::new("/"), entrances: &[], parent: 1 };
             script(&view, Identity::Caller, run)
         };
         let one = script_of(vec![union(&["/usr"])]);
-        assert!(
-            one.contains("mount --rbind /usr u0") && !one.contains("overlay"),
-            "{one}"
-        );
+        assert!(one.contains("mount --rbind /usr u0") && !one.contains("overlay"), "{one}");
         let two = script_of(vec![union(&["/layer:1/usr", "/usr"])]);
         assert!(two.contains("run mount --bind /layer:1/usr u0.0"), "{two}");
         assert!(two.contains("lowerdir=u0.0:u0.1 overlay u0"), "{two}");
@@ -298,13 +240,7 @@ mod tests {
 
     #[test]
     fn root_lends_an_identity() {
-        let run = Run {
-            argv: &[],
-            env: &[],
-            cwd: Path::new("/"),
-            entrances: &[],
-            parent: 1,
-        };
+        let run = Run { argv: &[], env: &[], cwd: Path::new("/"), entrances: &[], parent: 1 };
         let text = script(&View::default(), Identity::Lent(77), run);
         assert!(
             text.contains("\nexec setpriv --reuid=77 --regid=77 --clear-groups -- bwrap"),

@@ -86,14 +86,8 @@ pub(crate) fn fill(host: &Path, etc: &Path, hostname: &str, network: bool) -> Re
                 "root:x:0:0:root:/root:/bin/sh\nbuilder:x:{id}:{id}:builder:/builddir:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
             ),
         ),
-        (
-            "group",
-            format!("root:x:0:\nbuilder:x:{id}:\nnogroup:x:65534:\n"),
-        ),
-        (
-            "hosts",
-            format!("127.0.0.1 localhost {hostname}\n::1 localhost {hostname}\n"),
-        ),
+        ("group", format!("root:x:0:\nbuilder:x:{id}:\nnogroup:x:65534:\n")),
+        ("hosts", format!("127.0.0.1 localhost {hostname}\n::1 localhost {hostname}\n")),
         ("hostname", format!("{hostname}\n")),
         (
             "nsswitch.conf",
@@ -116,11 +110,7 @@ pub(crate) fn fill(host: &Path, etc: &Path, hostname: &str, network: bool) -> Re
 
 /// Copies links as links, and files and directories only if everybody may read them.
 fn copy_readable(from: &Path, to: &Path, follow: bool) -> io::Result<()> {
-    let found = if follow {
-        fs::metadata(from)
-    } else {
-        fs::symlink_metadata(from)
-    };
+    let found = if follow { fs::metadata(from) } else { fs::symlink_metadata(from) };
     let Ok(found) = found else { return Ok(()) };
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;

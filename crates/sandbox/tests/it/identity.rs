@@ -21,8 +21,5 @@ fn everything_holds_as_nobody() {
         .current_dir(dir.path())
         .status()
         .unwrap();
-    assert!(
-        status.success(),
-        "the tests fail for an ordinary user: {status}"
-    );
+    assert!(status.success(), "the tests fail for an ordinary user: {status}");
 }

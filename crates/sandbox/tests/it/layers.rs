@@ -28,11 +28,7 @@ fn package(dir: &Path, name: &str, install: &str, files: &str) -> PathBuf {
         .env("HOME", dir)
         .output()
         .expect("rpmbuild is installed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     dir.join(format!("RPMS/noarch/{name}-1-1.noarch.rpm"))
 }
 
@@ -62,11 +58,8 @@ async fn packages_appear_at_their_real_paths_beside_the_host() {
         text,
         "hello from p\nconf\ndata\nlib\nlib\nl\nq\ngcc\np-1-1.noarch\nq-1-1.noarch\nbuilder\n"
     );
-    let (outcome, text) = sh(
-        &root,
-        "echo x > /usr/share/q/q || echo x > /opt/p/data || rm -f /usr/bin/p-tool",
-    )
-    .await;
+    let (outcome, text) =
+        sh(&root, "echo x > /usr/share/q/q || echo x > /opt/p/data || rm -f /usr/bin/p-tool").await;
     assert!(!outcome.success(), "{text}");
     // A second buildroot without them sees nothing of them.
     let plain = Place::new();
@@ -112,11 +105,6 @@ async fn a_damaged_package_is_an_error_with_rpms_words() {
     let bad = place.path().join("bad.rpm");
     fs::write(&bad, bytes).unwrap();
     let result = place.builder().packages(&[bad]).build().await;
-    let Err(Error::Layer { reason }) = result else {
-        panic!("{result:?}")
-    };
-    assert!(
-        reason.contains("digest") || reason.contains("BAD"),
-        "{reason}"
-    );
+    let Err(Error::Layer { reason }) = result else { panic!("{result:?}") };
+    assert!(reason.contains("digest") || reason.contains("BAD"), "{reason}");
 }

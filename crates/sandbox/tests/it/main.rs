@@ -19,9 +19,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let place = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let place = Self { dir: tempfile::tempdir().unwrap() };
         std::fs::create_dir(place.build_dir()).unwrap();
         place
     }
@@ -51,9 +49,6 @@ async fn sh(root: &Buildroot, script: &str) -> (Outcome, String) {
 async fn limited(root: &Buildroot, script: &str, limits: Limits) -> (Outcome, String) {
     let mut output = Capture::default();
     let command = Command::new(["sh", "-c", script]).limits(limits);
-    let outcome = root
-        .run(&command, &mut output, &CancellationToken::new())
-        .await
-        .unwrap();
+    let outcome = root.run(&command, &mut output, &CancellationToken::new()).await.unwrap();
     (outcome, output.text())
 }
