@@ -1,1 +1,44 @@
-//! db (to be filled).
+//! PostgreSQL and SQLite behind one [`Db`] and one [`Tx`]; all SQL of the system lives here.
+//!
+//! A statement is written once, in PostgreSQL's dialect with `$1` placeholders; `dialect` rewrites
+//! it for SQLite, once for each text. Every value is bound, so texts are stable and stay prepared.
+//!
+//! ```no_run
+//! # async fn f() -> toji_db::Result<()> {
+//! use toji_db::{Db, Options, params};
+//! let db = Db::open("sqlite:/var/lib/toji/toji.db", &Options::default()).await?;
+//! db.migrate().await?;
+//! let mut tx = db.begin();
+//! let row = tx.query_opt("SELECT id, name FROM tag WHERE name = $1", params!["f42"]).await?;
+//! let id = row.map(|r| r.get::<i64>("id")).transpose()?;
+//! # Ok(()) }
+//! ```
+//!
+//! Rules for statement texts:
+//! - A result column without a declared type (an expression) that is a truth value, JSON or a time
+//!   carries it in its alias: `x IS NULL AS "missing:bool"`, also `:json` and `:ts`.
+//! - Moments are bound as [`Param::Time`] (see [`Time`]), or as any parameter cast with
+//!   `$1::timestamptz`; they come out as text in Python's form, `2026-11-22 02:53:08.214251+00:00`.
+//! - Lists are one parameter: `id = ANY($1)`, `id <> ALL($1)`.
+
+mod db;
+mod dialect;
+mod error;
+mod migrate;
+pub mod outbox;
+mod param;
+mod postgres;
+mod row;
+mod select;
+mod sqlite;
+mod time;
+mod tx;
+pub mod versioned;
+
+pub use db::{Db, Durability, Engine, Options};
+pub use error::{Error, Result};
+pub use param::Param;
+pub use row::{FromColumn, Row};
+pub use select::{QueryOpts, Select};
+pub use time::Time;
+pub use tx::Tx;

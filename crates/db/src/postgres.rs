@@ -1,0 +1,243 @@
+//! PostgreSQL: a pool of connections with prepared statements, one transaction at a time on each.
+
+mod codec;
+
+use std::future::Future;
+use std::pin::pin;
+use std::str::FromStr;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Timeouts};
+use tokio_postgres::{AsyncMessage, NoTls, Statement};
+
+use crate::db::{Inner, Options};
+use crate::dialect::Plan;
+use crate::row::Columns;
+use crate::{Error, Param, Result, Row};
+
+use codec::{Bound, Cell, error};
+
+/// The channel on which commits with outbox entries are told.
+pub(crate) const CHANNEL: &str = "toji_outbox";
+
+/// Connections to one database.
+pub(crate) struct Pool {
+    pool: deadpool_postgres::Pool,
+}
+
+impl Pool {
+    /// Makes the pool and one connection, so that a wrong address is told at once.
+    pub(crate) async fn open(url: &str, options: &Options) -> Result<Pool> {
+        let config = config(url)?;
+        // Whether a connection is alive shows when it is used: a test on taking it costs a round trip.
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config, NoTls, recycling);
+        let timeouts =
+            Timeouts { wait: Some(options.wait), create: Some(options.wait), recycle: Some(options.wait) };
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(options.connections.max(1))
+            .timeouts(timeouts)
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .build()
+            .map_err(|e| Error::Url(e.to_string()))?;
+        let pool = Pool { pool };
+        drop(pool.take().await?);
+        Ok(pool)
+    }
+
+    async fn take(&self) -> Result<Object> {
+        self.pool.get().await.map_err(|e| match e {
+            PoolError::Timeout(_) => Error::Busy,
+            PoolError::Backend(e) => error(e),
+            other => Error::Lost(other.to_string()),
+        })
+    }
+
+    /// Takes a connection.
+    pub(crate) async fn session(&self) -> Result<Session> {
+        Ok(Session { client: Some(self.take().await?), begun: false, in_flight: false })
+    }
+}
+
+fn config(url: &str) -> Result<tokio_postgres::Config> {
+    let mut config = tokio_postgres::Config::from_str(url).map_err(|e| Error::Url(e.to_string()))?;
+    let given = config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
+    // Just-in-time compilation costs more than it gives for statements of this size.
+    config.options(format!("{given}-c timezone=UTC -c jit=off"));
+    if config.get_application_name().is_none() {
+        config.application_name("toji");
+    }
+    if config.get_user().is_none() {
+        config.user(whoami());
+    }
+    Ok(config)
+}
+
+/// The account name that libpq would use.
+fn whoami() -> String {
+    std::env::var("PGUSER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "postgres".into())
+}
+
+/// One transaction's connection.
+pub(crate) struct Session {
+    client: Option<Object>,
+    /// Whether BEGIN was sent and no end.
+    begun: bool,
+    /// Whether an answer is awaited; still set when the waiting future was dropped.
+    in_flight: bool,
+}
+
+impl Session {
+    /// Runs statements without results or parameters.
+    pub(crate) async fn batch(&mut self, sql: &str) -> Result<()> {
+        self.run(async |client| client.batch_execute(sql).await.map_err(error)).await
+    }
+
+    /// Ends the transaction with its effects; for one that only read, the answer is not awaited.
+    pub(crate) async fn commit(&mut self, wrote: bool) -> Result<()> {
+        if self.begun && wrote {
+            self.run(async |client| client.batch_execute("COMMIT").await.map_err(error)).await?;
+            self.begun = false;
+        }
+        Ok(())
+    }
+
+    /// Runs a statement for its rows.
+    pub(crate) async fn query(&mut self, plan: &Plan, params: &[Param]) -> Result<Vec<Row>> {
+        self.run(async |client| {
+            let stmt = prepare(client, plan, params).await?;
+            let columns = columns(plan, &stmt);
+            let rows = client.query(&stmt, &codec::refs(&bound(params))).await.map_err(error)?;
+            rows.iter().map(|row| decode(row, &columns)).collect()
+        })
+        .await
+    }
+
+    /// Runs a statement for the number of rows it changes.
+    pub(crate) async fn execute(&mut self, plan: &Plan, params: &[Param]) -> Result<u64> {
+        self.run(async |client| {
+            let stmt = prepare(client, plan, params).await?;
+            client.execute(&stmt, &codec::refs(&bound(params))).await.map_err(error)
+        })
+        .await
+    }
+
+    /// Runs `work`; the transaction's BEGIN goes ahead of its first statement in the same packet.
+    async fn run<R>(&mut self, work: impl AsyncFnOnce(&Object) -> Result<R>) -> Result<R> {
+        let client = self.client.as_ref().ok_or(Error::Aborted)?;
+        self.in_flight = true;
+        let out = if self.begun {
+            work(client).await
+        } else {
+            self.begun = true;
+            let (begun, out) = tokio::join!(biased; client.batch_execute("BEGIN"), work(client));
+            begun.map_err(error).and(out)
+        };
+        self.in_flight = false;
+        out
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        if self.in_flight {
+            // The statement may run for long: stop it, and let the connection end with it.
+            let client = Object::take(client);
+            let cancel = client.cancel_token();
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move {
+                    let _ = cancel.cancel_query(NoTls).await;
+                    drop(client);
+                });
+            }
+        } else if self.begun {
+            // Sent, not awaited: whoever gets the connection next sends behind it.
+            let mut rollback = pin!(client.batch_execute("ROLLBACK"));
+            let _ = rollback.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+async fn prepare(client: &Object, plan: &Plan, params: &[Param]) -> Result<Statement> {
+    let stmt = client.prepare_cached(&plan.sql).await.map_err(error)?;
+    if stmt.params().len() != params.len() {
+        let (want, got) = (stmt.params().len(), params.len());
+        return Err(Error::Statement(format!("{want} parameters wanted, {got} given: {}", plan.sql)));
+    }
+    Ok(stmt)
+}
+
+fn bound(params: &[Param]) -> Vec<Bound<'_>> {
+    params.iter().map(Bound).collect()
+}
+
+fn columns(plan: &Plan, stmt: &Statement) -> Arc<Columns> {
+    let describe = || Columns::new(stmt.columns().iter().map(|c| (c.name(), crate::row::Kind::Plain)));
+    let known = plan.columns.get_or_init(describe);
+    if known.names.len() == stmt.columns().len() { known.clone() } else { describe() }
+}
+
+fn decode(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {
+    let mut values = Vec::with_capacity(row.len());
+    for (i, kind) in columns.kinds.iter().enumerate() {
+        let Cell(value) = row.try_get(i).map_err(error)?;
+        values.push(codec::as_kind(value, *kind)?);
+    }
+    Ok(Row { columns: columns.clone(), values })
+}
+
+/// Starts the task that hears of other programs' commits; it ends with the database handle.
+pub(crate) fn listen(inner: &Arc<Inner>) {
+    let weak = Arc::downgrade(inner);
+    tokio::spawn(async move {
+        let mut pause = Duration::from_millis(100);
+        while let Some(inner) = weak.upgrade() {
+            let url = inner.url.clone();
+            drop(inner);
+            match listen_once(&url, &weak).await {
+                Ok(()) => pause = Duration::from_millis(100),
+                Err(error) => tracing::warn!(%error, "not listening for other hubs' events"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(30));
+        }
+    });
+}
+
+/// Listens until the connection ends.
+async fn listen_once(url: &str, inner: &Weak<Inner>) -> Result<()> {
+    let (client, mut connection) = config(url)?.connect(NoTls).await.map_err(error)?;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let driver = tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            if matches!(message, AsyncMessage::Notification(_)) && tell.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    client.batch_execute(&format!("LISTEN {CHANNEL}")).await.map_err(error)?;
+    // What happened before is not known: look once.
+    let mut more = Some(());
+    while more.is_some() {
+        match inner.upgrade() {
+            Some(inner) => inner.outbox.send_modify(|n| *n += 1),
+            None => break,
+        }
+        more = tokio::select! {
+            more = told.recv() => more,
+            () = gone(inner) => None,
+        };
+    }
+    driver.abort();
+    Ok(())
+}
+
+/// Ends when the database handle is gone.
+async fn gone(inner: &Weak<Inner>) {
+    while inner.strong_count() > 0 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}

@@ -1,0 +1,324 @@
+//! A transaction on either engine.
+
+use toji_value::Value;
+
+use crate::db::Pool;
+use crate::outbox::Pending;
+use crate::row::FromColumn;
+use crate::{Db, Engine, Error, Param, Result, Row, postgres, sqlite};
+
+/// A transaction; dropped without [`commit`](Tx::commit) it is rolled back, even in the middle of a
+/// statement.
+///
+/// After a failed statement only [`rollback_to`](Tx::rollback_to) and [`rollback`](Tx::rollback)
+/// are possible, on both engines.
+pub struct Tx {
+    db: Db,
+    session: Session,
+    wrote: bool,
+    failed: bool,
+    /// Open savepoints: for each, how long the outbox was and whether an event existed.
+    savepoints: Vec<Mark>,
+    next_savepoint: u32,
+    pub(crate) outbox: Vec<Pending>,
+    pub(crate) event: Option<i64>,
+}
+
+struct Mark {
+    number: u32,
+    outbox: usize,
+    event: Option<i64>,
+}
+
+enum Session {
+    None,
+    Sqlite(sqlite::Session),
+    Postgres(postgres::Session),
+}
+
+/// A savepoint of a [`Tx`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Savepoint(u32);
+
+impl Tx {
+    pub(crate) fn new(db: Db) -> Tx {
+        Tx {
+            db,
+            session: Session::None,
+            wrote: false,
+            failed: false,
+            savepoints: Vec::new(),
+            next_savepoint: 0,
+            outbox: Vec::new(),
+            event: None,
+        }
+    }
+
+    /// The database this belongs to.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Which engine this runs on.
+    pub fn engine(&self) -> Engine {
+        self.db.engine()
+    }
+
+    /// Whether a statement so far changed or locked anything, or an outbox entry waits.
+    pub fn has_writes(&self) -> bool {
+        self.wrote || !self.outbox.is_empty()
+    }
+
+    /// The rows of a statement.
+    pub async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
+        let plan = self.ready(sql).await?;
+        let out = match &mut self.session {
+            Session::Sqlite(s) => s.query(plan, params).await,
+            Session::Postgres(s) => s.query(&plan, params).await,
+            Session::None => Err(Error::Aborted),
+        };
+        self.note(out)
+    }
+
+    /// The only row of a statement, or nothing; several rows are an error.
+    pub async fn query_opt(&mut self, sql: &str, params: &[Param]) -> Result<Option<Row>> {
+        let mut rows = self.query(sql, params).await?;
+        match rows.len() {
+            0 | 1 => Ok(rows.pop()),
+            _ => Err(Error::ManyRows),
+        }
+    }
+
+    /// The only row of a statement.
+    pub async fn query_one(&mut self, sql: &str, params: &[Param]) -> Result<Row> {
+        self.query_opt(sql, params).await?.ok_or(Error::NoRows)
+    }
+
+    /// The first column of the only row.
+    pub async fn scalar<T: FromColumn>(&mut self, sql: &str, params: &[Param]) -> Result<T> {
+        self.query_one(sql, params).await?.get_at(0)
+    }
+
+    /// The first column of the only row, or nothing if there is no row.
+    pub async fn scalar_opt<T: FromColumn>(&mut self, sql: &str, params: &[Param]) -> Result<Option<T>> {
+        self.query_opt(sql, params).await?.map(|row| row.get_at(0)).transpose()
+    }
+
+    /// The rows as mappings, ready to be an answer.
+    pub async fn maps(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Value>> {
+        let rows = self.query(sql, params).await?;
+        Ok(rows.into_iter().map(|row| Value::Struct(row.into_map())).collect())
+    }
+
+    /// Runs a statement; gives the number of rows changed (or returned).
+    pub async fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64> {
+        let plan = self.ready(sql).await?;
+        let out = match &mut self.session {
+            Session::Sqlite(s) => s.execute(plan, params).await,
+            Session::Postgres(s) => s.execute(&plan, params).await,
+            Session::None => Err(Error::Aborted),
+        };
+        self.note(out)
+    }
+
+    /// Runs several statements in one text, in the engine's own dialect.
+    pub(crate) async fn batch(&mut self, sql: String) -> Result<()> {
+        self.connect(true).await?;
+        self.wrote = true;
+        let out = self.session_batch(sql).await;
+        self.note(out)
+    }
+
+    /// Marks a point to which the transaction can be taken back.
+    pub async fn savepoint(&mut self) -> Result<Savepoint> {
+        if self.failed {
+            return Err(Error::Aborted);
+        }
+        self.next_savepoint += 1;
+        let number = self.next_savepoint;
+        if self.connected() {
+            let out = self.session_batch(format!("SAVEPOINT sp{number}")).await;
+            self.note(out)?;
+        }
+        self.savepoints.push(Mark { number, outbox: self.outbox.len(), event: self.event });
+        Ok(Savepoint(number))
+    }
+
+    /// Forgets a savepoint and those after it; what was done since then stays.
+    pub async fn release(&mut self, savepoint: Savepoint) -> Result<()> {
+        if self.failed {
+            return Err(Error::Aborted);
+        }
+        let at = self.find(savepoint)?;
+        if self.connected() {
+            let out = self.session_batch(format!("RELEASE SAVEPOINT sp{}", savepoint.0)).await;
+            self.note(out)?;
+        }
+        self.savepoints.truncate(at);
+        Ok(())
+    }
+
+    /// Undoes everything since the savepoint, and a failure with it; the savepoint stays.
+    pub async fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        let at = self.find(savepoint)?;
+        if self.connected() {
+            self.session_batch(format!("ROLLBACK TO SAVEPOINT sp{}", savepoint.0)).await?;
+        }
+        self.failed = false;
+        self.savepoints.truncate(at + 1);
+        self.outbox.truncate(self.savepoints[at].outbox);
+        self.event = self.savepoints[at].event;
+        Ok(())
+    }
+
+    /// Makes everything permanent and wakes those who wait for the outbox.
+    pub async fn commit(mut self) -> Result<()> {
+        if self.failed {
+            return Err(Error::Aborted);
+        }
+        let signal = !self.outbox.is_empty();
+        crate::outbox::write(&mut self).await?;
+        match &mut self.session {
+            Session::None => {}
+            // Only the end of a snapshot, which the connection does when it is returned.
+            Session::Sqlite(s) if !s.is_writer() => {}
+            Session::Sqlite(s) => s.commit().await?,
+            Session::Postgres(s) => s.commit(self.wrote).await?,
+        }
+        if signal {
+            self.db.inner.outbox.send_modify(|n| *n += 1);
+        }
+        Ok(())
+    }
+
+    /// Undoes everything.
+    pub async fn rollback(self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes the named lock of the `locks` table until the end of the transaction, waiting for it.
+    pub async fn lock(&mut self, name: &str) -> Result<()> {
+        let sql = "SELECT name FROM locks WHERE name = $1 FOR UPDATE";
+        let found = self.scalar_opt::<String>(sql, &[name.into()]).await?;
+        found.map(drop).ok_or_else(|| Error::NoLock(name.to_owned()))
+    }
+
+    /// Takes the named lock if nobody holds it; tells whether it did.
+    ///
+    /// On SQLite any other writing transaction counts as the holder.
+    pub async fn try_lock(&mut self, name: &str) -> Result<bool> {
+        if !self.try_writer().await? {
+            return Ok(false);
+        }
+        let sql = "SELECT name FROM locks WHERE name = $1 FOR UPDATE SKIP LOCKED";
+        if self.scalar_opt::<String>(sql, &[name.into()]).await?.is_some() {
+            return Ok(true);
+        }
+        let known = self.scalar_opt::<String>("SELECT name FROM locks WHERE name = $1", &[name.into()]).await?;
+        known.map(|_| false).ok_or_else(|| Error::NoLock(name.to_owned()))
+    }
+
+    /// Forgets the transaction's event, so that the next call of a multicall makes its own.
+    pub fn reset_event(&mut self) {
+        self.event = None;
+    }
+
+    /// Takes SQLite's writer now.
+    pub(crate) async fn take_writer(&mut self) -> Result<()> {
+        if self.engine() == Engine::Sqlite {
+            self.connect(true).await?;
+            // An empty batch begins the transaction.
+            let out = self.session_batch(String::new()).await;
+            self.note(out)?;
+        }
+        Ok(())
+    }
+
+    async fn try_writer(&mut self) -> Result<bool> {
+        let Pool::Sqlite(pool) = &self.db.inner.pool else { return Ok(true) };
+        if matches!(&self.session, Session::Sqlite(s) if s.is_writer()) {
+            return Ok(true);
+        }
+        let Some(writer) = pool.try_writer() else { return Ok(false) };
+        self.adopt(writer).await?;
+        Ok(true)
+    }
+
+    /// A connection fit for the statement, and the statement's plan.
+    async fn ready(&mut self, sql: &str) -> Result<std::sync::Arc<crate::dialect::Plan>> {
+        if self.failed {
+            return Err(Error::Aborted);
+        }
+        let plan = self.db.inner.plans.plan(sql);
+        self.connect(plan.writes).await?;
+        self.wrote |= plan.writes;
+        Ok(plan)
+    }
+
+    async fn connect(&mut self, writes: bool) -> Result<()> {
+        match (&self.session, &self.db.inner.pool) {
+            (Session::None, Pool::Postgres(pool)) => {
+                self.session = Session::Postgres(pool.session().await?);
+                self.replay().await
+            }
+            (Session::None, Pool::Sqlite(pool)) => {
+                let session = pool.session(writes).await?;
+                self.adopt(session).await
+            }
+            (Session::Sqlite(s), Pool::Sqlite(pool)) if writes && !s.is_writer() => {
+                let pool = pool.clone();
+                // The snapshot ends first: nobody waits for the writer with a reader in hand.
+                self.session = Session::None;
+                let session = pool.session(true).await?;
+                self.adopt(session).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn adopt(&mut self, session: sqlite::Session) -> Result<()> {
+        self.session = Session::Sqlite(session);
+        self.replay().await
+    }
+
+    /// Sets the open savepoints on a connection that is new to the transaction.
+    async fn replay(&mut self) -> Result<()> {
+        if self.savepoints.is_empty() {
+            return Ok(());
+        }
+        let sql: String = self.savepoints.iter().map(|m| format!("SAVEPOINT sp{};", m.number)).collect();
+        let out = self.session_batch(sql).await;
+        self.note(out)
+    }
+
+    fn connected(&self) -> bool {
+        !matches!(self.session, Session::None)
+    }
+
+    async fn session_batch(&mut self, sql: String) -> Result<()> {
+        match &mut self.session {
+            Session::Sqlite(s) => s.batch(sql).await,
+            Session::Postgres(s) => s.batch(&sql).await,
+            Session::None => Ok(()),
+        }
+    }
+
+    fn find(&self, savepoint: Savepoint) -> Result<usize> {
+        let at = self.savepoints.iter().position(|m| m.number == savepoint.0);
+        at.ok_or_else(|| Error::Statement("savepoint already released".into()))
+    }
+
+    /// Remembers that a statement failed in the database (not: that its parameters did not fit).
+    fn note<T>(&mut self, out: Result<T>) -> Result<T> {
+        if let Err(error) = &out {
+            self.failed |= !matches!(error, Error::Type(_) | Error::Column { .. });
+        }
+        out
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tx({:?}, wrote: {}, failed: {})", self.engine(), self.wrote, self.failed)
+    }
+}
