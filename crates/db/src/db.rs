@@ -43,7 +43,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { readers: 8, connections: 16, wait: Duration::from_secs(30), durability: Durability::Full }
+        Options {
+            readers: 8,
+            connections: 16,
+            wait: Duration::from_secs(30),
+            durability: Durability::Full,
+        }
     }
 }
 
@@ -73,7 +78,8 @@ impl Db {
     pub async fn open(url: &str, options: &Options) -> Result<Db> {
         let (engine, pool) = match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
-                let pool = sqlite::Pool::open(path.strip_prefix("//").unwrap_or(path), options).await?;
+                let pool =
+                    sqlite::Pool::open(path.strip_prefix("//").unwrap_or(path), options).await?;
                 (Engine::Sqlite, Pool::Sqlite(Arc::new(pool)))
             }
             Some(("postgres" | "postgresql", _)) => {

@@ -73,9 +73,9 @@ fn writes(tokens: &[Token<'_>]) -> bool {
     const DML: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
     match tokens.first() {
         Some(t) if t.is_word("WITH") => tokens.iter().any(|t| DML.iter().any(|w| t.is_word(w))),
-        Some(t) if t.is_word("SELECT") || t.is_word("VALUES") => {
-            tokens.windows(2).any(|w| w[0].is_word("FOR") && (w[1].is_word("UPDATE") || w[1].is_word("SHARE")))
-        }
+        Some(t) if t.is_word("SELECT") || t.is_word("VALUES") => tokens
+            .windows(2)
+            .any(|w| w[0].is_word("FOR") && (w[1].is_word("UPDATE") || w[1].is_word("SHARE"))),
         Some(_) => true,
         None => false,
     }
@@ -98,14 +98,18 @@ fn rewrite_one(rest: &[Token<'_>], out: &mut Vec<String>) -> usize {
     match &rest[0] {
         Token::Param(n) => out.push(format!("?{n}")),
         Token::Op("=") if word(1, "ANY") && op(2, "(") => return list_test("IN", rest, out),
-        Token::Op("<>" | "!=") if word(1, "ALL") && op(2, "(") => return list_test("NOT IN", rest, out),
+        Token::Op("<>" | "!=") if word(1, "ALL") && op(2, "(") => {
+            return list_test("NOT IN", rest, out);
+        }
         Token::Op("~") => out.push("REGEXP".into()),
         Token::Op("~*") => out.push("REGEXP '(?i)' ||".into()),
         Token::Op("!~") => out.push("NOT REGEXP".into()),
         Token::Op("!~*") => out.push("NOT REGEXP '(?i)' ||".into()),
         Token::Op("::") => return 1 + cast(&rest[1..], out),
         Token::Word(_) if word(0, "ILIKE") => out.push("MATCH".into()),
-        Token::Word(_) if word(0, "FOR") && (word(1, "UPDATE") || word(1, "SHARE")) => return row_lock(rest),
+        Token::Word(_) if word(0, "FOR") && (word(1, "UPDATE") || word(1, "SHARE")) => {
+            return row_lock(rest);
+        }
         Token::Word(_) if word(0, "ORDER") && word(1, "BY") => return order_by(rest, out),
         Token::Word(name) if op(1, "(") => out.push(function(name).into()),
         Token::Word(text) | Token::Quoted(text) | Token::Op(text) => out.push((*text).into()),
@@ -173,7 +177,9 @@ fn cast(kind: &[Token<'_>], out: &mut Vec<String>) -> usize {
     let (before, after) = match name.as_str() {
         "timestamptz" => ("toji_time(", ")"),
         "text" | "varchar" => ("CAST(", " AS TEXT)"),
-        "int" | "integer" | "int4" | "int8" | "bigint" | "smallint" if !bound => ("CAST(", " AS INTEGER)"),
+        "int" | "integer" | "int4" | "int8" | "bigint" | "smallint" if !bound => {
+            ("CAST(", " AS INTEGER)")
+        }
         "float" | "float8" | "double" | "real" if !bound => ("CAST(", " AS REAL)"),
         _ => return used,
     };
@@ -217,12 +223,14 @@ fn row_lock(rest: &[Token<'_>]) -> usize {
 
 /// `ORDER BY`: PostgreSQL sorts NULL as the greatest value, SQLite as the least.
 fn order_by(rest: &[Token<'_>], out: &mut Vec<String>) -> usize {
-    const ENDS: [&str; 8] = ["LIMIT", "OFFSET", "FOR", "ROWS", "RANGE", "UNION", "RETURNING", "FETCH"];
+    const ENDS: [&str; 8] =
+        ["LIMIT", "OFFSET", "FOR", "ROWS", "RANGE", "UNION", "RETURNING", "FETCH"];
     out.push("ORDER BY".into());
     let (mut depth, mut at, mut start) = (0, 2, 2);
     loop {
         let token = rest.get(at);
-        let ended = token.is_none_or(|t| depth == 0 && (t.is_op(")") || ENDS.iter().any(|w| t.is_word(w))));
+        let ended =
+            token.is_none_or(|t| depth == 0 && (t.is_op(")") || ENDS.iter().any(|w| t.is_word(w))));
         if ended || depth == 0 && token.is_some_and(|t| t.is_op(",")) {
             order_term(&rest[start..at], out);
             if ended {
@@ -255,11 +263,17 @@ mod tests {
     #[test]
     fn rewrites() {
         for (given, want) in [
-            ("SELECT a FROM t WHERE id = ANY($1)", "SELECT a FROM t WHERE id IN (SELECT value FROM json_each(?1))"),
+            (
+                "SELECT a FROM t WHERE id = ANY($1)",
+                "SELECT a FROM t WHERE id IN (SELECT value FROM json_each(?1))",
+            ),
             ("x <> ALL($2::int[])", "x NOT IN (SELECT value FROM json_each(?2))"),
             ("x = ANY(SELECT y FROM z)", "x IN (SELECT y FROM z)"),
             ("n ILIKE $1 AND n !~* 'x'", "n MATCH ?1 AND n NOT REGEXP '(?i)' || 'x'"),
-            ("a.id::TEXT || f(a, (b))::text", "CAST(a . id AS TEXT) || CAST(f ( a , ( b ) ) AS TEXT)"),
+            (
+                "a.id::TEXT || f(a, (b))::text",
+                "CAST(a . id AS TEXT) || CAST(f ( a , ( b ) ) AS TEXT)",
+            ),
             ("$1::int + x::int", "?1 + CAST(x AS INTEGER)"),
             ("t < $1::timestamptz", "t < toji_time(?1)"),
             ("SELECT 1 FROM l FOR UPDATE SKIP LOCKED", "SELECT 1 FROM l"),

@@ -41,11 +41,15 @@ pub(crate) async fn run(db: &Db) -> Result<()> {
     }
     let done = applied(&mut tx).await?;
     if let Some(newer) = done.iter().find(|n| FILES.iter().all(|f| f.number != **n)) {
-        return Err(Error::Schema(format!("the database has migration {newer}, newer than this program")));
+        return Err(Error::Schema(format!(
+            "the database has migration {newer}, newer than this program"
+        )));
     }
     let mut changed = false;
     for file in FILES.iter().filter(|f| !done.contains(&f.number)) {
-        tx.batch(schema_text(db.engine(), file.text)).await.map_err(|e| Error::Schema(format!("{}: {e}", file.name)))?;
+        tx.batch(schema_text(db.engine(), file.text))
+            .await
+            .map_err(|e| Error::Schema(format!("{}: {e}", file.name)))?;
         let sql = "INSERT INTO toji_migration (number, name) VALUES ($1, $2)";
         tx.execute(sql, params![file.number, file.name]).await?;
         changed = true;
@@ -77,7 +81,9 @@ async fn applied(tx: &mut Tx) -> Result<Vec<i64>> {
 async fn has_events(tx: &mut Tx) -> Result<bool> {
     let sql = match tx.engine() {
         Engine::Postgres => "SELECT to_regclass('events') IS NOT NULL AS found",
-        Engine::Sqlite => "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'events') AS \"found:bool\"",
+        Engine::Sqlite => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'events') AS \"found:bool\""
+        }
     };
     tx.scalar(sql, &[]).await
 }

@@ -34,8 +34,11 @@ impl Pool {
         // Whether a connection is alive shows when it is used: a test on taking it costs a round trip.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, NoTls, recycling);
-        let timeouts =
-            Timeouts { wait: Some(options.wait), create: Some(options.wait), recycle: Some(options.wait) };
+        let timeouts = Timeouts {
+            wait: Some(options.wait),
+            create: Some(options.wait),
+            recycle: Some(options.wait),
+        };
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(options.connections.max(1))
             .timeouts(timeouts)
@@ -62,7 +65,8 @@ impl Pool {
 }
 
 fn config(url: &str) -> Result<tokio_postgres::Config> {
-    let mut config = tokio_postgres::Config::from_str(url).map_err(|e| Error::Url(e.to_string()))?;
+    let mut config =
+        tokio_postgres::Config::from_str(url).map_err(|e| Error::Url(e.to_string()))?;
     let given = config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
     // Just-in-time compilation costs more than it gives for statements of this size.
     config.options(format!("{given}-c timezone=UTC -c jit=off"));
@@ -165,7 +169,10 @@ async fn prepare(client: &Object, plan: &Plan, params: &[Param]) -> Result<State
     let stmt = client.prepare_cached(&plan.sql).await.map_err(error)?;
     if stmt.params().len() != params.len() {
         let (want, got) = (stmt.params().len(), params.len());
-        return Err(Error::Statement(format!("{want} parameters wanted, {got} given: {}", plan.sql)));
+        return Err(Error::Statement(format!(
+            "{want} parameters wanted, {got} given: {}",
+            plan.sql
+        )));
     }
     Ok(stmt)
 }
@@ -175,7 +182,8 @@ fn bound(params: &[Param]) -> Vec<Bound<'_>> {
 }
 
 fn columns(plan: &Plan, stmt: &Statement) -> Arc<Columns> {
-    let describe = || Columns::new(stmt.columns().iter().map(|c| (c.name(), crate::row::Kind::Plain)));
+    let describe =
+        || Columns::new(stmt.columns().iter().map(|c| (c.name(), crate::row::Kind::Plain)));
     let known = plan.columns.get_or_init(describe);
     if known.names.len() == stmt.columns().len() { known.clone() } else { describe() }
 }

@@ -79,7 +79,11 @@ impl Row {
     /// The column at `index` as a `T`.
     pub fn get_at<T: FromColumn>(&self, index: usize) -> Result<T> {
         let fail = |problem: String| Error::Column {
-            column: self.columns.names.get(index).map_or_else(|| index.to_string(), |n| (*n).to_owned()),
+            column: self
+                .columns
+                .names
+                .get(index)
+                .map_or_else(|| index.to_string(), |n| (*n).to_owned()),
             problem,
         };
         let value = self.values.get(index).ok_or_else(|| fail("not in the result".into()))?;

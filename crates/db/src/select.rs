@@ -112,8 +112,10 @@ impl Select {
 
     /// Adds a condition that holds if one of several does.
     pub fn filter_any(mut self, alternatives: Vec<(&str, Vec<Param>)>) -> Select {
-        let texts: Vec<String> =
-            alternatives.into_iter().map(|(text, params)| format!("({})", self.number(text, params))).collect();
+        let texts: Vec<String> = alternatives
+            .into_iter()
+            .map(|(text, params)| format!("({})", self.number(text, params)))
+            .collect();
         self.filters.push(if texts.is_empty() { "FALSE".into() } else { texts.join(" OR ") });
         self
     }
@@ -126,7 +128,8 @@ impl Select {
 
     /// Allows the caller to order by these names only, instead of every alias.
     pub fn order_map(mut self, pairs: &[(&str, &str)]) -> Select {
-        self.order_map = Some(pairs.iter().map(|(a, e)| ((*a).to_owned(), (*e).to_owned())).collect());
+        self.order_map =
+            Some(pairs.iter().map(|(a, e)| ((*a).to_owned(), (*e).to_owned())).collect());
         self
     }
 
@@ -161,7 +164,9 @@ impl Select {
             return self.count(tx).await.map(Value::Int);
         }
         let rows = self.rows(tx).await?;
-        let answer = |row: Row| if as_list { Value::Array(row.into_values()) } else { Value::Struct(row.into_map()) };
+        let answer = |row: Row| {
+            if as_list { Value::Array(row.into_values()) } else { Value::Struct(row.into_map()) }
+        };
         Ok(Value::Array(rows.into_iter().map(answer).collect()))
     }
 
@@ -214,7 +219,8 @@ impl Select {
     }
 
     fn columns(&self) -> String {
-        let columns: Vec<String> = self.fields.iter().map(|(e, a)| format!("{e} AS \"{a}\"")).collect();
+        let columns: Vec<String> =
+            self.fields.iter().map(|(e, a)| format!("{e} AS \"{a}\"")).collect();
         columns.join(", ")
     }
 
@@ -236,7 +242,8 @@ impl Select {
         let terms: Vec<String> = given.unwrap_or_else(|| self.default_order.clone());
         let mut out = Vec::new();
         for term in terms {
-            let (name, direction) = term.strip_prefix('-').map_or((term.as_str(), ""), |n| (n, " DESC"));
+            let (name, direction) =
+                term.strip_prefix('-').map_or((term.as_str(), ""), |n| (n, " DESC"));
             out.push(format!("{}{direction}", self.order_expr(name)?));
         }
         Ok(if out.is_empty() { String::new() } else { format!(" ORDER BY {}", out.join(", ")) })
@@ -260,7 +267,9 @@ impl Select {
         let mut terms = self.group.clone();
         for name in self.opts.group.iter().filter(|_| self.allow_group).flat_map(|g| g.split(',')) {
             if !name.is_empty() {
-                let expr = self.by_alias(name).ok_or_else(|| Error::Option(format!("Invalid group: {name}")))?;
+                let expr = self
+                    .by_alias(name)
+                    .ok_or_else(|| Error::Option(format!("Invalid group: {name}")))?;
                 terms.push(expr.to_owned());
             }
         }
@@ -311,13 +320,23 @@ mod tests {
                     WHERE (t.name = $1) AND ((t.a = $2) OR (t.b <> '?'))";
         let columns = "t.id AS \"id\", t.a IS NULL AS \"free:bool\"";
         assert_eq!(base().build(false).unwrap().0, format!("SELECT {columns} {from}"));
-        let paged = opts(&[("limit", Value::Int(5)), ("offset", Value::Int(2)), ("order", Value::Str("-id,free".into()))]);
+        let paged = opts(&[
+            ("limit", Value::Int(5)),
+            ("offset", Value::Int(2)),
+            ("order", Value::Str("-id,free".into())),
+        ]);
         let (sql, params) = base().opts(&paged).build(false).unwrap();
-        assert_eq!(sql, format!("SELECT {columns} {from} ORDER BY t.id DESC, t.a IS NULL LIMIT $3 OFFSET $4"));
+        assert_eq!(
+            sql,
+            format!("SELECT {columns} {from} ORDER BY t.id DESC, t.a IS NULL LIMIT $3 OFFSET $4")
+        );
         assert_eq!(params[2..], [Param::Int(5), Param::Int(2)]);
         assert_eq!(base().build(true).unwrap().0, format!("SELECT count(*) {from}"));
         let counted = base().opts(&paged).build(true).unwrap().0;
-        assert_eq!(counted, format!("SELECT count(*) FROM (SELECT 1 {from} LIMIT $3 OFFSET $4) numrows"));
+        assert_eq!(
+            counted,
+            format!("SELECT count(*) FROM (SELECT 1 {from} LIMIT $3 OFFSET $4) numrows")
+        );
     }
 
     #[test]
@@ -325,7 +344,10 @@ mod tests {
         let bad = opts(&[("order", Value::Str("id; DROP TABLE t".into()))]);
         let error = base().opts(&bad).build(false).unwrap_err();
         assert_eq!(error.to_string(), "Invalid order: id; DROP TABLE t");
-        let error = base().order_map(&[("x", "t.x")]).opts(&opts(&[("order", Value::Str("id".into()))])).build(false);
+        let error = base()
+            .order_map(&[("x", "t.x")])
+            .opts(&opts(&[("order", Value::Str("id".into()))]))
+            .build(false);
         assert_eq!(error.unwrap_err().to_string(), "Invalid order term: id");
     }
 }

@@ -59,7 +59,10 @@ impl Pool {
     /// Opens the file, creating it if needed.
     pub(crate) async fn open(path: &str, options: &Options) -> Result<Pool> {
         let (path, dir) = if path == ":memory:" {
-            let dir = tempfile::Builder::new().prefix("toji-db").tempdir().map_err(|e| Error::Url(e.to_string()))?;
+            let dir = tempfile::Builder::new()
+                .prefix("toji-db")
+                .tempdir()
+                .map_err(|e| Error::Url(e.to_string()))?;
             (dir.path().join("toji.db"), Some(dir))
         } else {
             (PathBuf::from(path), None)
@@ -82,7 +85,8 @@ impl Pool {
     pub(crate) async fn session(self: &Arc<Self>, writer: bool) -> Result<Session> {
         let permits = self.side(writer).permits.clone();
         let permit = tokio::time::timeout(self.options.wait, permits.acquire_owned()).await;
-        let permit = permit.map_err(|_| Error::Busy)?.map_err(|_| Error::Lost("pool closed".into()))?;
+        let permit =
+            permit.map_err(|_| Error::Busy)?.map_err(|_| Error::Lost("pool closed".into()))?;
         Ok(self.lease(writer, permit))
     }
 
@@ -174,7 +178,10 @@ impl Session {
         work: impl FnOnce(&mut Conn) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let lease = self.lease.take().ok_or(Error::Aborted)?;
-        let mut stop = StopOnDrop(lease.conn.as_ref().map(|c| c.interrupt.clone()), NEXT_RUN.fetch_add(1, Ordering::Relaxed));
+        let mut stop = StopOnDrop(
+            lease.conn.as_ref().map(|c| c.interrupt.clone()),
+            NEXT_RUN.fetch_add(1, Ordering::Relaxed),
+        );
         if !stoppable {
             stop.0 = None;
         }
@@ -191,7 +198,11 @@ impl Session {
     }
 }
 
-fn in_transaction<R>(lease: &mut Lease, number: u64, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+fn in_transaction<R>(
+    lease: &mut Lease,
+    number: u64,
+    work: impl FnOnce(&mut Conn) -> Result<R>,
+) -> Result<R> {
     let writer = lease.writer;
     let conn = match &mut lease.conn {
         Some(conn) => conn,
@@ -240,7 +251,8 @@ fn open_conn(path: &Path, options: &Options, writer: bool) -> Result<Conn> {
     setup(&sqlite, options, writer).map_err(error)?;
     let now = Arc::new(AtomicI64::new(functions::clock()));
     functions::register(&sqlite, &now).map_err(error)?;
-    let interrupt = Arc::new(Interrupt { handle: sqlite.get_interrupt_handle(), run: Mutex::new(0) });
+    let interrupt =
+        Arc::new(Interrupt { handle: sqlite.get_interrupt_handle(), run: Mutex::new(0) });
     Ok(Conn { sqlite, now, interrupt })
 }
 

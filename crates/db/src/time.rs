@@ -47,13 +47,22 @@ impl Time {
         let (days, rest) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
         let (y, m, d) = civil_from_days(days);
         let (s, us) = (rest / 1_000_000, rest % 1_000_000);
-        format!("{y:04}-{m:02}-{d:02} {:02}:{:02}:{:02}.{us:06}+00:00", s / 3600, s / 60 % 60, s % 60)
+        format!(
+            "{y:04}-{m:02}-{d:02} {:02}:{:02}:{:02}.{us:06}+00:00",
+            s / 3600,
+            s / 60 % 60,
+            s % 60
+        )
     }
 }
 
 fn parse(text: &str) -> Option<Time> {
     let mut p = Scan(text.as_bytes());
-    let (y, m, d) = (p.number(4, 4)?, p.byte(b'-').then(|| p.number(1, 2))??, p.byte(b'-').then(|| p.number(1, 2))??);
+    let (y, m, d) = (
+        p.number(4, 4)?,
+        p.byte(b'-').then(|| p.number(1, 2))??,
+        p.byte(b'-').then(|| p.number(1, 2))??,
+    );
     if !(1..=12).contains(&m) || d < 1 || d > days_in_month(y, m) || y < 1 {
         return None;
     }
@@ -163,7 +172,16 @@ mod tests {
         ] {
             assert_eq!(Time::parse(given).unwrap().to_text(), text, "{given}");
         }
-        for bad in ["", "2024", "2024-13-01", "2023-02-29", "2024-01-01 25:00", "2024-01-01 x", "now", "0000-01-01"] {
+        for bad in [
+            "",
+            "2024",
+            "2024-13-01",
+            "2023-02-29",
+            "2024-01-01 25:00",
+            "2024-01-01 x",
+            "now",
+            "0000-01-01",
+        ] {
             assert!(Time::parse(bad).is_err(), "{bad}");
         }
     }
@@ -174,7 +192,10 @@ mod tests {
             let (y, m, d) = civil_from_days(days);
             assert_eq!(days_from_civil(y, m, d), days);
         }
-        assert_eq!(Time::from_epoch(1795315988.214251).unwrap().to_text(), "2026-11-22 02:53:08.214251+00:00");
+        assert_eq!(
+            Time::from_epoch(1795315988.214251).unwrap().to_text(),
+            "2026-11-22 02:53:08.214251+00:00"
+        );
         assert!(Time::from_epoch(1e300).is_err());
         assert!(Time::from_epoch(f64::NAN).is_err());
     }

@@ -100,7 +100,11 @@ impl Tx {
     }
 
     /// The first column of the only row, or nothing if there is no row.
-    pub async fn scalar_opt<T: FromColumn>(&mut self, sql: &str, params: &[Param]) -> Result<Option<T>> {
+    pub async fn scalar_opt<T: FromColumn>(
+        &mut self,
+        sql: &str,
+        params: &[Param],
+    ) -> Result<Option<T>> {
         self.query_opt(sql, params).await?.map(|row| row.get_at(0)).transpose()
     }
 
@@ -214,7 +218,9 @@ impl Tx {
         if self.scalar_opt::<String>(sql, &[name.into()]).await?.is_some() {
             return Ok(true);
         }
-        let known = self.scalar_opt::<String>("SELECT name FROM locks WHERE name = $1", &[name.into()]).await?;
+        let known = self
+            .scalar_opt::<String>("SELECT name FROM locks WHERE name = $1", &[name.into()])
+            .await?;
         known.map(|_| false).ok_or_else(|| Error::NoLock(name.to_owned()))
     }
 
@@ -286,7 +292,8 @@ impl Tx {
         if self.savepoints.is_empty() {
             return Ok(());
         }
-        let sql: String = self.savepoints.iter().map(|m| format!("SAVEPOINT sp{};", m.number)).collect();
+        let sql: String =
+            self.savepoints.iter().map(|m| format!("SAVEPOINT sp{};", m.number)).collect();
         let out = self.session_batch(sql).await;
         self.note(out)
     }

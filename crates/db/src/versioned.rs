@@ -7,7 +7,8 @@ pub async fn event(tx: &mut Tx) -> Result<i64> {
     if let Some(event) = tx.event {
         return Ok(event);
     }
-    let event = tx.scalar("INSERT INTO events (time) VALUES (clock_timestamp()) RETURNING id", &[]).await?;
+    let event =
+        tx.scalar("INSERT INTO events (time) VALUES (clock_timestamp()) RETURNING id", &[]).await?;
     tx.event = Some(event);
     Ok(event)
 }
@@ -28,7 +29,9 @@ pub async fn insert(tx: &mut Tx, table: &str, columns: &Columns<'_>, user: i64) 
 pub async fn revoke(tx: &mut Tx, table: &str, keys: &Columns<'_>, user: i64) -> Result<u64> {
     let event = event(tx).await?;
     let clauses = matching(keys, 3);
-    let sql = format!("UPDATE {table} SET revoke_event = $1, revoker_id = $2, active = NULL WHERE active = TRUE{clauses}");
+    let sql = format!(
+        "UPDATE {table} SET revoke_event = $1, revoker_id = $2, active = NULL WHERE active = TRUE{clauses}"
+    );
     let mut params = vec![Param::Int(event), Param::Int(user)];
     params.extend(bound(keys));
     tx.execute(&sql, &params).await
@@ -49,7 +52,12 @@ pub async fn insert_id(tx: &mut Tx, table: &str, columns: &Columns<'_>) -> Resul
 }
 
 /// Changes the rows of any table that match `keys`; gives how many.
-pub async fn update(tx: &mut Tx, table: &str, set: &Columns<'_>, keys: &Columns<'_>) -> Result<u64> {
+pub async fn update(
+    tx: &mut Tx,
+    table: &str,
+    set: &Columns<'_>,
+    keys: &Columns<'_>,
+) -> Result<u64> {
     let sets: Vec<String> = set.iter().zip(1..).map(|((c, _), n)| format!("{c} = ${n}")).collect();
     let clauses = matching(keys, set.len() + 1);
     let sql = format!("UPDATE {table} SET {} WHERE TRUE{clauses}", sets.join(", "));
@@ -86,11 +94,17 @@ fn bound(keys: &Columns<'_>) -> impl Iterator<Item = Param> {
 /// The next id of `table`, for rows whose content names their own id (a draft build's release).
 pub async fn next_id(tx: &mut Tx, table: &'static str) -> Result<i64> {
     if tx.engine() == Engine::Postgres {
-        return tx.scalar("SELECT nextval($1::text::regclass)", params![format!("{table}_id_seq")]).await;
+        return tx
+            .scalar("SELECT nextval($1::text::regclass)", params![format!("{table}_id_seq")])
+            .await;
     }
     let sql = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = $1 RETURNING seq";
     if let Some(id) = tx.scalar_opt(sql, params![table]).await? {
         return Ok(id);
     }
-    tx.scalar("INSERT INTO sqlite_sequence (name, seq) VALUES ($1, 1) RETURNING seq", params![table]).await
+    tx.scalar(
+        "INSERT INTO sqlite_sequence (name, seq) VALUES ($1, 1) RETURNING seq",
+        params![table],
+    )
+    .await
 }

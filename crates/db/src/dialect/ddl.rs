@@ -74,7 +74,8 @@ fn sqlite_line(line: &str) -> String {
     }
     let mut out = words.join(" ");
     for serial in ["BIGSERIAL", "SERIAL"] {
-        out = out.replace(&format!("{serial} NOT NULL PRIMARY KEY"), &format!("{serial} PRIMARY KEY"));
+        out = out
+            .replace(&format!("{serial} NOT NULL PRIMARY KEY"), &format!("{serial} PRIMARY KEY"));
         out = out.replace(&format!("{serial} PRIMARY KEY"), "INTEGER PRIMARY KEY AUTOINCREMENT");
     }
     out

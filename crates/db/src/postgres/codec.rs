@@ -71,7 +71,10 @@ fn scalar(param: &Param, ty: &Type, out: &mut BytesMut) -> Result<IsNull, BoxErr
         (Param::Int(i), &Type::FLOAT8) => out.put_f64(*i as f64),
         (Param::Float(f), &Type::FLOAT8) => out.put_f64(*f),
         (Param::Float(f), &Type::FLOAT4) => out.put_f32(*f as f32),
-        (Param::Int(_) | Param::Float(_) | Param::Text(_) | Param::Time(_), &Type::TIMESTAMPTZ | &Type::TIMESTAMP) => {
+        (
+            Param::Int(_) | Param::Float(_) | Param::Text(_) | Param::Time(_),
+            &Type::TIMESTAMPTZ | &Type::TIMESTAMP,
+        ) => {
             out.put_i64(moment(param)?.0 - EPOCH);
         }
         (Param::Bytes(b), &Type::BYTEA) => out.put_slice(b),
@@ -86,7 +89,15 @@ fn scalar(param: &Param, ty: &Type, out: &mut BytesMut) -> Result<IsNull, BoxErr
             out.put_u8(1);
             out.put_slice(s.as_bytes());
         }
-        (Param::Text(s), &Type::TEXT | &Type::VARCHAR | &Type::BPCHAR | &Type::NAME | &Type::UNKNOWN | &Type::JSON) => {
+        (
+            Param::Text(s),
+            &Type::TEXT
+            | &Type::VARCHAR
+            | &Type::BPCHAR
+            | &Type::NAME
+            | &Type::UNKNOWN
+            | &Type::JSON,
+        ) => {
             if s.contains('\0') {
                 return Err(no());
             }
@@ -146,17 +157,21 @@ impl<'a> FromSql<'a> for Cell {
             Type::FLOAT4 => Value::Double(f32::from_sql(ty, raw)?.into()),
             Type::FLOAT8 => Value::Double(f64::from_sql(ty, raw)?),
             Type::NUMERIC => numeric(raw)?,
-            Type::TIMESTAMPTZ | Type::TIMESTAMP => {
-                Value::Str(Time(i64::from_be_bytes(raw.try_into()?).saturating_add(EPOCH)).to_text())
-            }
+            Type::TIMESTAMPTZ | Type::TIMESTAMP => Value::Str(
+                Time(i64::from_be_bytes(raw.try_into()?).saturating_add(EPOCH)).to_text(),
+            ),
             Type::JSON => Value::from_json(serde_json::from_slice(raw)?),
-            Type::JSONB => Value::from_json(serde_json::from_slice(raw.get(1..).unwrap_or_default())?),
+            Type::JSONB => {
+                Value::from_json(serde_json::from_slice(raw.get(1..).unwrap_or_default())?)
+            }
             Type::BYTEA => Value::Bytes(raw.to_vec()),
             Type::VOID => Value::Nil,
             _ => match ty.kind() {
                 TypeKind::Array(_) => {
                     let members = Vec::<Option<Cell>>::from_sql(ty, raw)?;
-                    Value::Array(members.into_iter().map(|c| c.map_or(Value::Nil, |c| c.0)).collect())
+                    Value::Array(
+                        members.into_iter().map(|c| c.map_or(Value::Nil, |c| c.0)).collect(),
+                    )
                 }
                 _ => Value::Str(std::str::from_utf8(raw)?.to_owned()),
             },
@@ -185,7 +200,8 @@ fn numeric(raw: &[u8]) -> Result<Value, BoxError> {
     text.push('0');
     for place in (-(i32::from(scale) + 3) / 4..=weight.max(0)).rev() {
         let index = weight - place;
-        let digit = if (0..i32::from(digits)).contains(&index) { half(4 + index as usize)? } else { 0 };
+        let digit =
+            if (0..i32::from(digits)).contains(&index) { half(4 + index as usize)? } else { 0 };
         if place == -1 {
             text.push('.');
         }
@@ -201,7 +217,8 @@ fn numeric(raw: &[u8]) -> Result<Value, BoxError> {
 pub(super) fn as_kind(value: Value, kind: Kind) -> Result<Value> {
     Ok(match (kind, value) {
         (Kind::Json, Value::Str(text)) => {
-            let json = serde_json::from_str(&text).map_err(|e| Error::Type(format!("stored JSON: {e}")))?;
+            let json = serde_json::from_str(&text)
+                .map_err(|e| Error::Type(format!("stored JSON: {e}")))?;
             Value::from_json(json)
         }
         (Kind::Bool, Value::Int(i)) => Value::Bool(i != 0),
@@ -226,7 +243,9 @@ pub(crate) fn error(error: tokio_postgres::Error) -> Error {
     let code = db.code();
     match code.code() {
         _ if *code == SqlState::UNIQUE_VIOLATION => Error::Unique { constraint: constraint() },
-        _ if *code == SqlState::FOREIGN_KEY_VIOLATION => Error::ForeignKey { constraint: constraint() },
+        _ if *code == SqlState::FOREIGN_KEY_VIOLATION => {
+            Error::ForeignKey { constraint: constraint() }
+        }
         _ if *code == SqlState::CHECK_VIOLATION => Error::Check { constraint: constraint() },
         _ if *code == SqlState::NOT_NULL_VIOLATION => {
             Error::NotNull { column: db.column().unwrap_or_default().to_owned() }

@@ -29,7 +29,9 @@ impl QueryOpts {
         match value {
             Value::Nil => Ok(QueryOpts::default()),
             Value::Struct(map) => QueryOpts::from_map(map),
-            other => Err(Error::Option(format!("Invalid type for query options: {}", other.type_name()))),
+            other => {
+                Err(Error::Option(format!("Invalid type for query options: {}", other.type_name())))
+            }
         }
     }
 
@@ -51,17 +53,25 @@ fn text(map: &Map, key: &str) -> Result<Option<String>> {
     match map.value(key) {
         value if !value.truthy() => Ok(None),
         Value::Str(text) => Ok(Some(text.clone())),
-        other => Err(Error::Option(format!("Invalid type for query option {key}: {}", other.type_name()))),
+        other => Err(Error::Option(format!(
+            "Invalid type for query option {key}: {}",
+            other.type_name()
+        ))),
     }
 }
 
 fn number(map: &Map, key: &str) -> Result<Option<i64>> {
     match map.value(key) {
         value if !value.truthy() => Ok(None),
-        Value::Int(n) if *n < 0 => Err(Error::Option(format!("query option {key} must not be negative"))),
+        Value::Int(n) if *n < 0 => {
+            Err(Error::Option(format!("query option {key} must not be negative")))
+        }
         Value::Int(n) => Ok(Some(*n)),
         Value::Double(d) if d.fract() == 0.0 && *d > 0.0 => Ok(Some(*d as i64)),
         Value::Bool(true) => Ok(Some(1)),
-        other => Err(Error::Option(format!("Invalid type for query option {key}: {}", other.type_name()))),
+        other => Err(Error::Option(format!(
+            "Invalid type for query option {key}: {}",
+            other.type_name()
+        ))),
     }
 }

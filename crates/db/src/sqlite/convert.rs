@@ -58,11 +58,18 @@ pub(super) fn execute(conn: &Connection, plan: &Plan, params: Vec<Sql>) -> Resul
     Ok(count)
 }
 
-fn prepare<'c>(conn: &'c Connection, plan: &Plan, params: Vec<Sql>) -> Result<rusqlite::CachedStatement<'c>> {
+fn prepare<'c>(
+    conn: &'c Connection,
+    plan: &Plan,
+    params: Vec<Sql>,
+) -> Result<rusqlite::CachedStatement<'c>> {
     let mut stmt = conn.prepare_cached(&plan.sql).map_err(error)?;
     if stmt.parameter_count() != params.len() {
         let (want, got) = (stmt.parameter_count(), params.len());
-        return Err(Error::Statement(format!("{want} parameters wanted, {got} given: {}", plan.sql)));
+        return Err(Error::Statement(format!(
+            "{want} parameters wanted, {got} given: {}",
+            plan.sql
+        )));
     }
     for (i, param) in params.into_iter().enumerate() {
         stmt.raw_bind_parameter(i + 1, param).map_err(error)?;
@@ -97,7 +104,8 @@ fn decode(value: ValueRef<'_>, kind: Kind) -> Result<Value> {
         (ValueRef::Integer(i), _) => Value::Int(i),
         (ValueRef::Real(f), _) => Value::Double(f),
         (ValueRef::Text(t), Kind::Json) => {
-            let json = serde_json::from_slice(t).map_err(|e| Error::Type(format!("stored JSON: {e}")))?;
+            let json =
+                serde_json::from_slice(t).map_err(|e| Error::Type(format!("stored JSON: {e}")))?;
             Value::from_json(json)
         }
         (ValueRef::Text(t), Kind::Time) => Value::Str(short_time(text(t)?)),
@@ -126,9 +134,12 @@ pub(crate) fn error(error: rusqlite::Error) -> Error {
     let message = message.unwrap_or_default();
     let named = || message.split_once(": ").map_or(message.as_str(), |(_, name)| name).to_owned();
     match (failure.code, failure.extended_code) {
-        (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID) => {
-            Error::Unique { constraint: named() }
-        }
+        (
+            _,
+            ffi::SQLITE_CONSTRAINT_UNIQUE
+            | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | ffi::SQLITE_CONSTRAINT_ROWID,
+        ) => Error::Unique { constraint: named() },
         (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY | ffi::SQLITE_CONSTRAINT_TRIGGER) => {
             Error::ForeignKey { constraint: String::new() }
         }

@@ -31,17 +31,19 @@ pub(super) fn register(conn: &Connection, now: &Arc<AtomicI64>) -> Result<()> {
         let at = Time(start.load(Ordering::Relaxed)).epoch() - seconds;
         Time::from_epoch(at).map(Time::to_stored).map_err(user)
     })?;
-    conn.create_scalar_function("clock_timestamp", 0, FunctionFlags::SQLITE_UTF8, |_| Ok(Time(clock()).to_stored()))?;
-    conn.create_scalar_function("toji_time", 1, fixed, |ctx| time(ctx, 0).map(|t| t.map(Time::to_stored)))?;
+    conn.create_scalar_function("clock_timestamp", 0, FunctionFlags::SQLITE_UTF8, |_| {
+        Ok(Time(clock()).to_stored())
+    })?;
+    conn.create_scalar_function("toji_time", 1, fixed, |ctx| {
+        time(ctx, 0).map(|t| t.map(Time::to_stored))
+    })?;
     conn.create_scalar_function("date_part", 2, fixed, date_part)?;
     // SQLite's own LIKE ignores ASCII case and has no default escape; PostgreSQL's is the backslash.
     conn.create_scalar_function("like", 2, fixed, |ctx| like(ctx, false))?;
     conn.create_scalar_function("like", 3, fixed, |ctx| like(ctx, false))?;
     conn.create_scalar_function("match", 2, fixed, |ctx| like(ctx, true))?;
     conn.create_scalar_function("match", 3, fixed, |ctx| like(ctx, true))?;
-    conn.create_scalar_function("regexp", 2, fixed, |ctx| {
-        pattern_test(ctx, |p| Ok(Regex::new(p)?))
-    })
+    conn.create_scalar_function("regexp", 2, fixed, |ctx| pattern_test(ctx, |p| Ok(Regex::new(p)?)))
 }
 
 fn user(error: impl Into<BoxError>) -> Error {
@@ -54,7 +56,9 @@ fn time(ctx: &Context<'_>, index: usize) -> Result<Option<Time>> {
         ValueRef::Null => None,
         ValueRef::Integer(i) => Some(Time::from_epoch(i as f64).map_err(user)?),
         ValueRef::Real(f) => Some(Time::from_epoch(f).map_err(user)?),
-        ValueRef::Text(t) => Some(Time::parse(std::str::from_utf8(t).map_err(user)?).map_err(user)?),
+        ValueRef::Text(t) => {
+            Some(Time::parse(std::str::from_utf8(t).map_err(user)?).map_err(user)?)
+        }
         ValueRef::Blob(_) => return Err(user("a timestamp was expected")),
     })
 }
@@ -75,7 +79,10 @@ fn like(ctx: &Context<'_>, ignore_case: bool) -> Result<Option<bool>> {
 }
 
 /// Tests the text (argument 1) with the pattern (argument 0), which is compiled once for each statement.
-fn pattern_test(ctx: &Context<'_>, compile: impl Fn(&str) -> Result<Regex, BoxError>) -> Result<Option<bool>> {
+fn pattern_test(
+    ctx: &Context<'_>,
+    compile: impl Fn(&str) -> Result<Regex, BoxError>,
+) -> Result<Option<bool>> {
     if ctx.get_raw(0) == ValueRef::Null || ctx.get_raw(1) == ValueRef::Null {
         return Ok(None);
     }
@@ -94,7 +101,8 @@ fn like_regex(pattern: &str, escape: Option<char>, ignore_case: bool) -> Result<
     while let Some(c) = chars.next() {
         match c {
             c if Some(c) == escape => {
-                let literal = chars.next().ok_or("LIKE pattern must not end with escape character")?;
+                let literal =
+                    chars.next().ok_or("LIKE pattern must not end with escape character")?;
                 text.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
             }
             '%' => text.push_str(".*"),
