@@ -146,7 +146,7 @@ async fn dropping_the_run_ends_it() {
     let start = Instant::now();
     let mut last = size();
     loop {
-        std::thread::sleep(Duration::from_millis(200));
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let now = size();
         if now == last {
             break;
