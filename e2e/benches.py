@@ -1,0 +1,230 @@
+"""What each benchmark does. A benchmark returns its figures and its ratios to peers of the same run."""
+
+import os
+import re
+import shutil
+import statistics
+import time
+import xmlrpc.client
+from pathlib import Path
+
+from harness.command import run
+from harness.hub import Hub
+from harness.rpms import from_spec, srpm
+from harness.server import Server
+from stories.published import menagerie
+
+BENCHES = {}
+
+
+def bench(function):
+    """Declares a benchmark under its function's name."""
+    BENCHES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Bench:
+    """A fresh server for a benchmark, started when it is first used."""
+
+    def __init__(self, toji, directory, quick):
+        self.dir, self.quick = Path(directory), quick
+        self.server = Server(toji, self.dir / "data")
+        self._hub = None
+
+    def start(self):
+        """Starts the server and returns what it wrote about itself."""
+        if self.server.process is None:
+            self.server.start()
+        return self.server.ready
+
+    @property
+    def hub(self):
+        """A session as the administrator."""
+        if self._hub is None:
+            ready = self.start()
+            self._hub = Hub(ready["hub"]).login(ready["admin_user"], ready["admin_password"])
+        return self._hub
+
+    def target(self, name):
+        """Makes a tag with x86_64, its build tag and a target."""
+        self.hub.call("createTag", name, arches="x86_64")
+        self.hub.call("createTag", f"{name}-build", arches="x86_64", parent=name)
+        self.hub.call("createBuildTarget", name, f"{name}-build", name)
+
+    def submit(self, target, source, package):
+        """Lists, uploads and submits a package; returns the task."""
+        self.hub.call("packageListAdd", target, package, self.server.ready["admin_user"])
+        return self.hub.call("build", self.hub.upload(source, f"cli-build/{package}"), target, {})
+
+    def repo(self, tag):
+        """Waits for a repository of the tag as it is now."""
+        event = self.hub.call("tagLastChangeEvent", tag)
+        answer = self.hub.call("repo.request", tag, min_event=event)
+        while not answer.get("repo"):
+            time.sleep(0.02)
+            answer = self.hub.call("repo.checkRequest", answer["request"]["id"])
+        return answer["repo"]
+
+    def close(self):
+        """Ends the server."""
+        if self.server.process is not None:
+            self.server.stop()
+
+
+def quantiles(values):
+    """p50 and p99 (or the largest of few)."""
+    values = sorted(values)
+    return statistics.median(values), values[min(len(values) - 1, round(0.99 * (len(values) - 1)))]
+
+
+@bench
+def idle(b):
+    """Memory and processor time of a server that nobody uses."""
+    b.start()
+    pid = b.server.process.pid
+    time.sleep(5)
+    before = processor_seconds(pid)
+    span = 5 if b.quick else 30
+    time.sleep(span)
+    status = Path(f"/proc/{pid}/status").read_text()
+    return {"memory_mb": int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024,
+            "threads": int(re.search(r"Threads:\s+(\d+)", status).group(1)),
+            "processor_percent": 100 * (processor_seconds(pid) - before) / span}, {}
+
+
+def processor_seconds(pid):
+    """User and system time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@bench
+def rpc(b):
+    """Calls per second over HTTP at 16 clients, and the hub's own speed beside its peer's query."""
+    ready = b.start()
+    source = srpm(b.dir, "benched")
+    b.target("t")
+    b.hub.wait(b.submit("t", source, "benched"))
+    build = b.hub.call("getBuild", "benched-1.0-1")["id"]
+    seconds = 2 if b.quick else 10
+    figures = {}
+    for clients in (1, 16):
+        for name, method, args in (("getBuild", "getBuild", (build,)), ("echo", "echo", (1,)), ("getTag", "getTag", ("t",))):
+            figures.update(load(b, ready["hub"], name, method, args, clients, seconds))
+    return figures, {}
+
+
+def load(b, url, name, method, args, clients, seconds):
+    """Drives one call with wrk; returns requests per second and milliseconds."""
+    body = xmlrpc.client.dumps(args, method, allow_none=True)
+    script = b.dir / f"{name}.lua"
+    script.write_text(f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\nwrk.headers["Content-Type"] = "text/xml"\n')
+    said = run("wrk", "-t", "1", "-c", clients, "-d", f"{seconds}s", "--latency", "-s", script, url).out
+    number = lambda pattern: re.search(pattern, said).group(1)  # noqa: E731
+    if "Non-2xx" in said:
+        raise RuntimeError(f"some calls failed:\n{said}")
+    return {f"{name}_{clients}_per_s": float(number(r"Requests/sec:\s+([\d.]+)")),
+            f"{name}_{clients}_p50_ms": milliseconds(number(r"50%\s+(\S+)")),
+            f"{name}_{clients}_p99_ms": milliseconds(number(r"99%\s+(\S+)"))}
+
+
+def milliseconds(text):
+    """wrk's time with its unit."""
+    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+@bench
+def multicall(b):
+    """A thousand calls in one request, against the same calls one by one on one connection's terms."""
+    b.target("t")
+    calls = [{"methodName": "getTag", "params": ["t"]}] * 1000
+    times = []
+    for _ in range(3 if b.quick else 10):
+        begin = time.perf_counter()
+        answers = b.hub.call("multiCall", calls)
+        times.append(time.perf_counter() - begin)
+        assert len(answers) == 1000 and answers[0][0]["name"] == "t"
+    begin = time.perf_counter()
+    for _ in range(100):
+        b.hub.call("getTag", "t")
+    single = (time.perf_counter() - begin) / 100
+    p50 = statistics.median(times)
+    return {"thousand_s": p50, "single_ms": single * 1000}, {"single_calls_to_multicall": single * 1000 / p50}
+
+
+@bench
+def build(b):
+    """A whole build of a tiny package, from the submission to the repository that has it."""
+    b.target("t")
+    b.repo("t-build")
+    steps = {"submit_to_tagged_s": [], "submit_to_repo_s": []}
+    starts = []
+    for n in range(2 if b.quick else 10):
+        source = srpm(b.dir, f"tiny{n}")
+        begin = time.perf_counter()
+        task = b.submit("t", source, f"tiny{n}")
+        b.hub.wait(task)
+        steps["submit_to_tagged_s"].append(time.perf_counter() - begin)
+        b.repo("t-build")
+        steps["submit_to_repo_s"].append(time.perf_counter() - begin)
+        starts += [t["start_ts"] - t["create_ts"] for t in [b.hub.call("getTaskInfo", task), *b.hub.call("getTaskChildren", task)] if t.get("start_ts")]
+    figures = {key: statistics.median(values) for key, values in steps.items()}
+    p50, p99 = quantiles(starts)
+    return {**figures, "created_to_running_p50_ms": p50 * 1000, "created_to_running_max_ms": p99 * 1000}, {}
+
+
+@bench
+def repo_latency(b):
+    """From a change of a tag to the repository that has it."""
+    b.target("t")
+    source = srpm(b.dir, "thing")
+    b.hub.wait(b.submit("t", source, "thing"))
+    b.repo("t-build")
+    times = []
+    for n in range(4 if b.quick else 30):
+        begin = time.perf_counter()
+        b.hub.call("groupListAdd", "t-build", f"g{n}")
+        b.repo("t-build")
+        times.append(time.perf_counter() - begin)
+    p50, p99 = quantiles(times)
+    return {"p50_ms": p50 * 1000, "p99_ms": p99 * 1000}, {}
+
+
+@bench
+def repodata(b):
+    """A repository of 2,000 packages, against createrepo_c on the same files."""
+    count = 100 if b.quick else 2000
+    b.target("t")
+    text = b.dir / "zoo.spec"
+    text.write_text(menagerie("zoo", count))
+    begin = time.perf_counter()
+    b.hub.wait(b.submit("t", from_spec(text, b.dir), "zoo"), timeout=1800)
+    built = time.perf_counter() - begin
+    b.repo("t")
+    topdir = Path(b.server.ready["topdir"])
+    peer = b.dir / "peer"
+    peer.mkdir()
+    for path in (topdir / "packages").rglob("*.rpm"):
+        if not path.name.endswith(".src.rpm"):
+            (peer / path.name).symlink_to(path)
+    mine, theirs, cached = [], [], []
+    for n in range(3 if b.quick else 5):
+        b.hub.call("groupListAdd", "t", f"g{n}")
+        begin = time.perf_counter()
+        b.repo("t")
+        mine.append(time.perf_counter() - begin)
+        shutil.rmtree(peer / "repodata", ignore_errors=True)
+        theirs.append(timed("createrepo_c", "-q", peer))
+        cached.append(timed("createrepo_c", "-q", "--update", "--skip-stat", peer))
+    p50 = statistics.median(mine)
+    return ({"packages": count, "toji_s": p50, "createrepo_c_s": statistics.median(theirs),
+             "createrepo_c_update_s": statistics.median(cached), "build_and_import_s": built},
+            {"createrepo_c_to_toji": statistics.median(theirs) / p50, "createrepo_c_update_to_toji": statistics.median(cached) / p50})
+
+
+def timed(*argv):
+    """Seconds that a program takes."""
+    begin = time.perf_counter()
+    run(*argv)
+    return time.perf_counter() - begin
