@@ -23,5 +23,5 @@ macro_rules! areas {
 }
 
 areas! {
-    session, system,
+    repo, scheduler, session, system,
 }

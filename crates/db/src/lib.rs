@@ -28,12 +28,15 @@ mod migrate;
 pub mod outbox;
 mod param;
 mod postgres;
+pub mod repo;
 mod row;
+pub mod scheduler;
 mod select;
 mod sqlite;
 mod time;
 mod tx;
 pub mod versioned;
+pub mod view;
 
 pub use db::{Db, Durability, Engine, Options};
 pub use error::{Error, Result};

@@ -1,0 +1,240 @@
+//! What the scheduler reads and writes.
+
+use crate::view::{Field, View};
+use crate::{Result, Row, Time, Tx, params};
+
+/// Which tasks were given to which hosts, for callers who compose their queries.
+pub const RUNS: View = View {
+    table: "scheduler_task_runs",
+    joins: &[
+        ("task", "JOIN task ON task.id = scheduler_task_runs.task_id"),
+        ("host", "JOIN host ON host.id = scheduler_task_runs.host_id"),
+    ],
+    fields: &[
+        Field::own("id", "scheduler_task_runs.id"),
+        Field::own("task_id", "scheduler_task_runs.task_id"),
+        Field::joined("method", "task.method", "task"),
+        Field::joined("state", "task.state", "task"),
+        Field::joined("owner", "task.owner", "task"),
+        Field::joined("arch", "task.arch", "task"),
+        Field::joined("channel_id", "task.channel_id", "task"),
+        Field::joined("host_name", "host.name", "host"),
+        Field::joined("host_ready", "host.ready", "host"),
+        Field::own("host_id", "scheduler_task_runs.host_id"),
+        Field::own("active", "scheduler_task_runs.active"),
+        Field::own("create_ts", "date_part('epoch', scheduler_task_runs.create_time)"),
+        Field::joined("start_ts", "date_part('epoch', task.start_time)", "task"),
+        Field::joined("completion_ts", "date_part('epoch', task.completion_time)", "task"),
+    ],
+    default: &["id", "task_id", "host_id", "active", "create_ts"],
+};
+
+/// Which hosts refused which tasks, for callers who compose their queries.
+pub const REFUSALS: View = View {
+    table: "scheduler_task_refusals",
+    joins: &[
+        ("task", "JOIN task ON task.id = scheduler_task_refusals.task_id"),
+        ("host", "JOIN host ON host.id = scheduler_task_refusals.host_id"),
+    ],
+    fields: &[
+        Field::own("id", "scheduler_task_refusals.id"),
+        Field::own("task_id", "scheduler_task_refusals.task_id"),
+        Field::own("host_id", "scheduler_task_refusals.host_id"),
+        Field::own("by_host", "scheduler_task_refusals.by_host"),
+        Field::own("soft", "scheduler_task_refusals.soft"),
+        Field::own("msg", "scheduler_task_refusals.msg"),
+        Field::own("ts", "date_part('epoch', scheduler_task_refusals.time)"),
+        Field::joined("method", "task.method", "task"),
+        Field::joined("state", "task.state", "task"),
+        Field::joined("owner", "task.owner", "task"),
+        Field::joined("arch", "task.arch", "task"),
+        Field::joined("channel_id", "task.channel_id", "task"),
+        Field::joined("host_name", "host.name", "host"),
+        Field::joined("host_ready", "host.ready", "host"),
+    ],
+    default: &["id", "task_id", "host_id", "by_host", "soft", "msg", "ts"],
+};
+
+/// What the scheduler did, for callers who compose their queries.
+pub const LOG: View = View {
+    table: "scheduler_log_messages",
+    joins: &[
+        ("task", "LEFT JOIN task ON task.id = scheduler_log_messages.task_id"),
+        ("host", "LEFT JOIN host ON host.id = scheduler_log_messages.host_id"),
+    ],
+    fields: &[
+        Field::own("id", "scheduler_log_messages.id"),
+        Field::own("task_id", "scheduler_log_messages.task_id"),
+        Field::own("host_id", "scheduler_log_messages.host_id"),
+        Field::own("msg_ts", "date_part('epoch', scheduler_log_messages.msg_time)"),
+        Field::own("msg", "scheduler_log_messages.msg"),
+        Field::joined("method", "task.method", "task"),
+        Field::joined("state", "task.state", "task"),
+        Field::joined("owner", "task.owner", "task"),
+        Field::joined("arch", "task.arch", "task"),
+        Field::joined("channel_id", "task.channel_id", "task"),
+        Field::joined("host_name", "host.name", "host"),
+        Field::joined("host_ready", "host.ready", "host"),
+    ],
+    default: &["id", "task_id", "host_id", "msg", "msg_ts"],
+};
+
+/// Most free tasks that one run looks at, the most urgent first.
+const MAX_FREE: i64 = 20_000;
+
+/// The database's time, in seconds since 1970: the one that all columns of times are set by.
+pub async fn now(tx: &mut Tx) -> Result<f64> {
+    tx.scalar("SELECT date_part('epoch', NOW())", params![]).await
+}
+
+/// All hosts: `id`, `enabled`, `ready`, `updated` (seconds), `capacity`, `arches`, `data`.
+pub async fn hosts(tx: &mut Tx) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT host.id AS id, host_config.enabled AS enabled, host.ready AS ready, \
+         date_part('epoch', host.update_time) AS updated, host_config.capacity AS capacity, \
+         host_config.arches AS arches, scheduler_host_data.data AS data \
+         FROM host \
+         JOIN host_config ON host_config.host_id = host.id AND host_config.active IS TRUE \
+         LEFT JOIN scheduler_host_data ON scheduler_host_data.host_id = host.id",
+        params![],
+    )
+    .await
+}
+
+/// The enabled channels of hosts: `host_id`, `channel_id`.
+pub async fn host_channels(tx: &mut Tx) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT host_channels.host_id AS host_id, host_channels.channel_id AS channel_id \
+         FROM host_channels JOIN channels ON channels.id = host_channels.channel_id \
+         WHERE host_channels.active IS TRUE AND channels.enabled IS TRUE",
+        params![],
+    )
+    .await
+}
+
+/// Tasks in state `free`: `id`, `channel_id`, `arch`, `weight`, `priority`, `created` (seconds).
+pub async fn free_tasks(tx: &mut Tx, free: i64) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT id, channel_id, arch, weight, priority, date_part('epoch', create_time) AS created \
+         FROM task WHERE state = $1 ORDER BY priority, create_time, id LIMIT $2",
+        params![free, MAX_FREE],
+    )
+    .await
+}
+
+/// Tasks in one of `states`: `id`, `host_id`, `state`, `waiting`, `weight`, and `assigned` (seconds)
+/// where the scheduler has an active run for them.
+pub async fn active_tasks(tx: &mut Tx, states: &[i64]) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT task.id AS id, task.host_id AS host_id, task.state AS state, task.waiting AS waiting, \
+         task.weight AS weight, \
+         (SELECT min(date_part('epoch', create_time)) FROM scheduler_task_runs \
+          WHERE task_id = task.id AND active IS TRUE) AS assigned \
+         FROM task WHERE task.state = ANY($1)",
+        params![states],
+    )
+    .await
+}
+
+/// Refusals of unfinished tasks: `task_id`, `host_id`, `soft`, `time` (seconds).
+pub async fn refusals(tx: &mut Tx) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT task_id, host_id, soft, date_part('epoch', time) AS time FROM scheduler_task_refusals",
+        params![],
+    )
+    .await
+}
+
+/// Deletes soft refusals older than `cutoff` and those of tasks in none of `states`.
+pub async fn drop_refusals(tx: &mut Tx, cutoff: Time, states: &[i64]) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM scheduler_task_refusals WHERE (soft IS TRUE AND time < $1) \
+         OR task_id NOT IN (SELECT task.id FROM task \
+            JOIN scheduler_task_refusals AS held ON held.task_id = task.id WHERE task.state = ANY($2))",
+        params![cutoff, states],
+    )
+    .await
+}
+
+/// Notes a soft refusal on behalf of a host; it replaces an earlier one.
+pub async fn set_refusal(tx: &mut Tx, task: i64, host: i64, message: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO scheduler_task_refusals (task_id, host_id, soft, by_host, msg) \
+         VALUES ($1, $2, TRUE, FALSE, $3) ON CONFLICT (task_id, host_id) DO UPDATE SET \
+         soft = excluded.soft, by_host = excluded.by_host, msg = excluded.msg, time = NOW()",
+        params![task, host, message],
+    )
+    .await
+    .map(drop)
+}
+
+/// Marks hosts as not ready.
+pub async fn mark_not_ready(tx: &mut Tx, hosts: &[i64]) -> Result<u64> {
+    tx.execute("UPDATE host SET ready = FALSE WHERE id = ANY($1)", params![hosts]).await
+}
+
+/// Gives tasks to a host; the caller has locked them and checked the move.
+pub async fn assign(tx: &mut Tx, tasks: &[i64], host: i64, assigned: i64) -> Result<()> {
+    let sql = "UPDATE task SET state = $1, host_id = $2 WHERE id = ANY($3)";
+    tx.execute(sql, params![assigned, host, tasks]).await.map(drop)
+}
+
+/// Ends earlier runs of the tasks and notes new ones on `host`.
+pub async fn start_runs(tx: &mut Tx, tasks: &[i64], host: i64) -> Result<()> {
+    let sql =
+        "UPDATE scheduler_task_runs SET active = FALSE WHERE task_id = ANY($1) AND active IS TRUE";
+    tx.execute(sql, params![tasks]).await?;
+    let sql = "INSERT INTO scheduler_task_runs (task_id, host_id) \
+               SELECT id, $1::int FROM task WHERE id = ANY($2) ORDER BY id";
+    tx.execute(sql, params![host, tasks]).await.map(drop)
+}
+
+/// Ends the runs of all tasks that are in none of `states`.
+pub async fn end_stale_runs(tx: &mut Tx, states: &[i64]) -> Result<u64> {
+    tx.execute(
+        "UPDATE scheduler_task_runs SET active = FALSE WHERE active IS TRUE \
+         AND task_id NOT IN (SELECT id FROM task WHERE state = ANY($1))",
+        params![states],
+    )
+    .await
+}
+
+/// Logs one message for several tasks of a host.
+pub async fn log_tasks(tx: &mut Tx, message: &str, tasks: &[i64], host: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO scheduler_log_messages (task_id, host_id, msg) \
+         SELECT id, $1::int, $2::text FROM task WHERE id = ANY($3) ORDER BY id",
+        params![host, message, tasks],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What hosts last said of themselves: `host_id`, `data`; of one host or of all.
+pub async fn host_data(tx: &mut Tx, host: Option<i64>) -> Result<Vec<Row>> {
+    const ALL: &str = "SELECT host_id, data FROM scheduler_host_data ORDER BY host_id";
+    const ONE: &str = "SELECT host_id, data FROM scheduler_host_data WHERE host_id = $1";
+    match host {
+        Some(id) => tx.query(ONE, params![id]).await,
+        None => tx.query(ALL, params![]).await,
+    }
+}
+
+/// The moment of the last run, in seconds since 1970.
+pub async fn last_run(tx: &mut Tx) -> Result<Option<f64>> {
+    let row = tx
+        .query_opt("SELECT data FROM scheduler_sys_data WHERE name = $1", params!["last_run_ts"])
+        .await?;
+    Ok(row.and_then(|r| r.value("data").as_f64()))
+}
+
+/// Sets the moment of the last run.
+pub async fn set_last_run(tx: &mut Tx, now: f64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO scheduler_sys_data (name, data) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET data = excluded.data",
+        params!["last_run_ts", toji_value::Value::Double(now)],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! Queries that callers of the API compose: fields, clauses and options over a fixed set of columns.
+//!
+//! The rules are those of Koji's query views. Fields and joins come from a [`View`], values are bound;
+//! nothing that a caller sends becomes part of a statement's text.
+
+use toji_value::Value;
+
+use crate::{Engine, Param, Result, Tx};
+
+/// One field that a view offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name for callers.
+    pub name: &'static str,
+    /// Its expression.
+    pub sql: &'static str,
+    /// The join that it needs, by key.
+    pub join: Option<&'static str>,
+    /// Whether it holds JSON.
+    pub json: bool,
+}
+
+impl Field {
+    /// A field of the view's own table.
+    pub const fn own(name: &'static str, sql: &'static str) -> Field {
+        Field { name, sql, join: None, json: false }
+    }
+
+    /// A field of a joined table.
+    pub const fn joined(name: &'static str, sql: &'static str, join: &'static str) -> Field {
+        Field { name, sql, join: Some(join), json: false }
+    }
+
+    /// A JSON field of the view's own table.
+    pub const fn json(name: &'static str, sql: &'static str) -> Field {
+        Field { name, sql, join: None, json: true }
+    }
+}
+
+/// A table with its fields, and the joins that some of them need.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// The table.
+    pub table: &'static str,
+    /// Joins by key, with their text.
+    pub joins: &'static [(&'static str, &'static str)],
+    /// All fields.
+    pub fields: &'static [Field],
+    /// The fields of a caller who names none.
+    pub default: &'static [&'static str],
+}
+
+/// A composed query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    sql: String,
+    params: Vec<Param>,
+    count: bool,
+}
+
+impl View {
+    /// Composes a query from what a caller sent; the error is the text for the caller.
+    pub fn query(
+        &self,
+        engine: Engine,
+        clauses: &Value,
+        fields: &Value,
+        opts: &Value,
+    ) -> Result<Query, String> {
+        let mut build = Build { view: self, engine, joins: Vec::new(), params: Vec::new() };
+        let order = build.order(opts.get("order"))?;
+        let clauses = build.clauses(clauses)?;
+        let columns = build.columns(fields)?;
+        let count = opts.get("countOnly").truthy();
+        let mut tail = String::new();
+        if !count && !order.is_empty() {
+            tail.push_str(&format!(" ORDER BY {}", order.join(", ")));
+        }
+        for (key, word) in [("limit", "LIMIT"), ("offset", "OFFSET")] {
+            tail.push_str(&build.bound(opts.get(key), key, word)?);
+        }
+        let columns = if count { "1 AS one".to_owned() } else { columns.join(", ") };
+        let rest = format!(
+            "{}{}",
+            build.from(),
+            if clauses.is_empty() {
+                String::new()
+            } else {
+                format!(" WHERE {}", clauses.join(" AND "))
+            }
+        );
+        let mut sql = format!("SELECT {columns} FROM {rest}{tail}");
+        if count {
+            sql = format!("SELECT count(*) AS total FROM ({sql}) AS counted");
+        }
+        Ok(Query { sql, params: build.params, count })
+    }
+
+    /// All fields of the rows that a fixed condition selects; `rest` begins with `WHERE` or `ORDER`.
+    pub async fn all(&self, tx: &mut Tx, rest: &str, params: &[Param]) -> Result<Vec<crate::Row>> {
+        let columns: Vec<String> = self.fields.iter().map(column).collect();
+        let joins: String = self.joins.iter().map(|(_, text)| format!(" {text}")).collect();
+        let sql = format!("SELECT {} FROM {}{joins} {rest}", columns.join(", "), self.table);
+        tx.query(&sql, params).await
+    }
+}
+
+impl Query {
+    /// The rows as mappings; with `countOnly` their number.
+    pub async fn run(&self, tx: &mut Tx) -> Result<Value> {
+        if self.count {
+            return Ok(Value::Int(tx.scalar(&self.sql, &self.params).await?));
+        }
+        Ok(Value::Array(tx.maps(&self.sql, &self.params).await?))
+    }
+}
+
+fn column(field: &Field) -> String {
+    format!("{} AS {}", field.sql, field.name)
+}
+
+struct Build<'a> {
+    view: &'a View,
+    engine: Engine,
+    joins: Vec<&'static str>,
+    params: Vec<Param>,
+}
+
+impl Build<'_> {
+    fn field(&mut self, name: &str) -> Result<&'static Field, String> {
+        let found = self.view.fields.iter().find(|f| f.name == name);
+        let field = found.ok_or_else(|| format!("Invalid field for query {name}"))?;
+        if let Some(join) = field.join
+            && !self.joins.contains(&join)
+        {
+            self.joins.push(join);
+        }
+        Ok(field)
+    }
+
+    fn from(&self) -> String {
+        let mut text = self.view.table.to_owned();
+        for (key, join) in self.view.joins {
+            if self.joins.contains(key) {
+                text.push(' ');
+                text.push_str(join);
+            }
+        }
+        text
+    }
+
+    fn bind(&mut self, param: Param) -> String {
+        self.params.push(param);
+        format!("${}", self.params.len())
+    }
+
+    fn order(&mut self, order: &Value) -> Result<Vec<String>, String> {
+        let Some(text) = order.as_str().filter(|t| !t.is_empty()) else { return Ok(Vec::new()) };
+        let mut terms = Vec::new();
+        for key in text.split(',') {
+            let (key, direction) = key.strip_prefix('-').map_or((key, ""), |k| (k, " DESC"));
+            terms.push(format!("{}{direction}", self.field(key)?.sql));
+        }
+        Ok(terms)
+    }
+
+    fn bound(&mut self, value: &Value, key: &str, word: &str) -> Result<String, String> {
+        match value {
+            Value::Nil => Ok(String::new()),
+            Value::Int(n) if *n >= 0 => Ok(format!(" {word} {}", self.bind(Param::Int(*n)))),
+            other => Err(format!("Invalid type for {key}: {}", other.display())),
+        }
+    }
+
+    fn columns(&mut self, fields: &Value) -> Result<Vec<String>, String> {
+        let names: Vec<&str> = match fields {
+            Value::Str(name) if !name.is_empty() => vec![name],
+            Value::Array(list) if !list.is_empty() => {
+                let text = |v| {
+                    Value::as_str(v)
+                        .ok_or_else(|| format!("Invalid field for query {}", v.display()))
+                };
+                list.iter().map(text).collect::<Result<_, _>>()?
+            }
+            _ => self.view.default.to_vec(),
+        };
+        let mut wanted: Vec<&'static Field> = Vec::new();
+        for name in names {
+            let more: Vec<&'static Field> = match name {
+                "*" => {
+                    let reachable = |f: &&Field| f.join.is_none_or(|j| self.joins.contains(&j));
+                    self.view.fields.iter().filter(reachable).collect()
+                }
+                "**" => self.view.fields.iter().collect(),
+                name => vec![self.field(name)?],
+            };
+            for field in more {
+                if wanted.iter().all(|f| f.name != field.name) {
+                    wanted.push(self.field(field.name)?);
+                }
+            }
+        }
+        Ok(wanted.into_iter().map(column).collect())
+    }
+
+    fn clauses(&mut self, clauses: &Value) -> Result<Vec<String>, String> {
+        match clauses {
+            Value::Array(list) => list.iter().map(|c| self.clause(c)).collect(),
+            Value::Str(text) => match text.chars().next() {
+                Some(first) => Err(format!("Invalid clause: {first}")),
+                None => Ok(Vec::new()),
+            },
+            other if other.truthy() => Err(format!("Invalid clause: {}", other.display())),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn clause(&mut self, clause: &Value) -> Result<String, String> {
+        let (field, op, value) = match clause.as_array() {
+            Some([field, value @ Value::Array(_)]) => (field, "IN".to_owned(), value),
+            Some([field, value]) => (field, "=".to_owned(), value),
+            Some([field, op, value]) => (field, op.display().to_uppercase(), value),
+            _ => return Err(format!("Invalid clause: {}", clause.display())),
+        };
+        let known = ["IN", "=", "!=", ">", "<", ">=", "<=", "IS", "IS NOT", "@>", "<@"];
+        if !known.contains(&op.as_str()) {
+            return Err(format!("Invalid operator: {op}"));
+        }
+        let field = self.field(&field.display())?;
+        match (op.as_str(), value) {
+            ("@>" | "<@", value) => self.contains(field, &op, value),
+            ("IS" | "IS NOT", Value::Nil) => Ok(format!("{} {op} NULL", field.sql)),
+            ("IS" | "IS NOT", Value::Bool(b)) => {
+                Ok(format!("{} {op} {}", field.sql, if *b { "TRUE" } else { "FALSE" }))
+            }
+            ("IS" | "IS NOT", other) => Err(format!("Invalid value for {op}: {}", other.display())),
+            ("IN", Value::Array(list)) => {
+                let list = self.bind(list_param(list)?);
+                Ok(format!("{} = ANY({list})", field.sql))
+            }
+            ("IN", other) => Err(format!("Invalid value for IN: {}", other.display())),
+            ("=", value) if field.json => {
+                let both = [self.contains(field, "@>", value)?, self.contains(field, "<@", value)?];
+                Ok(both.join(" AND "))
+            }
+            (_, Value::Nil) => Ok("1 = 0".to_owned()),
+            (op, value) => {
+                let bound = self.bind(scalar_param(value)?);
+                Ok(format!("{} {} {bound}", field.sql, if op == "!=" { "<>" } else { op }))
+            }
+        }
+    }
+
+    /// Whether one JSON mapping holds all members of another.
+    fn contains(&mut self, field: &Field, op: &str, value: &Value) -> Result<String, String> {
+        let json = match value {
+            Value::Str(text) => serde_json::from_str(text)
+                .map(Value::from_json)
+                .map_err(|_| format!("Invalid JSON: {text}"))?,
+            other => other.clone(),
+        };
+        let bound = self.bind(Param::Json(json));
+        if !field.json {
+            return Err(format!("Invalid operator for field {}: {op}", field.name));
+        }
+        if self.engine == Engine::Postgres {
+            return Ok(format!("{} {op} {bound}::jsonb", field.sql));
+        }
+        let (whole, part) =
+            if op == "@>" { (field.sql, bound.as_str()) } else { (bound.as_str(), field.sql) };
+        Ok(format!(
+            "{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each({part}) AS part \
+             WHERE NOT EXISTS (SELECT 1 FROM json_each({whole}) AS whole \
+             WHERE whole.key = part.key AND whole.type = part.type AND whole.value IS part.value))",
+            field.sql
+        ))
+    }
+}
+
+fn scalar_param(value: &Value) -> Result<Param, String> {
+    Ok(match value {
+        Value::Bool(b) => Param::Bool(*b),
+        Value::Int(n) => Param::Int(*n),
+        Value::Double(x) => Param::Float(*x),
+        Value::Str(s) => Param::Text(s.clone()),
+        other => return Err(format!("Invalid value in clause: {}", other.display())),
+    })
+}
+
+fn list_param(list: &[Value]) -> Result<Param, String> {
+    if let Some(ints) =
+        list.iter().map(|v| if let Value::Int(n) = v { Some(*n) } else { None }).collect()
+    {
+        return Ok(Param::Ints(ints));
+    }
+    let texts: Option<Vec<String>> = list.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+    texts
+        .map(Param::Texts)
+        .ok_or_else(|| "Invalid value in clause: a list of numbers or of texts is needed".into())
+}
