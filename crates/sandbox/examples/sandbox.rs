@@ -13,7 +13,7 @@ async fn main() -> Result<ExitCode, toji_sandbox::Error> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.splitn(2, |word| word == "--").collect();
     let [[work, topdir, rpms @ ..], argv] = words[..] else {
-        eprintln!("usage: sandbox WORK TOPDIR [RPM…] -- COMMAND…");
+        println!("usage: sandbox WORK TOPDIR [RPM…] -- COMMAND…");
         return Ok(ExitCode::from(2));
     };
     let rpms: Vec<_> = rpms.iter().map(PathBuf::from).collect();

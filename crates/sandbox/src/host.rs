@@ -17,7 +17,12 @@
 
 use std::{fs, path::Path};
 
+mod capability;
 pub(crate) mod etc;
+mod names;
+mod provides;
+
+pub use provides::{Host, System, provides};
 
 /// For hosts with another package manager.
 const FOREIGN: &str = include_str!("host/macros.host");

@@ -150,9 +150,10 @@ mod tests {
     async fn hooks_of_a_cloned_template_do_not_run() {
         let dir = tempfile::tempdir().unwrap();
         let script = "git init -q r && cd r && mkdir h && printf '#!/bin/sh\\ntouch ../ran\\n' > h/pre-commit && chmod +x h/pre-commit && git config core.hooksPath h && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x";
-        let command =
-            plain_command(["sh", "-c", script], dir.path(), |name| std::env::var(name).ok())
-                .cwd(dir.path());
+        let command = plain_command(["sh", "-c", script], dir.path(), |name| {
+            (name == "PATH").then(|| "/usr/local/bin:/usr/bin:/bin".into())
+        })
+        .cwd(dir.path());
         let mut output = Capture::default();
         let outcome = run_plain(&command, &mut output, &CancellationToken::new()).await.unwrap();
         assert!(outcome.success(), "{}", output.text());

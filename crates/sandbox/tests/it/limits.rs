@@ -1,12 +1,6 @@
 //! Commands that want too much.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use toji_sandbox::{CancellationToken, Command, Held, Limits, Reason, Stream};
 
@@ -124,15 +118,15 @@ async fn dropping_the_run_ends_it() {
     let place = Place::new();
     let root = place.root().await;
     let (ready, mut is_ready) = tokio::sync::mpsc::channel(1);
-    let beats = Arc::new(AtomicU64::new(0));
-    let counter = beats.clone();
     let mut sink = move |_: Stream, _: &[u8]| {
-        counter.fetch_add(1, Ordering::SeqCst);
         let _ = ready.try_send(());
         Ok(())
     };
-    let command =
-        Command::new(["sh", "-c", "while :; do date >> build/beat; echo; sleep 0.02; done"]);
+    let command = Command::new([
+        "sh",
+        "-c",
+        "exec 9>build/lock; flock 9; echo held; while :; do sleep 1; done",
+    ]);
     {
         let never = CancellationToken::new();
         let run = root.run(&command, &mut sink, &never);
@@ -141,19 +135,13 @@ async fn dropping_the_run_ends_it() {
             _ = is_ready.recv() => {}
         }
     }
-    let beat = place.build_dir().join("beat");
-    let size = || std::fs::metadata(&beat).map_or(0, |found| found.len());
-    let start = Instant::now();
-    let mut last = size();
-    loop {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let now = size();
-        if now == last {
-            break;
-        }
-        last = now;
-        assert!(start.elapsed() < PATIENCE, "the command goes on");
-    }
+    let lock = std::fs::File::open(place.build_dir().join("lock")).unwrap();
+    let freed = tokio::task::spawn_blocking(move || lock.lock());
+    tokio::time::timeout(PATIENCE, freed)
+        .await
+        .expect("the holder of the lock dies")
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
