@@ -1,7 +1,5 @@
 //! The sandbox tried with real programs, as the user who runs the tests and, under root, as nobody too.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 mod escape;
 mod identity;
 mod layers;
