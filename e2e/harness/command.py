@@ -1,6 +1,7 @@
 """Running programs: their results as values, their failures as text that shows everything."""
 
 import os
+import pty
 import re
 import subprocess
 
@@ -39,5 +40,34 @@ def run(*argv, code=0, cwd=None, env=None, timeout=600, stdin=None):
         raise CommandFailed(f"not done after {timeout} s:\n{Result(argv, None, out, err)}") from None
     result = Result(argv, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
     if code is not None and result.code != code:
+        raise CommandFailed(f"exit code {code} was expected:\n{result}")
+    return result
+
+
+def run_in_terminal(*argv, code=0, cwd=None):
+    """Runs a program in a terminal of its own, where clients show progress and watch; its output has both streams."""
+    full = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "200", "TERM": "dumb"}
+    words = [str(a) for a in argv]
+    child, terminal = pty.fork()
+    if child == 0:
+        try:
+            if cwd:
+                os.chdir(cwd)
+            os.execvpe(words[0], words, full)
+        finally:
+            os._exit(127)
+    out = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            part = b""  # Linux reports the end of a terminal as an error
+        if not part:
+            break
+        out += part
+    os.close(terminal)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    result = Result(words, ended, out.decode(errors="replace").replace("\r\n", "\n"), "")
+    if code is not None and ended != code:
         raise CommandFailed(f"exit code {code} was expected:\n{result}")
     return result

@@ -6,7 +6,7 @@ import re
 import threading
 from pathlib import Path
 
-from .command import run
+from .command import run, run_in_terminal
 from .hub import Hub
 from .rpms import srpm
 from .server import Server
@@ -102,7 +102,8 @@ class World:
 
     def koji(self, *argv, code=0, **more):
         """Runs the stock client as the administrator."""
-        return run(self.koji_program, *self.ready["koji_args"], *argv, code=code, cwd=more.pop("cwd", self.dir), **more)
+        start = run_in_terminal if more.pop("tty", False) else run
+        return start(self.koji_program, *self.ready["koji_args"], *argv, code=code, cwd=more.pop("cwd", self.dir), **more)
 
     def anonymous(self, *argv, code=0, **more):
         """Runs the stock client without a login."""

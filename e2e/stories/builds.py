@@ -19,7 +19,7 @@ def build(w):
                     build="echo a line of the build log")
     nvr = f"{pkg}-1.0-1"
 
-    said = w.koji("build", "--wait", target, source)
+    said = w.koji("build", target, source, tty=True)
     task = w.task_of(said)
     has(said, f"Uploading srpm: {source}", "100%", f"Created task: {task}", f"Task info: {w.ready['web']}",
         f"taskinfo?taskID={task}", "Watching tasks (this may be safely interrupted)...",
@@ -236,7 +236,7 @@ def watch(w):
     said = w.anonymous("watch-task", str(task))
     has(said, "Watching tasks (this may be safely interrupted)...", f"{task} build ({target}, {pkg}-1.0-1.src.rpm) completed successfully")
     follow = w.anonymous("watch-logs", "-f", str(task))
-    has(follow, "==> Following logs for task", "late line")
+    has(follow, "Watching logs (this may be safely interrupted)...", "build.log: <==", "late line")
     lacks(follow, "Traceback")
     has(w.anonymous("watch-task", "999999", code=1), "No such task id: 999999")
 

@@ -36,7 +36,7 @@ def list_api(w):
     has(said, "getBuild(buildInfo, strict=False)", "listTagged(tag, event=None", "createTag(name", "host.taskSetWait(parent, tasks)")
     that(len(said.out.splitlines()) > 200, f"only {len(said.out.splitlines())} lines")
     one = w.anonymous("list-api", "getBuild")
-    has(one, "getBuild(buildInfo, strict=False)", "Description:")
+    has(one, "getBuild(buildInfo, strict=False)", "description: ")
 
 
 @story()

@@ -94,7 +94,7 @@ def chain_build(w):
         two = host.add(second, with_source(second, build_requires=[first], build=f"test -s /usr/share/{first}/notes"))
         said = w.koji("chain-build", "--wait", target, one, ":", two)
         task = w.task_of(said)
-        has(said, f"{task} chainbuild ({target}", "completed successfully", "waitrepo (")
+        has(said, f"{task} chainbuild ({target}", "completed successfully", f"waitrepo ({target}-build")
         for pkg in (first, second):
             has(w.anonymous("buildinfo", f"{pkg}-1.0-1"), "State: COMPLETE", f"Tags: {target}")
         has(w.koji("chain-build", target, one, code=2).err, "You must specify at least one dependency")
