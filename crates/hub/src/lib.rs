@@ -1,1 +1,18 @@
-//! hub (to be filled).
+//! The rules of the hub and the handler of each remote call; knows no HTTP, XML or gRPC.
+//!
+//! Start at [`Hub::call`]: it opens a transaction, validates the session, checks the access that
+//! the declaration asks for, runs the handler, commits, and then tells others what happened.
+
+mod call;
+pub mod config;
+mod dispatch;
+mod hub;
+mod outside;
+mod rpc;
+pub mod session;
+
+pub use call::{Call, Request, SessionKey};
+pub use config::Config;
+pub use dispatch::Handle;
+pub use hub::Hub;
+pub use outside::{Clock, Random, SystemClock, SystemRandom};

@@ -115,11 +115,7 @@ pub fn parse_stored_list(text: &str) -> Result<Vec<&str>, NameError> {
 fn split_list(text: &str, separator: impl Fn(char) -> bool) -> Result<Vec<&str>, NameError> {
     let list: Vec<&str> = text.split(separator).filter(|a| !a.is_empty()).collect();
     let legal = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-    if list.iter().all(|arch| arch.bytes().all(legal)) {
-        Ok(list)
-    } else {
-        Err(NameError::Arch)
-    }
+    if list.iter().all(|arch| arch.bytes().all(legal)) { Ok(list) } else { Err(NameError::Arch) }
 }
 
 fn next_compatible(arch: &str) -> Option<&'static str> {

@@ -17,22 +17,13 @@ impl Evr {
     /// Splits `[epoch:]version[-release]`; an epoch that is not a number makes it `None`.
     pub fn parse(text: &str) -> Self {
         let (epoch, rest) = match text.split_once(':') {
-            Some((e, rest)) if e.bytes().all(|b| b.is_ascii_digit()) => (
-                if e.is_empty() {
-                    Some(0)
-                } else {
-                    e.parse().ok()
-                },
-                rest,
-            ),
+            Some((e, rest)) if e.bytes().all(|b| b.is_ascii_digit()) => {
+                (if e.is_empty() { Some(0) } else { e.parse().ok() }, rest)
+            }
             _ => (None, text),
         };
         let (version, release) = rest.rsplit_once('-').unwrap_or((rest, ""));
-        Self {
-            epoch,
-            version: version.to_owned(),
-            release: release.to_owned(),
-        }
+        Self { epoch, version: version.to_owned(), release: release.to_owned() }
     }
 }
 
@@ -103,17 +94,10 @@ pub fn compare_segments(a: &str, b: &str) -> Ordering {
         let (segment_b, rest_b) = take_segment(b, numeric);
         if segment_b.is_empty() {
             // a number is newer than letters
-            return if numeric {
-                Ordering::Greater
-            } else {
-                Ordering::Less
-            };
+            return if numeric { Ordering::Greater } else { Ordering::Less };
         }
-        let order = if numeric {
-            compare_numbers(segment_a, segment_b)
-        } else {
-            segment_a.cmp(segment_b)
-        };
+        let order =
+            if numeric { compare_numbers(segment_a, segment_b) } else { segment_a.cmp(segment_b) };
         if order != Ordering::Equal {
             return order;
         }
@@ -122,19 +106,13 @@ pub fn compare_segments(a: &str, b: &str) -> Ordering {
 }
 
 fn skip_separators(s: &[u8]) -> &[u8] {
-    let n = s
-        .iter()
-        .position(|c| c.is_ascii_alphanumeric() || *c == b'~' || *c == b'^');
+    let n = s.iter().position(|c| c.is_ascii_alphanumeric() || *c == b'~' || *c == b'^');
     &s[n.unwrap_or(s.len())..]
 }
 
 fn take_segment(s: &[u8], numeric: bool) -> (&[u8], &[u8]) {
     let member = |c: &u8| {
-        if numeric {
-            c.is_ascii_digit()
-        } else {
-            c.is_ascii_alphabetic()
-        }
+        if numeric { c.is_ascii_digit() } else { c.is_ascii_alphabetic() }
     };
     let n = s.iter().position(|c| !member(c)).unwrap_or(s.len());
     s.split_at(n)

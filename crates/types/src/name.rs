@@ -29,21 +29,13 @@ pub enum NameError {
 /// Checks a name of a tag, target, host, channel and the like by the default rules.
 pub fn check_internal(name: &str) -> Result<(), NameError> {
     check_length(name)?;
-    if matches(name, b"/_.+-") {
-        Ok(())
-    } else {
-        Err(NameError::Internal(name.to_owned()))
-    }
+    if matches(name, b"/_.+-") { Ok(()) } else { Err(NameError::Internal(name.to_owned())) }
 }
 
 /// Checks a user's name by the default rules.
 pub fn check_user(name: &str) -> Result<(), NameError> {
     check_length(name)?;
-    if matches(name, b"/_.@-") {
-        Ok(())
-    } else {
-        Err(NameError::User(name.to_owned()))
-    }
+    if matches(name, b"/_.@-") { Ok(()) } else { Err(NameError::User(name.to_owned())) }
 }
 
 fn check_length(name: &str) -> Result<(), NameError> {
@@ -56,10 +48,7 @@ fn check_length(name: &str) -> Result<(), NameError> {
 fn matches(name: &str, others: &[u8]) -> bool {
     // Python's `$` also matches before a final newline, and so must this
     let name = name.strip_suffix('\n').unwrap_or(name);
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || others.contains(&c))
+    !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || others.contains(&c))
 }
 
 #[cfg(test)]

@@ -163,15 +163,9 @@ mod tests {
         assert_eq!(rpm.to_string(), "bash-5.1-2.el9.x86_64");
         assert!(Nevra::parse("a-1-1.src").unwrap().is_src());
         assert_eq!(Nevra::parse("a-1-1.src@").unwrap().location, None);
-        assert_eq!(
-            Nevra::parse("a-1-1").unwrap_err().to_string(),
-            "invalid format: a-1-1"
-        );
+        assert_eq!(Nevra::parse("a-1-1").unwrap_err().to_string(), "invalid format: a-1-1");
         // the error names what was left to parse, as Koji's does
-        assert_eq!(
-            Nevra::parse("a-1.rpm").unwrap_err().to_string(),
-            "invalid format: a-1"
-        );
+        assert_eq!(Nevra::parse("a-1.rpm").unwrap_err().to_string(), "invalid format: a-1");
     }
 
     #[test]

@@ -46,9 +46,7 @@ pub struct MavenRef<'a> {
 impl PathInfo {
     /// Paths below `topdir`, which is used as given.
     pub fn new(topdir: impl Into<String>) -> Self {
-        Self {
-            topdir: topdir.into(),
-        }
+        Self { topdir: topdir.into() }
     }
 
     /// The top directory.
@@ -98,10 +96,7 @@ impl PathInfo {
 
     /// An RPM, relative to its build's directory.
     pub fn rpm(&self, rpm: RpmRef<'_>) -> String {
-        format!(
-            "{0}/{1}-{2}-{3}.{0}.rpm",
-            rpm.arch, rpm.name, rpm.version, rpm.release
-        )
+        format!("{0}/{1}-{2}-{3}.{0}.rpm", rpm.arch, rpm.name, rpm.version, rpm.release)
     }
 
     /// A signed copy of an RPM, relative to its build's directory.
@@ -176,45 +171,17 @@ mod tests {
     #[test]
     fn layout() {
         let paths = PathInfo::new("/mnt/koji");
-        let build = BuildRef {
-            volume: None,
-            name: "bash",
-            version: "5.1",
-            release: "2.el9",
-        };
-        let rpm = RpmRef {
-            name: "bash",
-            version: "5.1",
-            release: "2.el9",
-            arch: "src",
-        };
+        let build = BuildRef { volume: None, name: "bash", version: "5.1", release: "2.el9" };
+        let rpm = RpmRef { name: "bash", version: "5.1", release: "2.el9", arch: "src" };
         assert_eq!(paths.build(build), "/mnt/koji/packages/bash/5.1/2.el9");
-        let moved = BuildRef {
-            volume: Some("vol1"),
-            ..build
-        };
-        assert_eq!(
-            paths.build_logs(moved),
-            "/mnt/koji/vol/vol1/packages/bash/5.1/2.el9/data/logs"
-        );
+        let moved = BuildRef { volume: Some("vol1"), ..build };
+        assert_eq!(paths.build_logs(moved), "/mnt/koji/vol/vol1/packages/bash/5.1/2.el9/data/logs");
         assert_eq!(paths.rpm(rpm), "src/bash-5.1-2.el9.src.rpm");
-        assert_eq!(
-            paths.signed(rpm, "abcd"),
-            "data/signed/abcd/src/bash-5.1-2.el9.src.rpm"
-        );
-        assert_eq!(
-            paths.sighdr(rpm, "abcd"),
-            "data/sigcache/abcd/src/bash-5.1-2.el9.src.rpm.sig"
-        );
-        assert_eq!(
-            paths.task(123_456, None),
-            "/mnt/koji/work/tasks/3456/123456"
-        );
+        assert_eq!(paths.signed(rpm, "abcd"), "data/signed/abcd/src/bash-5.1-2.el9.src.rpm");
+        assert_eq!(paths.sighdr(rpm, "abcd"), "data/sigcache/abcd/src/bash-5.1-2.el9.src.rpm.sig");
+        assert_eq!(paths.task(123_456, None), "/mnt/koji/work/tasks/3456/123456");
         assert_eq!(paths.repo(5, "f40-build"), "/mnt/koji/repos/f40-build/5");
-        assert_eq!(
-            paths.distrepo(5, "f40", Some("DEFAULT")),
-            "/mnt/koji/repos-dist/f40/5"
-        );
+        assert_eq!(paths.distrepo(5, "f40", Some("DEFAULT")), "/mnt/koji/repos-dist/f40/5");
         assert_eq!(
             paths.typedir(build, "module"),
             "/mnt/koji/packages/bash/5.1/2.el9/files/module"

@@ -43,9 +43,7 @@ pub const REPO_MOVES: &[(RepoState, &[RepoState])] = {
 };
 
 fn allowed<S: Copy + PartialEq>(table: &[(S, &[S])], from: S, to: S) -> bool {
-    table
-        .iter()
-        .any(|(state, next)| *state == from && next.contains(&to))
+    table.iter().any(|(state, next)| *state == from && next.contains(&to))
 }
 
 impl TaskState {
@@ -116,10 +114,7 @@ mod tests {
         assert_eq!(TaskState::try_from(4), Ok(TaskState::Assigned));
         assert_eq!(TaskState::Failed.number(), 5);
         assert_eq!("CANCELED".parse(), Ok(BuildState::Canceled));
-        assert_eq!(
-            TaskState::try_from(6).unwrap_err().to_string(),
-            "unknown task state: 6"
-        );
+        assert_eq!(TaskState::try_from(6).unwrap_err().to_string(), "unknown task state: 6");
         assert!(TaskState::try_from(-1).is_err());
         for (i, state) in TaskState::ALL.iter().enumerate() {
             assert_eq!(state.number(), i as i64);

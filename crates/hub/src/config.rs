@@ -1,0 +1,135 @@
+//! Options of the hub, with the names, meanings and defaults of Koji's `hub.conf`.
+
+use std::path::PathBuf;
+
+/// The options that the hub's rules read.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `KojiDir`: the root of the file store.
+    pub topdir: PathBuf,
+    /// `KojiWebURL`: where the web pages are, for links in messages.
+    pub web_url: String,
+    /// `EmailDomain`: the domain of users' addresses.
+    pub email_domain: String,
+    /// `NotifyOnSuccess`: also send messages for builds that succeed.
+    pub notify_on_success: bool,
+    /// `DisableNotifications`: send no messages at all.
+    pub disable_notifications: bool,
+    /// `LoginCreatesUser`: a verified identity without an account gets one.
+    pub login_creates_user: bool,
+    /// `CheckClientIP`: a session may be used from the address that opened it only.
+    pub check_client_ip: bool,
+    /// `LockOut`: only administrators may call.
+    pub lock_out: bool,
+    /// `SessionRenewalTimeout`, in minutes; 0 turns renewal off.
+    pub session_renewal_timeout: i64,
+    /// `MissingPolicyOk`: a policy that is not defined allows.
+    pub missing_policy_ok: bool,
+    /// `MaxNameLengthInternal` for tags, targets, hosts, channels and the like; 0 is no limit.
+    pub max_name_length: usize,
+    /// `RegexNameInternal`: what such names consist of.
+    pub name_pattern: String,
+    /// `RegexUserName`: what user names consist of.
+    pub user_pattern: String,
+    /// `EnableMaven`.
+    pub enable_maven: bool,
+    /// `EnableWin`.
+    pub enable_win: bool,
+    /// `[policy]`: the text of each configured policy, by name.
+    pub policies: Vec<(String, String)>,
+    /// Scheduler and repository options.
+    pub scheduler: SchedulerOptions,
+    /// Repository options.
+    pub repo: RepoOptions,
+}
+
+/// The `[scheduler]` options; all times in seconds.
+#[derive(Clone, Debug)]
+pub struct SchedulerOptions {
+    /// `MaxJobs`: open tasks on a host that states no number.
+    pub max_jobs: i64,
+    /// `CapacityOvercommit`: load above a host's capacity that still takes a task.
+    pub capacity_overcommit: f64,
+    /// `ReadyTimeout`: a host that has not reported for this long gets no tasks.
+    pub ready_timeout: f64,
+    /// `AssignTimeout`: an assigned task that is not opened for this long is freed.
+    pub assign_timeout: f64,
+    /// `SoftRefusalTimeout`: a soft refusal holds for this long.
+    pub soft_refusal_timeout: f64,
+    /// `HostTimeout`: tasks of a host that has not reported for this long are freed.
+    pub host_timeout: f64,
+    /// `RunInterval`: the slow fallback between runs when no signal comes.
+    pub run_interval: f64,
+}
+
+/// The `[repo]` options.
+#[derive(Clone, Debug)]
+pub struct RepoOptions {
+    /// `MaxRepoTasks`: newRepo tasks at a time.
+    pub max_repo_tasks: i64,
+    /// `RepoRetries`: tries of a failed request.
+    pub repo_retries: i64,
+    /// `RequestCleanTime`, in minutes: finished requests are kept for this long.
+    pub request_clean_time: i64,
+    /// `RepoLag`, in seconds: age of changes that a request accepts without an event.
+    pub repo_lag: i64,
+    /// `RepoAutoLag`, in seconds: the same for automatic requests.
+    pub repo_auto_lag: i64,
+    /// `RepoLagWindow`, in seconds: rounding of the moments that lag gives.
+    pub repo_lag_window: i64,
+    /// `RepoQueueUser`: owner of the tasks that the queue makes.
+    pub repo_queue_user: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            topdir: "/mnt/koji".into(),
+            web_url: "http://localhost.localdomain/koji".into(),
+            email_domain: "example.com".into(),
+            notify_on_success: true,
+            disable_notifications: false,
+            login_creates_user: true,
+            check_client_ip: true,
+            lock_out: false,
+            session_renewal_timeout: 1440,
+            missing_policy_ok: true,
+            max_name_length: 256,
+            name_pattern: r"^[A-Za-z0-9/_.+-]+$".into(),
+            user_pattern: r"^[A-Za-z0-9/_.@-]+$".into(),
+            enable_maven: false,
+            enable_win: false,
+            policies: Vec::new(),
+            scheduler: SchedulerOptions::default(),
+            repo: RepoOptions::default(),
+        }
+    }
+}
+
+impl Default for SchedulerOptions {
+    fn default() -> Self {
+        SchedulerOptions {
+            max_jobs: 15,
+            capacity_overcommit: 5.0,
+            ready_timeout: 180.0,
+            assign_timeout: 300.0,
+            soft_refusal_timeout: 900.0,
+            host_timeout: 900.0,
+            run_interval: 60.0,
+        }
+    }
+}
+
+impl Default for RepoOptions {
+    fn default() -> Self {
+        RepoOptions {
+            max_repo_tasks: 10,
+            repo_retries: 3,
+            request_clean_time: 1440,
+            repo_lag: 3600,
+            repo_auto_lag: 7200,
+            repo_lag_window: 600,
+            repo_queue_user: "kojira".into(),
+        }
+    }
+}

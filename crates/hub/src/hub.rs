@@ -1,0 +1,63 @@
+//! The hub: what all calls share.
+
+use std::sync::Arc;
+
+use toji_bus::Bus;
+use toji_db::Db;
+use toji_types::PathInfo;
+
+use crate::dispatch::Registry;
+use crate::{Clock, Config, Random, SystemClock, SystemRandom};
+
+/// The hub; clones share everything.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+/// What a hub consists of.
+pub struct Inner {
+    /// The database.
+    pub db: Db,
+    /// Signals and events within this process.
+    pub bus: Bus,
+    /// Options.
+    pub config: Config,
+    /// Where files are.
+    pub paths: PathInfo,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for keys.
+    pub random: Arc<dyn Random>,
+    pub(crate) registry: Registry,
+}
+
+impl std::ops::Deref for Hub {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Hub {
+    /// A hub on a database whose schema is up to date.
+    pub fn new(db: Db, bus: Bus, config: Config) -> Self {
+        Hub::with_outside(db, bus, config, Arc::new(SystemClock), Arc::new(SystemRandom))
+    }
+
+    /// A hub with its own time and randomness, for tests and simulations.
+    pub fn with_outside(
+        db: Db,
+        bus: Bus,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let paths = PathInfo::new(config.topdir.to_string_lossy().into_owned());
+        Hub(Arc::new(Inner { db, bus, config, paths, clock, random, registry: Registry::new() }))
+    }
+
+    /// The time now, seconds since 1970.
+    pub fn now(&self) -> f64 {
+        self.clock.now()
+    }
+}

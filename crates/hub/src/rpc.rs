@@ -1,0 +1,4 @@
+//! The handlers of the declared calls, one module for each area.
+
+mod session;
+mod system;

@@ -1,0 +1,183 @@
+//! Logins and sessions.
+
+use toji_api::session::*;
+use toji_value::{Fault, FromValue, IntoValue, Value};
+
+use crate::dispatch::Handle;
+use crate::session::start;
+use crate::{Call, session};
+
+impl Handle for Login {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let mut args = self.args.into_iter();
+        let mut named = self.opts;
+        let mut take = |name: &str| args.next().or_else(|| named.remove(name));
+        let (user, password) = match (take("user"), take("password")) {
+            (Some(user), Some(password)) => (user, password),
+            _ => return Err(Fault::parameter("login needs a user name and a password")),
+        };
+        let _options = take("opts");
+        let renew = take("renew").is_some_and(|v| v.truthy());
+        let exclusive = take("exclusive").is_some_and(|v| v.truthy());
+        let (Value::Str(user), Value::Str(password)) = (user, password) else {
+            return Err(Fault::auth("invalid username or password"));
+        };
+        let session = start::by_password(call, &user, &password, renew).await?;
+        if exclusive && let Some(id) = session.int("session-id") {
+            let account = toji_db::session::account(&mut call.tx, &user).await?;
+            let user_id = account.map(|row| row.get("id")).transpose()?.unwrap_or_default();
+            make_exclusive(call, id, user_id, false).await?;
+        }
+        Ok(session.into())
+    }
+}
+
+impl Handle for SslLogin {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let Some(identity) = call.request.identity.clone() else {
+            return Err(Fault::auth("could not verify client: None"));
+        };
+        let account = toji_db::session::account(&mut call.tx, &identity).await?;
+        let Some(account) = account else {
+            return Err(Fault::auth(format!("Unknown user: {identity}")));
+        };
+        if account.get::<i64>("status")? != 0 {
+            return Err(Fault::auth(format!("logins by {identity} are not allowed")));
+        }
+        let renew = self.opts.truthy("renew");
+        let user_id = account.get("id")?;
+        Ok(start::create(call, user_id, toji_types::AuthType::Ssl as i64, None, renew)
+            .await?
+            .into())
+    }
+}
+
+impl Handle for Logout {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let (own, user_id) = own_session(call)?;
+        let id = self.session_id.filter(|id| *id != 0).unwrap_or(own);
+        if id != own && !call.has_perm("admin").await? {
+            if !toji_db::session::belongs_to(&mut call.tx, id, user_id).await? {
+                return Err(Fault::not_allowed("only admins or owner may logout other session"));
+            }
+        }
+        toji_db::session::close(&mut call.tx, id).await?;
+        Ok(Value::Nil)
+    }
+}
+
+impl Handle for LogoutChild {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let (own, _) = own_session(call)?;
+        toji_db::session::close_child(&mut call.tx, self.session_id, own).await?;
+        Ok(Value::Nil)
+    }
+}
+
+impl Handle for Subsession {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let (own, user_id) = own_session(call)?;
+        let (master, authtype) = match &call.session {
+            Some(session) => (session.master.unwrap_or(own), session.authtype),
+            None => (own, 0),
+        };
+        Ok(start::create(call, user_id, authtype, Some(master), false).await?.into())
+    }
+}
+
+impl Handle for ExclusiveSession {
+    async fn handle(mut self, call: &mut Call) -> Result<Value, Fault> {
+        // An anonymous caller has no session that could be exclusive; Koji's clients rely on the
+        // quiet answer when they probe.
+        let Some(session) = &call.session else { return Ok(Value::Nil) };
+        if session.master.is_some() {
+            return Err(Fault::generic("subsessions cannot become exclusive"));
+        }
+        if session.exclusive {
+            return Err(Fault::generic("session is already exclusive"));
+        }
+        let (id, user_id) = (session.id, session.user_id);
+        let force = self.args.into_iter().next().or_else(|| self.opts.remove("force"));
+        make_exclusive(call, id, user_id, force.is_some_and(|v| v.truthy())).await?;
+        Ok(Value::Nil)
+    }
+}
+
+async fn make_exclusive(call: &mut Call, id: i64, user_id: i64, force: bool) -> Result<(), Fault> {
+    if let Some(holder) = toji_db::session::exclusive_holder(&mut call.tx, user_id).await? {
+        if !force {
+            return Err(Fault::auth_lock("Cannot get exclusive session"));
+        }
+        toji_db::session::close(&mut call.tx, holder).await?;
+    }
+    toji_db::session::set_exclusive(&mut call.tx, id, true).await?;
+    Ok(())
+}
+
+impl Handle for SharedSession {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let (own, _) = own_session(call)?;
+        toji_db::session::set_exclusive(&mut call.tx, own, false).await?;
+        Ok(Value::Nil)
+    }
+}
+
+/// Number and user of the caller's session.
+fn own_session(call: &Call) -> Result<(i64, i64), Fault> {
+    let session = call.session.as_ref().ok_or_else(|| Fault::auth("Not logged in"))?;
+    Ok((session.id, session.user_id))
+}
+
+impl Handle for ShowSession {
+    async fn handle(self, call: &mut Call) -> Result<String, Fault> {
+        Ok(match &call.session {
+            None => "session: not logged in".to_owned(),
+            Some(s) => format!(
+                "session {}: user {} (id {}), authtype {}, master {}, exclusive {}",
+                s.id,
+                s.user_name,
+                s.user_id,
+                s.authtype,
+                s.master.into_value().display(),
+                s.exclusive.into_value().display(),
+            ),
+        })
+    }
+}
+
+impl Handle for GetSessionInfo {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let Some(session) = call.session.clone() else { return Ok(Value::Nil) };
+        if !self.user_id.truthy() {
+            let mut data = session.data;
+            if self.details {
+                data.insert("hostip", session::open::client_address(call));
+                data.insert("id", session.id);
+            }
+            return Ok(data.into());
+        }
+        let user_id = match &self.user_id {
+            Value::Str(name) => {
+                let row = toji_db::session::account(&mut call.tx, name).await?;
+                row.map(|row| row.get("id")).transpose()?
+            }
+            other => Some(i64::from_value(other.clone())?),
+        };
+        let missing = || Fault::generic(format!("No such user: {}", self.user_id.repr()));
+        let user_id = user_id.ok_or_else(missing)?;
+        if user_id != session.user_id && !call.has_perm("admin").await? {
+            let text = "only admins or owners may see all active sessions";
+            return Err(Fault::not_allowed(text));
+        }
+        let rows = toji_db::session::of_user(&mut call.tx, user_id).await?;
+        let shown = rows.into_iter().map(|row| {
+            let mut map = row.into_map();
+            if !self.details {
+                map.remove("hostip");
+                map.remove("id");
+            }
+            Value::Struct(map)
+        });
+        Ok(Value::Array(shown.collect()))
+    }
+}
