@@ -24,6 +24,11 @@
 mod db;
 mod dialect;
 mod error;
+pub mod event;
+mod fault;
+pub mod host_work;
+pub mod metrics;
+pub mod session;
 mod migrate;
 pub mod outbox;
 mod param;

@@ -27,7 +27,7 @@ pub async fn find(tx: &mut Tx, id: i64, key: &str, address: &str) -> Result<Opti
 
 /// Sets the session's time of use, in a transaction of its own: it must survive a failing call.
 pub async fn touch(db: &Db, id: i64) -> Result<()> {
-    let mut tx = db.begin_write();
+    let mut tx = db.begin_write().await?;
     tx.execute("UPDATE sessions SET update_time = NOW() WHERE id = $1", params![id]).await?;
     tx.commit().await
 }

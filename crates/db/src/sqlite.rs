@@ -98,7 +98,7 @@ impl Pool {
 
     fn lease(self: &Arc<Self>, writer: bool, permit: OwnedSemaphorePermit) -> Session {
         let conn = self.side(writer).idle().pop();
-        Session { writer, lease: Some(Lease { conn, pool: self.clone(), writer, _permit: permit }) }
+        Session { writer, lease: Mutex::new(Some(Lease { conn, pool: self.clone(), writer, _permit: permit })) }
     }
 
     fn side(&self, writer: bool) -> &Side {
@@ -136,7 +136,8 @@ impl Drop for Lease {
 /// One transaction's connection.
 pub(crate) struct Session {
     writer: bool,
-    lease: Option<Lease>,
+    /// Never locked: a connection cannot be shared between threads, a mutex of it can.
+    lease: Mutex<Option<Lease>>,
 }
 
 impl Session {
@@ -177,7 +178,8 @@ impl Session {
         stoppable: bool,
         work: impl FnOnce(&mut Conn) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let lease = self.lease.take().ok_or(Error::Aborted)?;
+        let slot = self.lease.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let lease = slot.take().ok_or(Error::Aborted)?;
         let mut stop = StopOnDrop(
             lease.conn.as_ref().map(|c| c.interrupt.clone()),
             NEXT_RUN.fetch_add(1, Ordering::Relaxed),
@@ -193,7 +195,7 @@ impl Session {
         })
         .await?;
         stop.0 = None;
-        self.lease = Some(lease);
+        *self.lease.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(lease);
         out
     }
 }

@@ -44,7 +44,6 @@ pub struct Call {
     pub session: Option<Session>,
     /// Name of the running method; inner calls of a multicall change it.
     pub method: String,
-    pub(crate) event: Option<i64>,
     pub(crate) signals: Vec<Topic>,
 }
 
@@ -56,7 +55,6 @@ impl Call {
             request,
             session: None,
             method: String::new(),
-            event: None,
             signals: Vec::new(),
         }
     }
@@ -71,12 +69,7 @@ impl Call {
     /// # Errors
     /// When the database fails.
     pub async fn event(&mut self) -> Result<i64, Fault> {
-        if let Some(event) = self.event {
-            return Ok(event);
-        }
-        let event = toji_db::versioned::event(&mut self.tx).await?;
-        self.event = Some(event);
-        Ok(event)
+        Ok(toji_db::versioned::event(&mut self.tx).await?)
     }
 
     /// The caller's session, or the fault of Koji's `assertLogin`.
@@ -103,12 +96,8 @@ impl Call {
     /// Records an event in the outbox, in this transaction; it is delivered after the commit.
     ///
     /// `kind` is what happened (`build.tag`), `key` the object it happened to (`tag:12`).
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn emit(&mut self, kind: &str, key: &str, body: Map) -> Result<(), Fault> {
-        toji_db::outbox::push(&mut self.tx, kind, key, &body.into()).await?;
+    pub fn emit(&mut self, kind: &str, key: &str, body: Map) {
+        toji_db::outbox::push(&mut self.tx, kind, key, &body.into());
         self.signal(Topic::Outbox);
-        Ok(())
     }
 }

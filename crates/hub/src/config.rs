@@ -19,6 +19,8 @@ pub struct Config {
     pub login_creates_user: bool,
     /// `CheckClientIP`: a session may be used from the address that opened it only.
     pub check_client_ip: bool,
+    /// `MaxRequestLength`: the size of a request in bytes.
+    pub max_request_length: usize,
     /// `LockOut`: only administrators may call.
     pub lock_out: bool,
     /// `SessionRenewalTimeout`, in minutes; 0 turns renewal off.
@@ -91,6 +93,7 @@ impl Default for Config {
             disable_notifications: false,
             login_creates_user: true,
             check_client_ip: true,
+            max_request_length: 4_194_304,
             lock_out: false,
             session_renewal_timeout: 1440,
             missing_policy_ok: true,

@@ -96,8 +96,21 @@ impl Hub {
     }
 
     /// Opens a session-less call for the hub's own work (scheduler, repository daemon).
-    pub fn internal(&self) -> Call {
-        Call::new(self.clone(), self.db.begin_write(), Request::default())
+    ///
+    /// # Errors
+    /// When the database's writer cannot be had.
+    pub async fn internal(&self) -> Result<Call, Fault> {
+        Ok(Call::new(self.clone(), self.db.begin_write().await?, Request::default()))
+    }
+
+    /// The host of a builder that shows its session outside a call (its live connection).
+    ///
+    /// # Errors
+    /// `AuthError` for everybody but a builder in its exclusive session.
+    pub async fn identify_host(&self, request: &Request) -> Result<i64, Fault> {
+        let mut call = Call::new(self.clone(), self.db.begin(), request.clone());
+        session::open(&mut call).await?;
+        call.verified_host().await
     }
 
     /// The declarations of all calls that this hub answers.
@@ -132,21 +145,21 @@ async fn multicall(call: &mut Call, args: Args) -> Result<Value, Fault> {
     };
     let mut results = Vec::with_capacity(calls.len());
     for inner in calls {
-        call.tx.savepoint().await?;
+        let savepoint = call.tx.savepoint().await?;
         let signals = call.signals.len();
         match inner_call(call, inner).await {
             Ok(value) => {
-                call.tx.release().await?;
+                call.tx.release(savepoint).await?;
                 results.push(Value::Array(vec![value]));
             }
             Err(fault) => {
-                call.tx.rollback_to().await?;
+                call.tx.rollback_to(savepoint).await?;
                 call.signals.truncate(signals);
                 results.push(Value::Struct(fault_struct(&fault)));
             }
         }
         // A later call must not reuse an event that a rollback may have taken away.
-        call.event = None;
+        call.tx.reset_event();
     }
     Ok(Value::Array(results))
 }

@@ -8,6 +8,7 @@ pub mod config;
 mod dispatch;
 mod hub;
 mod outside;
+pub mod relay;
 mod rpc;
 pub mod session;
 
@@ -15,4 +16,5 @@ pub use call::{Call, Request, SessionKey};
 pub use config::Config;
 pub use dispatch::Handle;
 pub use hub::Hub;
+pub use rpc::KOJI_VERSION;
 pub use outside::{Clock, Random, SystemClock, SystemRandom};

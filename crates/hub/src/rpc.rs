@@ -2,3 +2,5 @@
 
 mod session;
 mod system;
+
+pub use system::KOJI_VERSION;

@@ -8,7 +8,7 @@ use crate::Call;
 use crate::dispatch::{Handle, invoke};
 
 /// The version of Koji whose behaviour is followed.
-const KOJI_VERSION: &str = "1.36.1";
+pub const KOJI_VERSION: &str = "1.36.1";
 
 impl Handle for Hello {
     async fn handle(self, _: &mut Call) -> Result<String, Fault> {

@@ -94,7 +94,7 @@ fn renewal_due(call: &Call, row: &toji_db::Row, now: f64) -> Result<bool, Fault>
 
 /// Marks the session expired in a transaction of its own, since the call's is rolled back.
 async fn expire(call: &Call, id: i64) -> Result<(), Fault> {
-    let mut tx = call.hub.db.begin_write();
+    let mut tx = call.hub.db.begin_write().await?;
     toji_db::session::expire(&mut tx, id).await?;
     tx.commit().await?;
     Ok(())

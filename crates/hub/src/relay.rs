@@ -1,0 +1,69 @@
+//! From the outbox to the bus: what was committed is told, in order.
+
+use std::time::Duration;
+
+use toji_bus::{Event, Topic};
+
+use crate::Hub;
+
+/// Events that are read at a time.
+const BATCH: i64 = 1000;
+/// The slow fallback between looks at the outbox when no signal comes (another hub's commits on
+/// a database that cannot notify).
+const FALLBACK: Duration = Duration::from_secs(30);
+
+/// The events after `after`, oldest first, at most a batch.
+///
+/// # Errors
+/// When the database fails.
+pub async fn read(hub: &Hub, after: i64) -> toji_db::Result<Vec<Event>> {
+    let mut tx = hub.db.begin();
+    let entries = toji_db::outbox::after(&mut tx, after, BATCH).await?;
+    Ok(entries.into_iter().map(event).collect())
+}
+
+fn event(entry: toji_db::outbox::Entry) -> Event {
+    Event {
+        seq: entry.seq,
+        kind: entry.kind.into(),
+        key: entry.key.into(),
+        body: entry.body.to_json().to_string().into(),
+    }
+}
+
+/// Publishes new events until the future is dropped.
+pub async fn run(hub: Hub) {
+    let mut signal = hub.bus.listen(Topic::Outbox);
+    let mut elsewhere = hub.db.outbox_signal();
+    let mut last = newest(&hub).await;
+    loop {
+        match read(&hub, last).await {
+            Ok(events) if events.is_empty() => {
+                tokio::select! {
+                    () = signal.wait() => {}
+                    Ok(()) = elsewhere.changed() => {}
+                    () = tokio::time::sleep(FALLBACK) => {}
+                }
+            }
+            Ok(events) => {
+                for event in events {
+                    last = event.seq;
+                    hub.bus.publish(event);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the outbox");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// The number of the newest event; what happened before the start is not told again.
+async fn newest(hub: &Hub) -> i64 {
+    let mut tx = hub.db.begin();
+    toji_db::outbox::last(&mut tx).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot read the newest event");
+        0
+    })
+}

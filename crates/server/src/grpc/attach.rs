@@ -1,0 +1,176 @@
+//! `toji.builder.v1.Builder/Attach`: tells a builder at once what concerns it.
+//!
+//! The stream only carries signals. When the host's topic is signalled, the hub looks at the
+//! tasks of the host and sends what changed since the last look, so that several signals cost one
+//! query, and a stream that starts anew begins with the whole state.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use toji_bus::Topic;
+use toji_hub::SessionKey;
+use toji_proto::builder::builder_server::Builder;
+use toji_proto::builder::{
+    Assigned, Cancelled, Drain, FromBuilder, Heartbeat, Hello, ToBuilder, Welcome, Woken,
+    from_builder, to_builder,
+};
+use toji_proto::tonic::{Request, Response, Status, Streaming};
+
+use crate::Shared;
+
+/// Period of the heartbeats that both sides send.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A builder that is silent for so long is taken for gone.
+const SILENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Service(pub(crate) Shared);
+
+type Out = mpsc::Sender<Result<ToBuilder, Status>>;
+
+#[toji_proto::tonic::async_trait]
+impl Builder for Service {
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<ToBuilder, Status>> + Send>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<FromBuilder>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let peer = request.extensions().get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
+        let remote = peer.map(|p| p.0.ip().to_canonical().to_string()).unwrap_or_default();
+        let mut inbound = request.into_inner();
+        let first = tokio::time::timeout(SILENCE, inbound.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no Hello in time"))??;
+        let Some(from_builder::Message::Hello(hello)) = first.and_then(|m| m.message) else {
+            return Err(Status::failed_precondition("the first message must be Hello"));
+        };
+        let caller = toji_hub::Request {
+            session: Some(SessionKey {
+                id: hello.session_id,
+                key: hello.session_key.clone(),
+                callnum: None,
+            }),
+            remote,
+            identity: None,
+        };
+        let host_id = self.0.hub.identify_host(&caller).await.map_err(|fault| {
+            tracing::info!(text = fault.message, "refused a builder's stream");
+            Status::unauthenticated(fault.message)
+        })?;
+        let (out, answers) = mpsc::channel(64);
+        let feed = Feed { shared: self.0.clone(), host_id, out, known: known(&hello), told: [].into() };
+        tokio::spawn(feed.run(inbound));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+/// Tasks that the builder says it works on.
+fn known(hello: &Hello) -> BTreeSet<i64> {
+    hello.task_ids.iter().copied().take(10_000).collect()
+}
+
+/// One attached builder.
+struct Feed {
+    shared: Shared,
+    host_id: i64,
+    out: Out,
+    /// Tasks that the builder knows of.
+    known: BTreeSet<i64>,
+    /// Waiting tasks that were told to look at their children.
+    told: BTreeSet<i64>,
+}
+
+impl Feed {
+    async fn run(mut self, mut inbound: Streaming<FromBuilder>) {
+        let host_id = self.host_id;
+        let mut signals = self.shared.hub.bus.listen(Topic::Host(host_id));
+        let welcome = Welcome { host_id, heartbeat_ms: HEARTBEAT.as_millis() as i64 };
+        if !self.send(to_builder::Message::Welcome(welcome)).await || !self.look().await {
+            return;
+        }
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        let mut number = 0;
+        let silence = tokio::time::sleep(SILENCE);
+        tokio::pin!(silence);
+        let draining = self.shared.draining.clone();
+        loop {
+            let going_on = tokio::select! {
+                () = signals.wait() => self.look().await,
+                _ = beat.tick() => {
+                    number += 1;
+                    self.send(to_builder::Message::Heartbeat(Heartbeat { number })).await
+                }
+                message = inbound.message() => match message {
+                    Ok(Some(message)) => {
+                        silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
+                        self.take(message);
+                        true
+                    }
+                    _ => false,
+                },
+                () = &mut silence => {
+                    tracing::warn!(host_id, "a builder went silent");
+                    false
+                }
+                () = draining.cancelled() => {
+                    self.send(to_builder::Message::Drain(Drain {})).await;
+                    false
+                }
+            };
+            if !going_on {
+                return;
+            }
+        }
+    }
+
+    /// A status corrects what the hub thinks the builder works on.
+    fn take(&mut self, message: FromBuilder) {
+        if let Some(from_builder::Message::Status(status)) = message.message {
+            self.known.extend(status.task_ids.into_iter().take(10_000));
+        }
+    }
+
+    /// Sends what changed in the host's tasks; false when the stream or the database is gone.
+    async fn look(&mut self) -> bool {
+        let mut tx = self.shared.hub.db.begin();
+        let work = match toji_db::host_work::of_host(&mut tx, self.host_id).await {
+            Ok(work) => work,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look at a host's tasks");
+                return false;
+            }
+        };
+        drop(tx);
+        let held: BTreeSet<i64> = work.iter().map(|w| w.task_id).collect();
+        let gone: Vec<i64> = self.known.difference(&held).copied().collect();
+        for task_id in gone {
+            self.known.remove(&task_id);
+            self.told.remove(&task_id);
+            if !self.send(to_builder::Message::Cancelled(Cancelled { task_id })).await {
+                return false;
+            }
+        }
+        for item in work {
+            let task_id = item.task_id;
+            if self.known.insert(task_id) || item.assigned {
+                let assigned = to_builder::Message::Assigned(Assigned { task_id });
+                if item.assigned && !self.send(assigned).await {
+                    return false;
+                }
+            }
+            if !item.woken {
+                self.told.remove(&task_id);
+            } else if !self.send(to_builder::Message::Woken(Woken { task_id })).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn send(&self, message: to_builder::Message) -> bool {
+        self.out.send(Ok(ToBuilder { message: Some(message) })).await.is_ok()
+    }
+}

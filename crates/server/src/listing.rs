@@ -1,0 +1,154 @@
+//! Directory listings of the file store.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// What must be escaped in one part of a path.
+const PATH_PART: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
+struct Entry {
+    name: String,
+    is_dir: bool,
+    size: u64,
+    modified: u64,
+}
+
+/// The listing of an open directory; `path` is relative to the root.
+pub(crate) async fn page(dir: std::fs::File, path: &str) -> Response {
+    let read = tokio::task::spawn_blocking(move || entries(&dir)).await;
+    let entries = match read {
+        Ok(Ok(entries)) => entries,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, path, "cannot list a directory");
+            return axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        Err(_) => return axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    let mut response = Html(render(path, &entries)).into_response();
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn entries(dir: &std::fs::File) -> std::io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for item in rustix::fs::Dir::read_from(dir)? {
+        let item = item?;
+        let name = item.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        // A link whose target is gone is left out.
+        let flags = rustix::fs::AtFlags::empty();
+        let Ok(stat) = rustix::fs::statat(dir, item.file_name(), flags) else { continue };
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        entries.push(Entry {
+            name,
+            is_dir: kind.is_dir(),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: u64::try_from(stat.st_mtime).unwrap_or(0),
+        });
+    }
+    entries.sort_by(|a, b| (!a.is_dir, &a.name).cmp(&(!b.is_dir, &b.name)));
+    Ok(entries)
+}
+
+fn render(path: &str, entries: &[Entry]) -> String {
+    let title = format!("/{}", path.trim_end_matches('/'));
+    let title = escape(&title);
+    let mut rows = String::new();
+    if !path.trim_matches('/').is_empty() {
+        rows.push_str("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
+    }
+    for entry in entries {
+        let slash = if entry.is_dir { "/" } else { "" };
+        let link = utf8_percent_encode(&entry.name, PATH_PART);
+        let name = escape(&entry.name);
+        let date = plain_date(entry.modified);
+        let size = if entry.is_dir { "-".to_owned() } else { entry.size.to_string() };
+        rows.push_str(&format!(
+            "<tr><td><a href=\"{link}{slash}\">{name}{slash}</a></td>\
+             <td>{date}</td><td class=\"n\">{size}</td></tr>\n"
+        ));
+    }
+    let empty = if entries.is_empty() { "<p>This directory is empty.</p>\n" } else { "" };
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <title>Index of {title}</title>\n<style>\
+         body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;\
+         color:#1d2430}}h1{{font-size:1.2rem}}table{{border-collapse:collapse;width:100%}}\
+         td{{padding:.15rem .8rem .15rem 0;font-variant-numeric:tabular-nums}}\
+         td.n{{text-align:right}}a{{color:#0b57a4;text-decoration:none}}\
+         a:hover{{text-decoration:underline}}</style></head>\n\
+         <body><h1>Index of {title}</h1>\n<table>{rows}</table>\n{empty}</body></html>\n"
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Year, month, day, hour, minute, second and weekday (0 is Thursday) of a moment in UTC.
+fn civil(seconds: u64) -> (i64, u64, u64, u64, u64, u64, u64) {
+    let days = seconds / 86_400;
+    let rest = seconds % 86_400;
+    // Howard Hinnant's days-to-civil algorithm, eras of 400 years from 0000-03-01.
+    let z = days as i64 + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097) as u64;
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe as i64 + era * 400 + i64::from(month <= 2);
+    (year, month, day, rest / 3600, rest % 3600 / 60, rest % 60, days % 7)
+}
+
+fn plain_date(seconds: u64) -> String {
+    let (year, month, day, hour, minute, _, _) = civil(seconds);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+}
+
+/// A moment as HTTP writes it (RFC 9110 5.6.7).
+pub(crate) fn http_date(seconds: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (year, month, day, hour, minute, second, weekday) = civil(seconds);
+    let weekday = DAYS[usize::try_from(weekday).unwrap_or(0) % 7];
+    let month = MONTHS[usize::try_from(month - 1).unwrap_or(0) % 12];
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(plain_date(1_795_315_988), "2026-11-22 02:53");
+        assert_eq!(plain_date(951_782_400), "2000-02-29 00:00");
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let entry = Entry { name: "<b>\"x\" %".into(), is_dir: false, size: 1, modified: 0 };
+        let page = render("work/<i>", &[entry]);
+        assert!(!page.contains("<b>") && !page.contains("<i>"));
+        assert!(page.contains("%3Cb%3E%22x%22%20%25"));
+    }
+}

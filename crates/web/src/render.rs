@@ -1,0 +1,95 @@
+//! Templates, the style sheet and the script, and how a page is answered.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use minijinja::Environment;
+
+use crate::Site;
+use crate::error::PageError;
+
+/// The templates, parsed.
+#[allow(clippy::expect_used)]
+pub(crate) fn templates() -> Environment<'static> {
+    let mut env = Environment::new();
+    for (name, source) in SOURCES {
+        env.add_template(name, source).expect("a built-in template parses (tested)");
+    }
+    env.add_filter("bytes", bytes);
+    env
+}
+
+const SOURCES: &[(&str, &str)] = &[
+    ("base.html", include_str!("templates/base.html")),
+    ("macros.html", include_str!("templates/macros.html")),
+    ("home.html", include_str!("templates/home.html")),
+    ("builds.html", include_str!("templates/builds.html")),
+    ("build.html", include_str!("templates/build.html")),
+    ("tasks.html", include_str!("templates/tasks.html")),
+    ("task.html", include_str!("templates/task.html")),
+    ("log.html", include_str!("templates/log.html")),
+    ("tags.html", include_str!("templates/tags.html")),
+    ("tag.html", include_str!("templates/tag.html")),
+    ("hosts.html", include_str!("templates/hosts.html")),
+];
+
+/// A size for people: `1.4 MB`.
+fn bytes(size: f64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut size = size;
+    let mut unit = 0;
+    while size >= 1000.0 && unit < units.len() - 1 {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{size:.0} B") } else { format!("{size:.1} {}", units[unit]) }
+}
+
+impl Site {
+    /// Fills a template; scripts from elsewhere never run on these pages.
+    pub(crate) fn page(
+        &self,
+        name: &str,
+        context: minijinja::Value,
+    ) -> Result<Response, PageError> {
+        let html = self.templates.get_template(name)?.render(context)?;
+        let mut response = Html(html).into_response();
+        harden(response.headers_mut());
+        Ok(response)
+    }
+}
+
+fn harden(headers: &mut HeaderMap) {
+    let policy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+}
+
+/// The style sheet.
+pub(crate) async fn style() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, include_str!("templates/style.css"))
+}
+
+/// The script that shows a log while it is written.
+pub(crate) async fn script() -> impl IntoResponse {
+    let headers =
+        [(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, include_str!("templates/live.js"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_parses() {
+        assert_eq!(templates().templates().count(), SOURCES.len());
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes(999.0), "999 B");
+        assert_eq!(bytes(1_400_000.0), "1.4 MB");
+    }
+}

@@ -1,0 +1,58 @@
+//! From the hub's answers to what a template shows.
+
+use toji_types::{BuildState, TaskState};
+use toji_value::Value;
+
+/// A hub's value as a template's value.
+pub(crate) fn template_value(value: &Value) -> minijinja::Value {
+    match value {
+        Value::Nil => minijinja::Value::from(()),
+        Value::Bool(b) => (*b).into(),
+        Value::Int(i) => (*i).into(),
+        Value::Double(d) => (*d).into(),
+        Value::Str(s) | Value::DateTime(s) => s.as_str().into(),
+        Value::Bytes(b) => format!("{} bytes", b.len()).into(),
+        Value::Array(items) => {
+            items.iter().map(template_value).collect::<Vec<minijinja::Value>>().into()
+        }
+        Value::Struct(map) => map.iter().map(|(k, v)| (k.to_owned(), template_value(v))).collect(),
+    }
+}
+
+/// A list answer, with a word for the numeric `state` of each item.
+pub(crate) fn with_states(answer: Value, word: fn(i64) -> &'static str) -> Vec<minijinja::Value> {
+    let Value::Array(items) = answer else { return Vec::new() };
+    items.into_iter().map(|item| with_state(item, word)).collect()
+}
+
+/// One answer, with a word for its numeric `state`.
+pub(crate) fn with_state(mut item: Value, word: fn(i64) -> &'static str) -> minijinja::Value {
+    let state = item.get("state").as_int().map_or("unknown", word);
+    if let Some(map) = item.as_struct_mut() {
+        map.insert("state_word", state);
+    }
+    template_value(&item)
+}
+
+/// The word for a task's state.
+pub(crate) fn task_word(state: i64) -> &'static str {
+    TaskState::try_from(state).map_or("unknown", |state| match state {
+        TaskState::Free => "free",
+        TaskState::Open => "open",
+        TaskState::Closed => "closed",
+        TaskState::Canceled => "canceled",
+        TaskState::Assigned => "assigned",
+        TaskState::Failed => "failed",
+    })
+}
+
+/// The word for a build's state.
+pub(crate) fn build_word(state: i64) -> &'static str {
+    BuildState::try_from(state).map_or("unknown", |state| match state {
+        BuildState::Building => "building",
+        BuildState::Complete => "complete",
+        BuildState::Deleted => "deleted",
+        BuildState::Failed => "failed",
+        BuildState::Canceled => "canceled",
+    })
+}
