@@ -98,7 +98,10 @@ impl Pool {
 
     fn lease(self: &Arc<Self>, writer: bool, permit: OwnedSemaphorePermit) -> Session {
         let conn = self.side(writer).idle().pop();
-        Session { writer, lease: Mutex::new(Some(Lease { conn, pool: self.clone(), writer, _permit: permit })) }
+        Session {
+            writer,
+            lease: Mutex::new(Some(Lease { conn, pool: self.clone(), writer, _permit: permit })),
+        }
     }
 
     fn side(&self, writer: bool) -> &Side {

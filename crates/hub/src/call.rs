@@ -49,14 +49,7 @@ pub struct Call {
 
 impl Call {
     pub(crate) fn new(hub: Hub, tx: Tx, request: Request) -> Self {
-        Call {
-            hub,
-            tx,
-            request,
-            session: None,
-            method: String::new(),
-            signals: Vec::new(),
-        }
+        Call { hub, tx, request, session: None, method: String::new(), signals: Vec::new() }
     }
 
     /// The time of this call, seconds since 1970.

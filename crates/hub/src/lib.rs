@@ -16,5 +16,5 @@ pub use call::{Call, Request, SessionKey};
 pub use config::Config;
 pub use dispatch::Handle;
 pub use hub::Hub;
-pub use rpc::KOJI_VERSION;
 pub use outside::{Clock, Random, SystemClock, SystemRandom};
+pub use rpc::KOJI_VERSION;

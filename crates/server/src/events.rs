@@ -57,9 +57,7 @@ fn split(list: &str) -> Vec<String> {
 /// Whether a filter takes an event.
 pub(crate) fn matches(kinds: &[String], keys: &[String], event: &Event) -> bool {
     let kind_fits = |wanted: &String| match wanted.strip_suffix(".*") {
-        Some(family) => {
-            event.kind.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'))
-        }
+        Some(family) => event.kind.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')),
         None => **wanted == *event.kind,
     };
     (kinds.is_empty() || kinds.iter().any(kind_fits))

@@ -150,9 +150,10 @@ fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
 /// everything else (repomd.xml, growing logs) must be asked for each time.
 fn caching(path: &str) -> &'static str {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let checksum_named = name.split('-').next().is_some_and(|hash| {
-        hash.len() >= 32 && hash.bytes().all(|b| b.is_ascii_hexdigit())
-    });
+    let checksum_named = name
+        .split('-')
+        .next()
+        .is_some_and(|hash| hash.len() >= 32 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
     if path.contains("/repodata/") && checksum_named {
         "public, max-age=31536000, immutable"
     } else if path.starts_with("packages/") && name.ends_with(".rpm") {

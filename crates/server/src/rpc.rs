@@ -37,14 +37,6 @@ pub(crate) async fn handle(
         Ok(caller) => caller,
         Err(fault) => return fault_answer(&fault),
     };
-    let is_upload = parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|v| v.as_bytes() == b"application/octet-stream");
-    if is_upload {
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        return upload(shared, caller, &query, body).await;
-    }
     let gzip = accepts_gzip(&parts.headers);
     let document = match read_body(body, shared.hub.config.max_request_length).await {
         Ok(document) => document,
@@ -89,12 +81,7 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, String> {
     if document.is_empty() { Err("Empty request".to_owned()) } else { Ok(document) }
 }
 
-async fn call(
-    shared: Shared,
-    caller: toji_hub::Request,
-    document: Bytes,
-    gzip: bool,
-) -> Response {
+async fn call(shared: Shared, caller: toji_hub::Request, document: Bytes, gzip: bool) -> Response {
     let limits = Limits::CALL;
     let parsed = off_thread(document.len(), move || toji_xmlrpc::parse_call(&document, &limits));
     let (method, params) = match parsed.await {
@@ -181,21 +168,4 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
             let (name, weight) = item.split_once(';').unwrap_or((item, ""));
             name.trim() == "gzip" && weight.trim() != "q=0"
         })
-}
-
-/// Takes a file's part as the request body (`koji`'s `fastUpload`).
-async fn upload(shared: Shared, caller: toji_hub::Request, query: &str, body: Body) -> Response {
-    let params = match toji_hub::upload::Params::from_query(query) {
-        Ok(params) => params,
-        Err(fault) => return fault_answer(&fault),
-    };
-    let chunks = Box::pin(body.into_data_stream());
-    match shared.hub.upload(&caller, params, chunks).await {
-        Ok(result) => {
-            let mut out = Vec::new();
-            toji_xmlrpc::write_response(&result.into(), &mut out);
-            xml(out, false)
-        }
-        Err(fault) => fault_answer(&fault),
-    }
 }

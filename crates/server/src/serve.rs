@@ -8,8 +8,8 @@ use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
 use toji_hub::Hub;
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::{Shared, files};
@@ -99,5 +99,3 @@ fn service(
     });
     hyper_util::service::TowerToHyperService::new(service)
 }
-
-

@@ -181,3 +181,15 @@ impl Handle for GetSessionInfo {
         Ok(Value::Array(shown.collect()))
     }
 }
+
+impl Handle for GetLoggedInUser {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let Some(session) = &call.session else { return Ok(Value::Nil) };
+        Ok(toji_value::map! {
+            "id" => session.user_id,
+            "name" => &session.user_name,
+            "authtype" => session.authtype,
+        }
+        .into())
+    }
+}

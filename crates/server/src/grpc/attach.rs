@@ -9,8 +9,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use toji_bus::Topic;
 use toji_hub::SessionKey;
 use toji_proto::builder::builder_server::Builder;
@@ -19,6 +17,8 @@ use toji_proto::builder::{
     from_builder, to_builder,
 };
 use toji_proto::tonic::{Request, Response, Status, Streaming};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::Shared;
 
@@ -61,7 +61,8 @@ impl Builder for Service {
             Status::unauthenticated(fault.message)
         })?;
         let (out, answers) = mpsc::channel(64);
-        let feed = Feed { shared: self.0.clone(), host_id, out, known: known(&hello), told: [].into() };
+        let feed =
+            Feed { shared: self.0.clone(), host_id, out, known: known(&hello), told: [].into() };
         tokio::spawn(feed.run(inbound));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
