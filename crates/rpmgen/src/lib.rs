@@ -1,0 +1,9 @@
+//! RPM packages to test and measure with: built by rpmbuild, converted from Debian packages, or crafted byte by byte.
+
+pub mod craft;
+pub mod debian;
+mod rpmbuild;
+pub mod synthetic;
+pub mod variants;
+
+pub use rpmbuild::{Rpmbuild, find_rpms};

@@ -1,0 +1,58 @@
+//! `toji-rpmgen`: makes RPM packages to test and measure with.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use toji_rpmgen::{debian, synthetic, variants};
+
+#[derive(Parser)]
+#[command(about = "Makes RPM packages to test and measure with")]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Packages that use every feature, built by rpmbuild.
+    Variants {
+        /// Where the packages go.
+        out: PathBuf,
+    },
+    /// Packages converted from those of the Debian mirror that apt uses.
+    Debian {
+        /// Where the packages go.
+        out: PathBuf,
+        /// How many.
+        #[arg(long, default_value_t = 200)]
+        count: usize,
+        /// Where downloaded packages are kept for the next time.
+        #[arg(long)]
+        cache: Option<PathBuf>,
+        /// Names of packages to take instead of a sample.
+        #[arg(long = "package")]
+        packages: Vec<String>,
+    },
+    /// Packages put together from thin air.
+    Synthetic {
+        /// Where the packages go.
+        out: PathBuf,
+        /// How many.
+        #[arg(long, default_value_t = 2000)]
+        count: usize,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().what {
+        What::Variants { out } => variants::build(&out.join(".work"), &out),
+        What::Debian { out, count, cache, packages } => {
+            let cache = cache.unwrap_or_else(|| out.join(".debs"));
+            let names = if packages.is_empty() { debian::sample(count)? } else { packages };
+            let debs = debian::download(&names, &cache)?;
+            debian::convert_all(&debs, &out.join(".work"), &out)
+        }
+        What::Synthetic { out, count } => synthetic::write(&out, count).map(drop),
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs rpmbuild in a directory of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// A place to build in; everything it makes lies below one directory.
+#[derive(Debug, Clone)]
+pub struct Rpmbuild {
+    topdir: PathBuf,
+    out: PathBuf,
+}
+
+impl Rpmbuild {
+    /// Builds below `topdir`; finished packages go to `out`, one directory for each arch.
+    pub fn new(topdir: &Path, out: &Path) -> Result<Self> {
+        for dir in ["SOURCES", "SPECS", "BUILD", "tmp"] {
+            fs::create_dir_all(topdir.join(dir))?;
+        }
+        fs::create_dir_all(out)?;
+        Ok(Self { topdir: topdir.to_owned(), out: out.to_owned() })
+    }
+
+    /// The directory of sources.
+    pub fn sources(&self) -> PathBuf {
+        self.topdir.join("SOURCES")
+    }
+
+    /// Builds a spec file's text; `options` are rpmbuild's, such as `-ba`.
+    pub fn build(&self, name: &str, spec: &[u8], options: &[&str]) -> Result<()> {
+        let path = self.topdir.join("SPECS").join(format!("{name}.spec"));
+        fs::write(&path, spec)?;
+        let define = |name: &str, value: &str| format!("{name} {value}");
+        let dir = |dir: &str| self.topdir.join(dir).display().to_string();
+        let out = self.out.display().to_string();
+        let srpms = self.out.join("src").display().to_string();
+        let result = Command::new("rpmbuild")
+            .args(options)
+            .args(["--nodeps", "--target", "x86_64-linux"])
+            .args(["--define", &define("_topdir", &self.topdir.display().to_string())])
+            .args(["--define", &define("_rpmdir", &out)])
+            .args(["--define", &define("_srcrpmdir", &srpms)])
+            .args(["--define", &define("_tmppath", &dir("tmp"))])
+            .args(["--define", "_buildhost builder.example"])
+            .args(["--define", "_binary_payload w1.gzdio"])
+            .args(["--define", "debug_package %{nil}"])
+            .args(["--define", "__os_install_post %{nil}"])
+            .args(["--define", "_build_id_links none"])
+            .arg(&path)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .context("failed to run rpmbuild")?;
+        let log = String::from_utf8_lossy(&result.stderr);
+        ensure!(result.status.success(), "rpmbuild of {name} failed:\n{log}");
+        Ok(())
+    }
+}
+
+/// Every RPM below a directory, sorted by path.
+pub fn find_rpms(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(&dir)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.extension().is_some_and(|e| e == "rpm") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
