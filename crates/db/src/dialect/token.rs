@@ -36,7 +36,7 @@ pub(super) fn tokens(sql: &str) -> Vec<Token<'_>> {
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |i| i + 2),
             '$' => 1 + run(&rest[1..], |c| c.is_ascii_digit()),
-            c if is_name(c) => run(rest, |c| is_name(c)) + fraction(rest),
+            c if is_name(c) => run(rest, is_name) + fraction(rest),
             c => OPERATORS.iter().find(|o| rest.starts_with(**o)).map_or(c.len_utf8(), |o| o.len()),
         };
         let (text, after) = rest.split_at(len);
