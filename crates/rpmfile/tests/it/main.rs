@@ -1,0 +1,7 @@
+//! Package reading against RPM itself, real signatures and hostile input.
+
+mod fields;
+mod hostile;
+mod reading;
+mod signing;
+mod support;
