@@ -23,5 +23,5 @@ macro_rules! areas {
 }
 
 areas! {
-    repo, scheduler, session, system,
+    repo, scheduler, session, system, upload,
 }

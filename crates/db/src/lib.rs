@@ -37,9 +37,11 @@ mod row;
 pub mod scheduler;
 mod select;
 pub mod session;
+pub mod setup;
 mod sqlite;
 mod time;
 mod tx;
+pub mod upload;
 pub mod versioned;
 pub mod view;
 

@@ -53,6 +53,7 @@ impl Registry {
         }
         toji_api::session_rpcs!(register);
         toji_api::system_rpcs!(register);
+        toji_api::upload_rpcs!(register);
         Registry(methods)
     }
 

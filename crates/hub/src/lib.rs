@@ -11,6 +11,7 @@ mod outside;
 pub mod relay;
 mod rpc;
 pub mod session;
+pub mod upload;
 
 pub use call::{Call, Request, SessionKey};
 pub use config::Config;

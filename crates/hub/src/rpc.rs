@@ -2,5 +2,6 @@
 
 mod session;
 mod system;
+mod upload;
 
 pub use system::KOJI_VERSION;

@@ -37,6 +37,14 @@ pub(crate) async fn handle(
         Ok(caller) => caller,
         Err(fault) => return fault_answer(&fault),
     };
+    let is_upload = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|v| v.as_bytes() == b"application/octet-stream");
+    if is_upload {
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        return upload(shared, caller, &query, body).await;
+    }
     let gzip = accepts_gzip(&parts.headers);
     let document = match read_body(body, shared.hub.config.max_request_length).await {
         Ok(document) => document,
@@ -168,4 +176,21 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
             let (name, weight) = item.split_once(';').unwrap_or((item, ""));
             name.trim() == "gzip" && weight.trim() != "q=0"
         })
+}
+
+/// Takes a file's part as the request body (`koji`'s `fastUpload`).
+async fn upload(shared: Shared, caller: toji_hub::Request, query: &str, body: Body) -> Response {
+    let params = match toji_hub::upload::Params::from_query(query) {
+        Ok(params) => params,
+        Err(fault) => return fault_answer(&fault),
+    };
+    let chunks = Box::pin(body.into_data_stream());
+    match shared.hub.upload(&caller, params, chunks).await {
+        Ok(result) => {
+            let mut out = Vec::new();
+            toji_xmlrpc::write_response(&result.into(), &mut out);
+            xml(out, false)
+        }
+        Err(fault) => fault_answer(&fault),
+    }
 }

@@ -7,6 +7,8 @@ use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::{Stream, StreamExt};
 use minijinja::context;
 use serde::Deserialize;
@@ -39,8 +41,8 @@ impl Output {
             part.insert("volume", volume);
         }
         match site.call("downloadTaskOutput", args, part).await? {
-            Value::Bytes(bytes) => Ok(bytes),
-            other => Ok(other.display().into_bytes()),
+            Value::Str(text) => Ok(STANDARD.decode(text).unwrap_or_default()),
+            _ => Ok(Vec::new()),
         }
     }
 

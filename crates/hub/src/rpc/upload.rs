@@ -1,0 +1,277 @@
+//! Uploads by calls, and the output files of tasks.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use toji_api::upload::*;
+use toji_bus::Topic;
+use toji_store::{Algorithm, Area, Hasher};
+use toji_value::{Fault, FromValue, Map, Value, map};
+
+use crate::Call;
+use crate::dispatch::Handle;
+use crate::upload::{Place, place, store_fault};
+
+/// A read of task output is answered with at most this many bytes.
+const MAX_PART: u64 = 64 << 20;
+
+impl Handle for UploadFile {
+    async fn handle(self, call: &mut Call) -> Result<bool, Fault> {
+        let user_id = call.login()?.user_id;
+        let contents = decode(&self.data)?;
+        let offset = i64::from_value(self.offset)?;
+        let size = Option::<i64>::from_value(self.size)?;
+        let checksum = if self.checksum.is_nil() { self.md5sum } else { self.checksum };
+        let expected = expected_checksum(&checksum)?;
+        if offset < -1 {
+            return Err(Fault::parameter(format!("invalid upload offset: {offset}")));
+        }
+        if offset != -1 && size.is_some_and(|size| size != contents.len() as i64) {
+            return Ok(false);
+        }
+        if offset != -1 && !expected.as_ref().is_none_or(|e| e.fits(&contents)) {
+            return Ok(false);
+        }
+        let place = place(call, &self.path, &self.name, self.volume.as_deref(), true).await?;
+        let task_id = place.task_id;
+        let part = Part { contents, offset, size, expected };
+        let done = blocking(move || part.write(&place, user_id)).await?;
+        if let Some(task_id) = task_id {
+            call.signal(Topic::Task(task_id));
+        }
+        Ok(done)
+    }
+}
+
+/// The checksum that a caller expects: an MD5 as text, or type and digest.
+struct Expected(Algorithm, String);
+
+impl Expected {
+    fn fits(&self, contents: &[u8]) -> bool {
+        let mut hasher = Hasher::new(self.0);
+        hasher.update(contents);
+        hasher.finish() == self.1
+    }
+}
+
+fn expected_checksum(checksum: &Value) -> Result<Option<Expected>, Fault> {
+    match checksum {
+        Value::Nil => Ok(None),
+        Value::Str(digest) => Ok(Some(Expected(Algorithm::Md5, digest.clone()))),
+        Value::Array(pair) => match pair.as_slice() {
+            [Value::Str(name), Value::Str(digest)] => {
+                let algorithm = Algorithm::for_upload(name).map_err(store_fault)?;
+                Ok(Some(Expected(algorithm, digest.clone())))
+            }
+            _ => Err(Fault::parameter("a checksum is a type and a digest")),
+        },
+        other => Err(Fault::parameter(format!("invalid checksum: {}", other.repr()))),
+    }
+}
+
+fn decode(data: &Value) -> Result<Vec<u8>, Fault> {
+    match data {
+        Value::Bytes(bytes) => Ok(bytes.clone()),
+        Value::Str(text) => {
+            let plain: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+            STANDARD.decode(plain).map_err(|_| Fault::parameter("the data are not base64"))
+        }
+        other => Err(Fault::parameter(format!("invalid data: {}", other.type_name()))),
+    }
+}
+
+/// A part of a file that is uploaded by a call.
+struct Part {
+    contents: Vec<u8>,
+    offset: i64,
+    size: Option<i64>,
+    expected: Option<Expected>,
+}
+
+impl Part {
+    fn write(&self, place: &Place, user_id: i64) -> Result<bool, Fault> {
+        let area = Area::new(&place.root);
+        place.claim(&area, user_id)?;
+        // Logs may be written anew, so that they can be followed while they grow.
+        if self.offset == 0
+            && !place.path.ends_with(".log")
+            && area.exists(&place.path).map_err(store_fault)?
+        {
+            return Err(Fault::generic(format!("file already exists: {}", place.path)));
+        }
+        let mut file = area.open_for_write(&place.path).map_err(store_fault)?;
+        let whole = self.size == Some(self.contents.len() as i64);
+        let written = (|| {
+            if self.offset == 0 || (self.offset == -1 && whole) {
+                file.set_len(0)?;
+            }
+            match u64::try_from(self.offset) {
+                Ok(offset) => file.seek(SeekFrom::Start(offset))?,
+                Err(_) => file.seek(SeekFrom::End(0))?,
+            };
+            file.write_all(&self.contents)?;
+            if self.offset == -1 {
+                if let Some(size) = self.size.and_then(|s| u64::try_from(s).ok()) {
+                    file.set_len(size)?;
+                }
+                if let Some(expected) = &self.expected {
+                    file.seek(SeekFrom::Start(0))?;
+                    return Ok(hash(&mut file, expected.0)? == expected.1);
+                }
+            }
+            Ok(true)
+        })();
+        written.map_err(io_fault)
+    }
+}
+
+fn hash(file: &mut std::fs::File, algorithm: Algorithm) -> std::io::Result<String> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+fn io_fault(error: std::io::Error) -> Fault {
+    tracing::error!(%error, "a file operation failed");
+    Fault::unexpected("the file operation failed, the hub's log tells more")
+}
+
+/// Runs file work on a thread for blocking work.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Fault::unexpected(e.to_string()))?
+}
+
+impl Handle for CheckUpload {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let place = place(call, &self.path, &self.name, self.volume.as_deref(), false).await?;
+        if self.tail.is_some_and(|tail| tail < 0) {
+            let tail = self.tail.unwrap_or_default();
+            return Err(Fault::generic(format!("Invalid tail value: {tail}")));
+        }
+        let verify = self.verify.filter(|v| !v.is_empty());
+        let verify = verify.map(|v| Algorithm::for_upload(&v)).transpose().map_err(store_fault)?;
+        let tail = self.tail;
+        blocking(move || {
+            let mut file = match Area::new(&place.root).open(&place.path) {
+                Ok(file) => file,
+                Err(error) if error.is_missing() => return Ok(Value::Nil),
+                Err(error) => return Err(store_fault(error)),
+            };
+            let meta = file.metadata().map_err(io_fault)?;
+            let mut data =
+                map! { "size" => meta.len(), "mtime" => seconds(meta.mtime(), meta.mtime_nsec()) };
+            if let Some(algorithm) = verify {
+                let length = tail.map_or(meta.len(), |t| meta.len().min(t.unsigned_abs()));
+                file.seek(SeekFrom::Start(meta.len() - length)).map_err(io_fault)?;
+                data.insert("sumlength", length);
+                data.insert("hexdigest", hash(&mut file, algorithm).map_err(io_fault)?);
+            }
+            Ok(data.into())
+        })
+        .await
+    }
+}
+
+fn seconds(whole: i64, nanos: i64) -> f64 {
+    whole as f64 + nanos as f64 / 1e9
+}
+
+impl Handle for DownloadTaskOutput {
+    async fn handle(self, call: &mut Call) -> Result<String, Fault> {
+        if let Some(volume) = &self.volume
+            && !toji_db::upload::volume_exists(&mut call.tx, volume).await?
+        {
+            return Err(Fault::generic(format!("No such entry in table volume: {volume}")));
+        }
+        if self.file_name.contains("..") {
+            return Err(Fault::generic(format!("Invalid file name: {}", self.file_name)));
+        }
+        let offset = Option::<i64>::from_value(self.offset)?.unwrap_or(0);
+        let root = call.hub.paths.work(self.volume.as_deref());
+        let dir = call.hub.paths.taskrelpath(self.task_id);
+        let (name, task_id, size) = (self.file_name, self.task_id, self.size);
+        blocking(move || {
+            let missing = || Fault::generic(format!("no file \"{name}\" output by task {task_id}"));
+            let opened = Area::new(root).open(&format!("{dir}/{name}"));
+            let mut file = opened.map_err(|_| missing())?;
+            let length = file.metadata().map_err(io_fault)?.len();
+            let start = match u64::try_from(offset) {
+                Ok(offset) => offset,
+                Err(_) => length.saturating_sub(offset.unsigned_abs()),
+            };
+            file.seek(SeekFrom::Start(start)).map_err(io_fault)?;
+            let wanted = u64::try_from(size).unwrap_or(MAX_PART).min(MAX_PART);
+            let mut part = Vec::new();
+            file.take(wanted).read_to_end(&mut part).map_err(io_fault)?;
+            Ok(STANDARD.encode(part))
+        })
+        .await
+    }
+}
+
+impl Handle for ListTaskOutput {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        if self.strict && toji_db::upload::task_holder(&mut call.tx, self.task_id).await?.is_none()
+        {
+            return Err(Fault::generic("Task doesn't exist"));
+        }
+        let volumes = if self.all_volumes {
+            toji_db::upload::volumes(&mut call.tx).await?
+        } else {
+            vec!["DEFAULT".to_owned()]
+        };
+        let dir = call.hub.paths.taskrelpath(self.task_id);
+        let roots: Vec<(String, String)> =
+            volumes.into_iter().map(|v| (call.hub.paths.work(Some(&v)), v)).collect();
+        let (stat, all_volumes) = (self.stat, self.all_volumes);
+        blocking(move || {
+            let mut names = Vec::new();
+            let mut files = Map::new();
+            for (root, volume) in roots {
+                for entry in Area::new(root).walk(&dir).map_err(store_fault)? {
+                    let value = if stat { times(&entry.meta).into() } else { Value::Nil };
+                    match (stat, all_volumes) {
+                        (false, false) => names.push(Value::Str(entry.path)),
+                        (true, false) => drop(files.insert(entry.path, value)),
+                        (_, true) => on_volume(&mut files, entry.path, &volume, value),
+                    }
+                }
+            }
+            Ok(if stat || all_volumes { files.into() } else { Value::Array(names) })
+        })
+        .await
+    }
+}
+
+/// Adds a file's volume: to a list of names, or to a struct of times.
+fn on_volume(files: &mut Map, path: String, volume: &str, value: Value) {
+    match (files.get_mut(&path), value.is_nil()) {
+        (Some(Value::Array(volumes)), _) => volumes.push(volume.into()),
+        (Some(Value::Struct(volumes)), _) => drop(volumes.insert(volume.to_owned(), value)),
+        (_, true) => drop(files.insert(path, toji_value::list![volume])),
+        (_, false) => {
+            let mut volumes = Map::new();
+            volumes.insert(volume.to_owned(), value);
+            files.insert(path, volumes);
+        }
+    }
+}
+
+/// Size (as text: it may exceed what XML-RPC's integers hold) and times of a file.
+fn times(meta: &std::fs::Metadata) -> Map {
+    map! {
+        "st_size" => meta.len().to_string(),
+        "st_atime" => seconds(meta.atime(), meta.atime_nsec()),
+        "st_mtime" => seconds(meta.mtime(), meta.mtime_nsec()),
+        "st_ctime" => seconds(meta.ctime(), meta.ctime_nsec()),
+    }
+}

@@ -1,0 +1,167 @@
+//! A directory below which untrusted relative paths are resolved.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, statat};
+
+use crate::path::normalize;
+use crate::{Error, Result};
+
+/// A root directory; nothing that is reached through it lies outside, whatever links are there.
+#[derive(Clone, Debug)]
+pub struct Area {
+    root: PathBuf,
+}
+
+/// A file found in an [`Area`].
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its path relative to the listed directory.
+    pub path: String,
+    /// What the system knows of it; of a link's target for a link.
+    pub meta: std::fs::Metadata,
+}
+
+impl Area {
+    /// The area below `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Area { root: root.into() }
+    }
+
+    /// The root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn open_root(&self) -> Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
+        let opened = rustix::fs::open(&self.root, flags, Mode::empty());
+        opened.map_err(|e| Error::io(&self.root)(e.into()))
+    }
+
+    fn shown(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Opens a file for reading; links are followed as long as they stay below the root.
+    ///
+    /// # Errors
+    /// [`Error::NotAFile`] for anything but a regular file.
+    pub fn open(&self, path: &str) -> Result<File> {
+        let path = normalize(path)?;
+        let file =
+            self.open_with(&path, OFlags::RDONLY | OFlags::NONBLOCK, ResolveFlags::BENEATH)?;
+        let meta = file.metadata().map_err(Error::io(self.shown(&path)))?;
+        if !meta.is_file() {
+            return Err(Error::NotAFile(self.shown(&path).display().to_string()));
+        }
+        Ok(file)
+    }
+
+    /// Opens a file for reading and writing, making it and its directories if they are missing; no
+    /// part of the path may be a link.
+    ///
+    /// # Errors
+    /// [`Error::NotAFile`] for anything but a regular file.
+    pub fn open_for_write(&self, path: &str) -> Result<File> {
+        let path = normalize(path)?;
+        if let Some((dir, _)) = path.rsplit_once('/') {
+            self.make_dirs(dir)?;
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK;
+        let file = self.open_with(&path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS);
+        let file = file.map_err(|e| match e {
+            Error::Io { source, path } if source.raw_os_error() == Some(libc_eloop()) => {
+                Error::NotAFile(path.display().to_string())
+            }
+            other => other,
+        })?;
+        let meta = file.metadata().map_err(Error::io(self.shown(&path)))?;
+        if !meta.is_file() {
+            return Err(Error::NotAFile(self.shown(&path).display().to_string()));
+        }
+        Ok(file)
+    }
+
+    fn open_with(&self, path: &str, flags: OFlags, resolve: ResolveFlags) -> Result<File> {
+        let root = self.open_root()?;
+        let mode =
+            if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
+        let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
+        let name = if path.is_empty() { "." } else { path };
+        let opened = openat2(&root, name, flags | OFlags::CLOEXEC, mode, resolve);
+        Ok(opened.map_err(|e| Error::io(self.shown(path))(e.into()))?.into())
+    }
+
+    /// Makes a directory with its parents.
+    ///
+    /// # Errors
+    /// When a part is a link or a file.
+    pub fn make_dirs(&self, path: &str) -> Result<()> {
+        std::fs::create_dir_all(&self.root).map_err(Error::io(&self.root))?;
+        let path = normalize(path)?;
+        let mut dir = self.open_root()?;
+        for part in path.split('/').filter(|p| !p.is_empty()) {
+            match mkdirat(&dir, part, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(e) => return Err(Error::io(self.shown(&path))(e.into())),
+            }
+            let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            dir = openat2(&dir, part, flags, Mode::empty(), resolve)
+                .map_err(|e| Error::io(self.shown(&path))(e.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is something at the path, links themselves included.
+    ///
+    /// # Errors
+    /// [`Error::Path`] for a path that leaves the root.
+    pub fn exists(&self, path: &str) -> Result<bool> {
+        let path = normalize(path)?;
+        let Ok(root) = self.open_root() else { return Ok(false) };
+        Ok(statat(&root, &path, AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    }
+
+    /// All files below a directory, links to files included; nothing if it does not exist.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn walk(&self, path: &str) -> Result<Vec<Entry>> {
+        let path = normalize(path)?;
+        let top = self.shown(&path);
+        let mut found = Vec::new();
+        let mut waiting = vec![String::new()];
+        while let Some(dir) = waiting.pop() {
+            let entries = match std::fs::read_dir(top.join(&dir)) {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => continue,
+                Err(e) => return Err(Error::io(top.join(&dir))(e)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(Error::io(&top))?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let rel = if dir.is_empty() { name } else { format!("{dir}/{name}") };
+                let kind = entry.file_type().map_err(Error::io(&top))?;
+                if kind.is_dir() {
+                    waiting.push(rel);
+                } else if let Ok(meta) = std::fs::metadata(top.join(&rel))
+                    && meta.is_file()
+                {
+                    found.push(Entry { path: rel, meta });
+                }
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+}
+
+/// The error of a link where none may be.
+fn libc_eloop() -> i32 {
+    rustix::io::Errno::LOOP.raw_os_error()
+}

@@ -1,0 +1,129 @@
+//! Placement of files at their final paths, in steps that can be finished or undone.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// One file that goes from one path to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where it is.
+    pub from: PathBuf,
+    /// Where it shall be.
+    pub to: PathBuf,
+}
+
+/// What happens to the old path when a placement is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It becomes a link to the new one.
+    Link,
+    /// It stays.
+    Keep,
+}
+
+/// Files that were placed; the old ones are still there.
+#[derive(Clone, Debug, Default)]
+pub struct Placed {
+    /// What was placed.
+    pub steps: Vec<Step>,
+}
+
+/// Places a file: the new path appears at once and whole, the old one stays until
+/// [`link_back`].
+///
+/// A file on the same file system is linked, others are copied.
+///
+/// # Errors
+/// [`Error::NotAFile`] for a source that is no regular file.
+pub fn place(step: &Step) -> Result<()> {
+    let meta = fs::symlink_metadata(&step.from).map_err(Error::io(&step.from))?;
+    if !meta.is_file() {
+        return Err(Error::NotAFile(step.from.display().to_string()));
+    }
+    let dir = step.to.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    if let Ok(there) = fs::symlink_metadata(&step.to)
+        && (there.dev(), there.ino()) == (meta.dev(), meta.ino())
+    {
+        return Ok(());
+    }
+    let name = step.to.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = dir.join(format!(".{name}.new"));
+    let _ = fs::remove_file(&fresh);
+    if fs::hard_link(&step.from, &fresh).is_err() {
+        fs::copy(&step.from, &fresh).map_err(Error::io(&fresh))?;
+        let copy = fs::File::open(&fresh).map_err(Error::io(&fresh))?;
+        copy.sync_all().map_err(Error::io(&fresh))?;
+    }
+    fs::rename(&fresh, &step.to).map_err(Error::io(&step.to))
+}
+
+/// Replaces the old path by a relative link to the new one; does nothing when that was done.
+///
+/// # Errors
+/// When the old path cannot be replaced.
+pub fn link_back(step: &Step) -> Result<()> {
+    match fs::symlink_metadata(&step.from) {
+        Ok(meta) if meta.is_file() => {}
+        _ => return Ok(()),
+    }
+    let dir = step.from.parent().unwrap_or(Path::new("/"));
+    let name = step.from.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = dir.join(format!(".{name}.link"));
+    let _ = fs::remove_file(&fresh);
+    let target = relative_link(dir, &step.to);
+    std::os::unix::fs::symlink(target, &fresh).map_err(Error::io(&fresh))?;
+    fs::rename(&fresh, &step.from).map_err(Error::io(&step.from))
+}
+
+/// Takes a placed file away again, as long as its source is there, and directories that become
+/// empty up to `stop`.
+///
+/// # Errors
+/// When the file cannot be removed.
+pub fn undo(step: &Step, stop: &Path) -> Result<()> {
+    if !fs::symlink_metadata(&step.from).is_ok_and(|m| m.is_file()) {
+        return Ok(());
+    }
+    match fs::remove_file(&step.to) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&step.to)(e)),
+        _ => {}
+    }
+    let mut dir = step.to.parent();
+    while let Some(path) = dir.filter(|p| p.starts_with(stop) && *p != stop) {
+        // The first directory that is not empty ends it.
+        if fs::remove_dir(path).is_err() {
+            break;
+        }
+        dir = path.parent();
+    }
+    Ok(())
+}
+
+/// The way from a directory to a path, for a link that survives a move of the whole tree.
+pub fn relative_link(from_dir: &Path, to: &Path) -> PathBuf {
+    let from: Vec<Component<'_>> = from_dir.components().collect();
+    let to: Vec<Component<'_>> = to.components().collect();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n(Component::ParentDir, from.len() - common);
+    up.chain(to[common..].iter().copied()).collect()
+}
+
+/// Removes a directory with all that is in it, or a link; what is missing already is fine.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(e)),
+        _ => Ok(()),
+    }
+}
