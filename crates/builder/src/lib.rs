@@ -1,1 +1,24 @@
-//! builder (to be filled).
+//! The build daemon: takes tasks from the hub, runs them and sends back what they made.
+
+mod buildroot;
+mod config;
+mod context;
+mod daemon;
+mod error;
+mod failure;
+mod logs;
+mod packages;
+mod repository;
+mod resolve;
+mod rich;
+mod scm;
+mod source;
+mod stream;
+mod tasks;
+mod wait;
+mod worker;
+
+pub use config::Config;
+pub use daemon::Builder;
+pub use error::Error;
+pub use toji_sandbox::{CancellationToken, Limits};

@@ -78,6 +78,27 @@ impl Client {
         Ok(body)
     }
 
+    /// Reads the beginning of a published file; less than `length` bytes when the file is shorter.
+    pub async fn fetch_prefix(&self, url: &str, length: usize) -> Result<Vec<u8>, Error> {
+        let url = self.published(url)?;
+        let last = length.saturating_sub(1);
+        let get = self.shared.http.get(url.clone()).header("Range", format!("bytes=0-{last}"));
+        let response = get.send().await.map_err(|e| transport(&url, e))?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(Vec::new());
+        }
+        check(&url, &response)?;
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        while body.len() < length
+            && let Some(chunk) = stream.next().await
+        {
+            body.extend_from_slice(&chunk.map_err(|e| transport(&url, e))?);
+        }
+        body.truncate(length);
+        Ok(body)
+    }
+
     fn published(&self, url: &str) -> Result<Url, Error> {
         let wrong = |e| Error::Settings(format!("URL '{url}': {e}"));
         if url.contains("://") {

@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod multicall;
 mod options;
+mod result;
 mod session;
 mod transport;
 mod upload;
@@ -20,6 +21,7 @@ pub use download::Download;
 pub use error::Error;
 pub use multicall::Multicall;
 pub use options::Options;
+pub use result::task_response;
 pub use session::Session;
 pub use upload::{Upload, Uploaded};
 

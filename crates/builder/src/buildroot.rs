@@ -1,0 +1,398 @@
+//! A buildroot of the hub: recorded there, filled from the tag's repository, run here.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use toji_client::args;
+use toji_sandbox::{Buildroot, Command, Limits, Outcome, results};
+use toji_types::state::{BrState, RepoState};
+use toji_value::{Value, map};
+
+use crate::context::{Context, int, int_of, text_of};
+use crate::failure::{Failure, Result, chain};
+use crate::logs::Log;
+use crate::repository::Repository;
+use crate::resolve::{Machine, Plan, Pool};
+use crate::rich::{Capability, Need};
+use crate::source;
+
+/// Where rpmbuild works, as seen inside.
+pub(crate) const TOPDIR: &str = "/builddir/build";
+
+/// What kind of buildroot a task wants.
+pub(crate) struct Wish<'w> {
+    /// The tag, by id.
+    pub(crate) tag: i64,
+    /// The arch of the buildroot.
+    pub(crate) arch: &'w str,
+    pub(crate) repo_id: i64,
+    /// The tag's package group that is installed first.
+    pub(crate) group: &'w str,
+    /// Whether commands inside may use the network.
+    pub(crate) network: bool,
+}
+
+/// A buildroot that the hub knows, not yet filled.
+pub(crate) struct Room<'t> {
+    task: &'t Context,
+    pub(crate) id: i64,
+    config: Value,
+    repository: Repository,
+    group: Vec<String>,
+    arch: String,
+    network: bool,
+    root: Option<Buildroot>,
+    installed: std::collections::BTreeSet<usize>,
+    log: Log,
+    state: Log,
+    started: Instant,
+}
+
+impl<'t> Room<'t> {
+    /// Records a new buildroot on the hub and reads its repository.
+    pub(crate) async fn new(task: &'t Context, wish: &Wish<'_>) -> Result<Room<'t>> {
+        let repo = task.call("repoInfo", args!(wish.repo_id; "strict" => true)).await?;
+        let event = repo.get("create_event").clone();
+        let config = task.call("getBuildConfig", args!(wish.tag; "event" => event.clone())).await?;
+        if config.is_nil() {
+            let tag = wish.tag;
+            return Err(Failure::buildroot(format!("Could not get config info for tag: {tag}")));
+        }
+        check_repo(&repo, &config)?;
+        let arch = toji_types::arch::canonical(wish.arch);
+        let id =
+            task.call("host.newBuildRoot", args!(wish.repo_id, arch; "task_id" => task.id)).await?;
+        let id = int("host.newBuildRoot", id)?;
+        let mut log = task.log("root.log")?;
+        let mut state = task.log("state.log")?;
+        write_hardware(&mut task.log("hw_info.log")?);
+        state.line("Start: buildroot");
+        let tag = text_of(&config, "name")?;
+        log.line(format!("buildroot {tag}-{id}-{}, arch {arch}", wish.repo_id));
+        let repository = Repository::load(task, tag, wish.repo_id, arch).await?;
+        log.line(format!("repository {} with {} packages", wish.repo_id, repository.offers.len()));
+        let group = group_packages(task, wish, event).await?;
+        let (arch, network, started) = (arch.to_owned(), wish.network, Instant::now());
+        let installed = Default::default();
+        Ok(Room {
+            task,
+            id,
+            config,
+            repository,
+            group,
+            arch,
+            network,
+            root: None,
+            installed,
+            log,
+            state,
+            started,
+        })
+    }
+
+    /// Fills the buildroot with what the needs need.
+    ///
+    /// # Errors
+    /// A build error that names what nothing provides.
+    pub(crate) async fn fill(&mut self, needs: &[Need]) -> Result<()> {
+        let plan = self.complete_plan(needs).await?;
+        self.install(plan).await
+    }
+
+    /// Makes the buildroot anew when the needs need more than is in it; whether that was so.
+    pub(crate) async fn fill_more(&mut self, needs: &[Need]) -> Result<bool> {
+        let plan = self.complete_plan(needs).await?;
+        let more = !plan.packages.is_subset(&self.installed);
+        if more {
+            self.install(plan).await?;
+        }
+        Ok(more)
+    }
+
+    async fn complete_plan(&mut self, needs: &[Need]) -> Result<Plan> {
+        let mut plan = self.plan(needs).await?;
+        if plan.missing.iter().any(|(need, _)| need.starts_with('/')) {
+            self.repository.load_files(self.task).await?;
+            plan = self.plan(needs).await?;
+        }
+        if !plan.missing.is_empty() {
+            return Err(self.unmet(&plan));
+        }
+        Ok(plan)
+    }
+
+    async fn install(&mut self, plan: Plan) -> Result<()> {
+        let mut files = Vec::new();
+        for at in &plan.packages {
+            let offer = &self.repository.offers[*at];
+            self.log.line(format!("install {}", offer.nevra()));
+            files.push(self.repository.package(self.task, offer).await?);
+        }
+        let first = self.root.is_none();
+        let root = self.build(&files).await.inspect_err(|e| self.log.line(format!("{e:?}")))?;
+        self.root = Some(root);
+        let (call, list) = (
+            if first { "host.setBuildRootList" } else { "host.updateBuildRootList" },
+            listing(&files)?,
+        );
+        self.task.call(call, args!(self.id, list; "task_id" => self.task.id)).await?;
+        self.installed = plan.packages;
+        self.log.line("the buildroot is ready");
+        Ok(())
+    }
+
+    async fn plan(&self, needs: &[Need]) -> Result<Plan> {
+        let offers = self.repository.offers.clone();
+        let group: Vec<_> =
+            self.group.iter().map(|name| Need::of(Capability::new(name, 0, ""))).collect();
+        let needs = needs.to_vec();
+        let machine = ThisMachine { granted: self.task.config().host_provides.clone() };
+        let decide = move || {
+            let pool = Pool::new(&offers);
+            // Group members that are nowhere are left out, as dnf leaves them out.
+            let there =
+                |need: &Need| pool.plan(std::slice::from_ref(need), &machine).missing.is_empty();
+            let all: Vec<_> = group.into_iter().filter(there).chain(needs).collect();
+            pool.plan(&all, &machine)
+        };
+        tokio::task::spawn_blocking(decide).await.map_err(Failure::local("choose the packages"))
+    }
+
+    fn unmet(&mut self, plan: &Plan) -> Failure {
+        let mut names = Vec::new();
+        for (need, by) in &plan.missing {
+            match by {
+                None => self.log.line(format!("No matching package to install: '{need}'")),
+                Some(by) => self.log.line(format!("nothing provides {need} needed by {by}")),
+            }
+            names.push(match by {
+                None => need.clone(),
+                Some(by) => format!("{need} (needed by {by})"),
+            });
+        }
+        let (arch, names) = (&self.arch, names.join(", "));
+        Failure::build(format!(
+            "error building package (arch {arch}), No matching package to install: {names}; see root.log for more information"
+        ))
+    }
+
+    async fn build(&self, files: &[PathBuf]) -> Result<Buildroot> {
+        let config = self.task.config();
+        let mut macros = format!(
+            "%_topdir {TOPDIR}\n%_rpmfilename %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm\n\
+             %packager {}\n%vendor {}\n%distribution {}\n",
+            config.packager, config.vendor, config.distribution
+        );
+        for (key, value) in self.extra() {
+            if let Some(name) = key.strip_prefix("rpm.macro.") {
+                macros.push_str(&format!("%{name} {}\n", value.display().replace('\n', "\\\n")));
+            }
+        }
+        let dir = self.task.work.join("root");
+        toji_sandbox::remove_tree(&dir).map_err(Failure::local("clear the buildroot"))?;
+        std::fs::create_dir_all(&dir).map_err(Failure::local("create the buildroot"))?;
+        let hostname: String = config
+            .user
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c))
+            .collect();
+        let hostname = if hostname.is_empty() { "localhost".to_owned() } else { hostname };
+        let builder = Buildroot::builder(dir).packages(files).macros(macros).hostname(hostname);
+        Ok(builder.network(self.network).build().await?)
+    }
+
+    fn extra(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.config.get("extra").as_struct().into_iter().flat_map(|extra| extra.iter())
+    }
+
+    /// The home directory inside, as this machine sees it.
+    pub(crate) fn home(&self) -> Result<PathBuf> {
+        Ok(self.root()?.home())
+    }
+
+    /// The filled buildroot.
+    pub(crate) fn root(&self) -> Result<&Buildroot> {
+        self.root.as_ref().ok_or_else(|| Failure::buildroot("the buildroot is not filled"))
+    }
+
+    /// Tells the hub and the state log that the build begins.
+    pub(crate) async fn begin(&mut self, what: &str) -> Result<()> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.state.line(format!("Finish: buildroot ({seconds:.1} s)"));
+        self.state.line(format!("Start: {what}"));
+        self.started = Instant::now();
+        let call = args!(self.id, BrState::Building.name(); "task_id" => self.task.id);
+        self.task.call("host.setBuildRootState", call).await.map(drop)
+    }
+
+    /// Runs a command inside with its output in a log.
+    pub(crate) async fn run(&self, argv: &[&str], cwd: &str, log: &mut Log) -> Result<Outcome> {
+        log.line(format!("$ {}", argv.join(" ")));
+        let mut command = Command::new(argv.iter().copied()).cwd(cwd).limits(self.limits());
+        for (key, value) in self.extra() {
+            if let Some(name) = key.strip_prefix("rpm.env.") {
+                command = command.env(name, value.display());
+            }
+        }
+        let outcome = self.root()?.run(&command, log, &self.task.cancel).await?;
+        log.line(format!(
+            "{} {} after {:.1} s",
+            argv[0],
+            outcome.reason,
+            outcome.elapsed.as_secs_f64()
+        ));
+        Ok(outcome)
+    }
+
+    fn limits(&self) -> Limits {
+        self.task.config().limits.clone()
+    }
+
+    /// Unpacks a source package below [`TOPDIR`] and returns its spec file, as seen inside.
+    pub(crate) async fn unpack(&self, srpm: &Path, log: &mut Log) -> Result<String> {
+        let dir = self.home()?.join("srpm");
+        let failed = || Failure::local("put the source package into the buildroot");
+        std::fs::create_dir_all(&dir).map_err(failed())?;
+        std::fs::copy(srpm, dir.join("in.src.rpm")).map_err(failed())?;
+        let build = self.home()?.join("build");
+        for name in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
+            std::fs::create_dir_all(build.join(name)).map_err(failed())?;
+        }
+        self.root()?.hand_over(&self.home()?)?;
+        let argv = ["rpm", "-i", "--nodeps", "--nosignature", "/builddir/srpm/in.src.rpm"];
+        let outcome = self.run(&argv, "/builddir", log).await?;
+        if !outcome.success() {
+            return Err(Failure::build(format!(
+                "error unpacking the source package, rpm {}; see build.log for more information",
+                outcome.reason
+            )));
+        }
+        let spec = source::find_spec(&build)?;
+        let name = spec.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(format!("{TOPDIR}/SPECS/{name}"))
+    }
+
+    /// Copies what was made below a directory of [`TOPDIR`] out of the buildroot; returns the copies.
+    pub(crate) fn collect(&self, from: &str) -> Result<Vec<PathBuf>> {
+        let dir = self.home()?.join("build").join(from);
+        let to = self.task.make_dir("result")?;
+        let mut files = Vec::new();
+        for path in results::list(&dir).map_err(Failure::local("read the results"))? {
+            let Some(name) =
+                path.file_name().filter(|_| path.extension().is_some_and(|e| e == "rpm"))
+            else {
+                continue;
+            };
+            let target = to.join(name);
+            match std::fs::remove_file(&target) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Failure::local("replace a result")(e));
+                }
+                _ => {}
+            }
+            results::copy(&dir, &path, &target).map_err(Failure::local("copy the results"))?;
+            files.push(target);
+        }
+        Ok(files)
+    }
+
+    /// The one source package that was made.
+    pub(crate) fn collect_srpm(&self) -> Result<PathBuf> {
+        let mut found = self.collect("SRPMS")?;
+        match (found.pop(), found.is_empty()) {
+            (Some(srpm), true) => Ok(srpm),
+            (None, _) => Err(Failure::build("No srpms found")),
+            (Some(_), false) => Err(Failure::build("Multiple srpms found")),
+        }
+    }
+
+    /// Tells the hub that the buildroot is no more, and removes it.
+    pub(crate) async fn expire(mut self) -> Result<i64> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.state.line(format!("Finish: build ({seconds:.1} s)"));
+        let call = args!(self.id, BrState::Expired.name(); "task_id" => self.task.id);
+        self.task.call("host.setBuildRootState", call).await?;
+        if let Some(root) = self.root.take()
+            && let Err(error) = root.remove()
+        {
+            tracing::warn!(error = chain(&error), "a buildroot was not removed");
+        }
+        Ok(self.id)
+    }
+}
+
+/// The machine, which is the rest of a buildroot of the `host` kind.
+struct ThisMachine {
+    /// Names to take for granted.
+    granted: Vec<String>,
+}
+
+impl Machine for ThisMachine {
+    fn has(&self, need: &Capability) -> bool {
+        self.granted.contains(&need.name) || toji_sandbox::host::provides(&need.to_string())
+    }
+}
+
+fn check_repo(repo: &Value, config: &Value) -> Result<()> {
+    let id = int_of(repo, "id")?;
+    if repo.get("tag_id") != config.get("id") {
+        let (one, two) = (config.get("name").display(), repo.get("tag_name").display());
+        return Err(Failure::buildroot(format!("tag/repo mismatch: {one} vs {two}")));
+    }
+    let state = RepoState::try_from(int_of(repo, "state")?).ok();
+    match state {
+        Some(RepoState::Ready | RepoState::Expired) => Ok(()),
+        other => {
+            let name = other.map_or("unknown", |state| state.name());
+            Err(Failure::buildroot(format!("Requested repo ({id}) is {name}")))
+        }
+    }
+}
+
+/// The package names of the tag's group.
+async fn group_packages(task: &Context, wish: &Wish<'_>, event: Value) -> Result<Vec<String>> {
+    let groups = task.call("getTagGroups", args!(wish.tag; "event" => event)).await?;
+    let groups = groups.as_array().unwrap_or_default();
+    let group = groups.iter().find(|group| group.get("name").as_str() == Some(wish.group));
+    let list = group.map(|group| group.get("packagelist").as_array().unwrap_or_default());
+    let usable = |p: &&Value| !p.get("blocked").truthy();
+    let names =
+        list.unwrap_or_default().iter().filter(usable).filter_map(|p| p.get("package").as_str());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// The listing of a buildroot's packages for the hub.
+fn listing(files: &[PathBuf]) -> Result<Value> {
+    let mut list = Vec::new();
+    for file in files {
+        let package = source::header(file)?;
+        let header = package.header();
+        let bad = Failure::local::<toji_rpmfile::Error>;
+        let number = |n: Option<u64>| n.and_then(|n| i64::try_from(n).ok());
+        list.push(Value::Struct(map! {
+            "name" => header.name().map_err(bad("name"))?.into_owned(),
+            "version" => header.version().map_err(bad("version"))?.into_owned(),
+            "release" => header.release().map_err(bad("release"))?.into_owned(),
+            "epoch" => header.epoch(),
+            "arch" => header.arch().map_err(bad("arch"))?.into_owned(),
+            "payloadhash" => package.sigmd5().map(hex::encode),
+            "size" => number(header.installed_size()),
+            "buildtime" => number(header.build_time()),
+        }));
+    }
+    Ok(Value::Array(list))
+}
+
+/// What of the machine may matter to whoever reads the logs.
+fn write_hardware(log: &mut Log) {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    log.line(read("/proc/version").trim());
+    let cpus = read("/proc/cpuinfo");
+    let models: Vec<&str> = cpus.lines().filter(|line| line.starts_with("model name")).collect();
+    log.line(format!("CPUs: {}", models.len()));
+    log.line(models.first().copied().unwrap_or_default());
+    for line in read("/proc/meminfo").lines().take(3) {
+        log.line(line);
+    }
+    log.line(format!("load: {}", read("/proc/loadavg").trim()));
+}

@@ -1,0 +1,118 @@
+//! Settings of a builder; names and defaults are those of `kojid.conf` where it has them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toji_sandbox::Limits;
+
+/// How a builder finds its hub, what it may take and how it builds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The hub's URL, for example `https://koji.example.com/kojihub`.
+    pub server: String,
+    /// Where the hub publishes files; derived from `server` if absent.
+    pub topurl: Option<String>,
+    /// Where the hub's live connection is; derived from `server` if absent.
+    pub grpc: Option<String>,
+    /// The host's user name.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The certificate authorities to trust instead of the system's, as PEM text.
+    pub serverca: Option<Vec<u8>>,
+    /// Where tasks work and packages are kept.
+    pub workdir: PathBuf,
+    /// Whether to end another session of the same host at the start.
+    pub force_lock: bool,
+    /// The most tasks at a time, waiting ones included.
+    pub maxjobs: usize,
+    /// Free space that the work directory must have, in MiB.
+    pub minspace: u64,
+    /// The load average per processor above which no task is taken; 0 turns the check off.
+    pub max_load: f64,
+    /// How often to ask for tasks without a live connection.
+    pub sleeptime: Duration,
+    /// How often to tell the hub about this host.
+    pub report_interval: Duration,
+    /// The `Packager` tag of built packages.
+    pub packager: String,
+    /// The `Vendor` tag of built packages.
+    pub vendor: String,
+    /// The `Distribution` tag of built packages.
+    pub distribution: String,
+    /// Source repositories: `host:repository[:use_common[:source_cmd]]`, with `!` for refusals.
+    pub allowed_scms: String,
+    /// Whether `allowed_scms` decides.
+    pub allowed_scms_use_config: bool,
+    /// Whether the hub's policy `build_from_scm` decides.
+    pub allowed_scms_use_policy: bool,
+    /// Whether other arches go on after one has failed.
+    pub build_arch_can_fail: bool,
+    /// Bounds of a build.
+    pub limits: Limits,
+    /// Further names that the machine itself provides to builds, beside what is found on it.
+    pub host_provides: Vec<String>,
+    /// The variables that source checkouts inherit: proxies, certificates.
+    pub environment: BTreeMap<String, String>,
+    /// Size of the package cache in MiB.
+    pub cache_size: u64,
+}
+
+impl Config {
+    /// A configuration with defaults for everything else.
+    pub fn new(
+        server: impl Into<String>,
+        user: impl Into<String>,
+        password: impl Into<String>,
+        workdir: impl Into<PathBuf>,
+    ) -> Self {
+        Config {
+            server: server.into(),
+            topurl: None,
+            grpc: None,
+            user: user.into(),
+            password: password.into(),
+            serverca: None,
+            workdir: workdir.into(),
+            force_lock: true,
+            maxjobs: 10,
+            minspace: 8192,
+            max_load: 4.0,
+            sleeptime: Duration::from_secs(15),
+            report_interval: Duration::from_secs(15),
+            packager: "Toji".to_owned(),
+            vendor: "Toji".to_owned(),
+            distribution: "Toji".to_owned(),
+            allowed_scms: String::new(),
+            allowed_scms_use_config: true,
+            allowed_scms_use_policy: false,
+            build_arch_can_fail: false,
+            limits: Limits::for_build(),
+            host_provides: Vec::new(),
+            environment: BTreeMap::new(),
+            cache_size: 10_240,
+        }
+    }
+
+    /// The address of the live connection.
+    pub(crate) fn grpc(&self) -> String {
+        if let Some(grpc) = &self.grpc {
+            return grpc.clone();
+        }
+        let (scheme, rest) = self.server.split_once("://").unwrap_or(("http", &self.server));
+        let authority = rest.split('/').next().unwrap_or(rest);
+        format!("{scheme}://{authority}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn the_live_connection_is_on_the_hubs_port() {
+        let config = Config::new("http://hub.example.com:8080/kojihub", "b1", "x", "/tmp/b1");
+        assert_eq!(config.grpc(), "http://hub.example.com:8080");
+    }
+}

@@ -1,0 +1,151 @@
+//! What a handler works with: the task, its session, its directory, its logs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use toji_client::{Client, Download, IntoArgs, Upload};
+use toji_sandbox::CancellationToken;
+use toji_types::PathInfo;
+use toji_value::{Map, Value};
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::failure::{Failure, Result};
+use crate::logs::{Log, Logs};
+use crate::packages::PackageCache;
+
+/// What all tasks of a builder share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) packages: PackageCache,
+    /// Whether the live connection is up, so that waiting tasks need not ask.
+    pub(crate) live: AtomicBool,
+}
+
+impl Shared {
+    /// How long a waiting task may sleep before it asks for itself.
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        let live = self.live.load(Ordering::Relaxed);
+        if live { 4 * self.config.sleeptime } else { self.config.sleeptime.min(MOST_SLEEP) }
+    }
+}
+
+/// Without a live connection a waiting task asks at least this often.
+const MOST_SLEEP: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// One running task.
+pub(crate) struct Context {
+    pub(crate) id: i64,
+    /// The hub's record of the task, with the request.
+    pub(crate) info: Value,
+    pub(crate) hub: Client,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) work: PathBuf,
+    pub(crate) logs: Logs,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// What reaches a running task from outside.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// A child that the task waits for has ended.
+    pub(crate) woken: Notify,
+    /// Whether the task waits; its weight does not count then.
+    pub(crate) waiting: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Makes a call in the task's own session.
+    pub(crate) async fn call(&self, method: &str, args: impl IntoArgs) -> Result<Value> {
+        Ok(self.hub.call(method, args).await?)
+    }
+
+    /// The task's directory on the hub, below `work`.
+    pub(crate) fn upload_dir(&self) -> String {
+        upload_dir(self.id)
+    }
+
+    /// Opens one of the task's logs.
+    pub(crate) fn log(&self, name: &str) -> Result<Log> {
+        self.logs.open(name).map_err(Failure::local(format!("cannot write {name}")))
+    }
+
+    /// Uploads a file to the task's directory and returns its path below `work`.
+    pub(crate) async fn upload(&self, file: &Path, name: &str) -> Result<String> {
+        let path = self.upload_dir();
+        let to = Upload { path: &path, name, overwrite: true, ..Upload::default() };
+        self.hub.upload(file, &to).await?;
+        Ok(format!("{path}/{name}"))
+    }
+
+    /// Uploads what is left of the logs and returns their paths below `work`.
+    pub(crate) async fn log_paths(&self) -> Result<Vec<String>> {
+        let dir = self.upload_dir();
+        Ok(self.logs.flush().await?.iter().map(|name| format!("{dir}/{name}")).collect())
+    }
+
+    /// Fetches a file below the hub's `work` directory.
+    ///
+    /// # Errors
+    /// A build error when the path leads elsewhere or nothing is there.
+    pub(crate) async fn fetch_work(&self, relative: &str) -> Result<PathBuf> {
+        let name = relative.rsplit('/').next().unwrap_or(relative);
+        if name.is_empty() || relative.split('/').any(|part| part == "..") {
+            return Err(Failure::build(format!("Invalid path: {relative}")));
+        }
+        let dir = self.make_dir("local")?;
+        let file = dir.join(name);
+        let url = format!("work/{relative}");
+        let what = Download { url: &url, ..Download::default() };
+        match self.hub.download(&what, &file).await {
+            Ok(_) => Ok(file),
+            Err(toji_client::Error::Status { status: 404, .. }) => {
+                Err(Failure::build(format!("SRPM file missing: {relative}")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a directory below the task's own.
+    pub(crate) fn make_dir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.work.join(name);
+        std::fs::create_dir_all(&dir)
+            .map_err(Failure::local(format!("cannot create {}", dir.display())))?;
+        Ok(dir)
+    }
+
+    /// Makes a child task, or finds the one of the same label.
+    pub(crate) async fn subtask(&self, method: &str, args: Vec<Value>, opts: Map) -> Result<i64> {
+        let mut call = toji_client::args!(method, args, self.id);
+        call.keywords = opts;
+        int("host.subtask", self.call("host.subtask", call).await?)
+    }
+}
+
+/// A task's directory on the hub, below `work`.
+pub(crate) fn upload_dir(task: i64) -> String {
+    PathInfo::new("").taskrelpath(task)
+}
+
+/// An answer that must be a number.
+pub(crate) fn int(call: &str, value: Value) -> Result<i64> {
+    value.as_int().ok_or_else(|| Failure::generic(format!("{call} answered {}", value.repr())))
+}
+
+/// A member that must be a number.
+pub(crate) fn int_of(value: &Value, key: &str) -> Result<i64> {
+    let member = value.get(key);
+    member.as_int().ok_or_else(|| Failure::generic(format!("{key} is {}", member.repr())))
+}
+
+/// A member that must be text.
+pub(crate) fn text_of<'v>(value: &'v Value, key: &str) -> Result<&'v str> {
+    let member = value.get(key);
+    member.as_str().ok_or_else(|| Failure::generic(format!("{key} is {}", member.repr())))
+}

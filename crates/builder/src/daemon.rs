@@ -1,0 +1,381 @@
+//! The daemon: keeps in touch with the hub and runs what it assigns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use toji_client::{Client, Options, args};
+use toji_proto::builder::Status;
+use toji_sandbox::CancellationToken;
+use toji_types::state::{BrState, TaskState};
+use toji_value::{Value, map};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::Config;
+use crate::context::{Shared, Signals};
+use crate::error::Error;
+use crate::failure::chain;
+use crate::packages::PackageCache;
+use crate::stream::{self, Signal};
+use crate::tasks::METHODS;
+use crate::worker::Worker;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The build daemon.
+pub struct Builder {
+    shared: Arc<Shared>,
+    hub: Client,
+    host_id: i64,
+    host: Value,
+    running: HashMap<i64, Running>,
+    workers: JoinSet<i64>,
+    status: watch::Sender<Status>,
+    draining: bool,
+}
+
+struct Running {
+    cancel: CancellationToken,
+    signals: Arc<Signals>,
+    weight: f64,
+}
+
+impl Builder {
+    /// Logs in, works until `shutdown`, gives unfinished tasks back and leaves.
+    ///
+    /// # Errors
+    /// When the hub refuses the host or the work directory cannot be used; lost connections are waited out.
+    pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
+        let Some(started) = shutdown.run_until_cancelled(Self::start(config)).await else {
+            return Ok(());
+        };
+        let mut builder = started?;
+        let outcome = shutdown.run_until_cancelled(builder.serve()).await;
+        builder.leave().await;
+        outcome.unwrap_or(Ok(()))
+    }
+
+    async fn start(config: Config) -> Result<Self> {
+        let tasks = config.workdir.join("tasks");
+        let prepare = || {
+            std::fs::create_dir_all(&config.workdir)?;
+            toji_sandbox::remove_tree(&tasks)
+        };
+        prepare().map_err(|source| Error::Work { path: config.workdir.clone(), source })?;
+        let options = Options {
+            topurl: config.topurl.clone(),
+            serverca: config.serverca.clone(),
+            retry_interval: Duration::from_secs(2),
+            max_retries: u32::MAX,
+            offline_retry: true,
+            offline_retry_interval: Duration::from_secs(5),
+            ..Options::default()
+        };
+        let hub = Client::new(&config.server, options)?;
+        hub.login(&config.user, &config.password).await?;
+        hub.exclusive(config.force_lock).await?;
+        let id = hub.call("host.getID", ()).await?;
+        let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
+        let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
+        let shared = Arc::new(Shared { config, packages, live: AtomicBool::new(false) });
+        tracing::info!(host = host_id, "logged in");
+        let mut builder = Builder {
+            shared,
+            hub,
+            host_id,
+            host: Value::Nil,
+            running: HashMap::new(),
+            workers: JoinSet::new(),
+            status: watch::Sender::new(Status::default()),
+            draining: false,
+        };
+        builder.expire_buildroots().await?;
+        builder.sync().await?;
+        Ok(builder)
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        let (sender, mut signals) = mpsc::channel(256);
+        let stream =
+            stream::keep(self.shared.clone(), self.hub.clone(), self.status.subscribe(), sender);
+        let _stream = AbortOnDrop(tokio::spawn(stream));
+        let mut report = ticker(self.shared.config.report_interval);
+        let mut poll = ticker(self.shared.config.sleeptime);
+        loop {
+            let done = tokio::select! {
+                Some(signal) = signals.recv() => self.react(signal).await,
+                _ = report.tick() => self.report().await,
+                _ = poll.tick() => self.poll().await,
+                Some(ended) = self.workers.join_next() => self.ended(ended).await,
+            };
+            match done {
+                Err(Error::Hub(error)) if error.fault().is_some() => {
+                    tracing::error!(error = chain(&error), "the hub refused a call");
+                }
+                other => other?,
+            }
+            if self.draining && self.running.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn react(&mut self, signal: Signal) -> Result<()> {
+        match signal {
+            Signal::Connected => {
+                self.report().await?;
+                self.poll().await
+            }
+            Signal::Assigned(id) => {
+                self.take(id);
+                self.tell();
+                Ok(())
+            }
+            Signal::Cancelled(id) => self.check(id).await,
+            Signal::Woken(id) => {
+                self.wake(id);
+                Ok(())
+            }
+            Signal::Drain => {
+                self.draining = true;
+                self.report().await
+            }
+        }
+    }
+
+    /// Asks for everything that signals would tell.
+    async fn poll(&mut self) -> Result<()> {
+        self.sync().await?;
+        if !self.draining {
+            self.take_assigned().await?;
+        }
+        Ok(())
+    }
+
+    async fn take_assigned(&mut self) -> Result<()> {
+        let tasks = self.hub.call("host.getTasks", ()).await?;
+        let ours = |task: &&Value| {
+            task.get("state").as_int() == Some(TaskState::Assigned.number())
+                && task.get("host_id").as_int() == Some(self.host_id)
+        };
+        let tasks = tasks.as_array().unwrap_or_default();
+        let ids: Vec<i64> =
+            tasks.iter().filter(ours).filter_map(|t| t.get("id").as_int()).collect();
+        ids.into_iter().for_each(|id| self.take(id));
+        self.tell();
+        Ok(())
+    }
+
+    fn take(&mut self, id: i64) {
+        if self.draining || self.running.contains_key(&id) {
+            return;
+        }
+        let running =
+            Running { cancel: CancellationToken::new(), signals: Arc::default(), weight: 1.0 };
+        let worker = Worker {
+            id,
+            hub: self.hub.clone(),
+            shared: self.shared.clone(),
+            cancel: running.cancel.clone(),
+            signals: running.signals.clone(),
+        };
+        self.running.insert(id, running);
+        self.workers.spawn(async move {
+            worker.run().await;
+            id
+        });
+    }
+
+    fn wake(&self, id: i64) {
+        if let Some(running) = self.running.get(&id) {
+            running.signals.woken.notify_one();
+        }
+    }
+
+    /// Stops a task that is no longer this host's.
+    async fn check(&mut self, id: i64) -> Result<()> {
+        let Some(running) = self.running.get(&id) else { return Ok(()) };
+        let info = self.hub.call("getTaskInfo", (id,)).await?;
+        let open = [TaskState::Open, TaskState::Assigned].map(|state| Some(state.number()));
+        let ended = [TaskState::Closed, TaskState::Failed].map(|state| Some(state.number()));
+        let state = info.get("state").as_int();
+        let ours = info.get("host_id").as_int() == Some(self.host_id);
+        // A task that has just reported its result ends by itself.
+        if !(ours && open.contains(&state) || ended.contains(&state)) {
+            tracing::info!(task = id, "taken away");
+            running.cancel.cancel();
+        }
+        Ok(())
+    }
+
+    /// Compares what the hub thinks is running here with what is.
+    async fn sync(&mut self) -> Result<()> {
+        let tasks = self.hub.call("host.getHostTasks", ()).await?;
+        let mut stale = Vec::new();
+        let mut open = Vec::new();
+        for task in tasks.as_array().unwrap_or_default() {
+            let Some(id) = task.get("id").as_int() else { continue };
+            open.push(id);
+            match self.running.get_mut(&id) {
+                None => stale.push(Value::Int(id)),
+                Some(running) => running.weight = task.get("weight").as_f64().unwrap_or(1.0),
+            }
+            if task.get("alert").truthy() {
+                self.wake(id);
+            }
+        }
+        if !stale.is_empty() {
+            let tasks = Value::Array(stale.clone()).repr();
+            tracing::info!(tasks, "giving back tasks of an earlier life");
+            self.hub.call("host.freeTasks", (stale,)).await?;
+        }
+        let missing: Vec<i64> =
+            self.running.keys().copied().filter(|id| !open.contains(id)).collect();
+        for id in missing {
+            self.check(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the hub about this host.
+    async fn report(&mut self) -> Result<()> {
+        self.host = self.hub.call("host.getHost", ()).await?;
+        let ready = self.ready();
+        let methods: Vec<Value> = METHODS.iter().map(|method| method.name().into()).collect();
+        let data = map! {"methods" => methods, "maxjobs" => self.shared.config.maxjobs};
+        let call = args!(self.load(), ready; "data" => data);
+        self.hub.call("host.updateHost", call).await?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Updates the status that goes over the live connection.
+    fn tell(&self) {
+        let capacity = self.host.get("capacity").as_f64().unwrap_or(0.0);
+        let mut task_ids: Vec<i64> = self.running.keys().copied().collect();
+        task_ids.sort_unstable();
+        let status = Status { load: self.load(), capacity, ready: self.ready(), task_ids };
+        self.status.send_if_modified(|old| {
+            let changed = *old != status;
+            *old = status;
+            changed
+        });
+    }
+
+    /// The weights of the tasks that do not wait.
+    fn load(&self) -> f64 {
+        let busy = self.running.values().filter(|r| !r.signals.waiting.load(Ordering::Relaxed));
+        busy.map(|running| running.weight).sum()
+    }
+
+    fn ready(&self) -> bool {
+        let config = &self.shared.config;
+        let capacity = self.host.get("capacity").as_f64().unwrap_or(0.0);
+        let problem = if self.draining {
+            "draining"
+        } else if !self.host.get("enabled").truthy() {
+            "host is disabled"
+        } else if self.load() > capacity {
+            "over capacity"
+        } else if self.running.len() >= config.maxjobs {
+            "full queue"
+        } else if free_mib(&config.workdir).is_some_and(|free| free < config.minspace) {
+            "insufficient disk space"
+        } else if config.max_load > 0.0 && load_average().is_some_and(|load| load > config.max_load)
+        {
+            "load average too high"
+        } else {
+            return true;
+        };
+        tracing::debug!(problem, "not ready for a task");
+        false
+    }
+
+    async fn ended(
+        &mut self,
+        ended: std::result::Result<i64, tokio::task::JoinError>,
+    ) -> Result<()> {
+        match ended {
+            Ok(id) => drop(self.running.remove(&id)),
+            Err(error) => {
+                // A handler that panicked: its task is given back by the next comparison.
+                tracing::error!(error = chain(&error), "a task broke off");
+                self.running.retain(|_, running| Arc::strong_count(&running.signals) > 1);
+                self.sync().await?;
+            }
+        }
+        if let Err(error) = self.shared.packages.trim() {
+            tracing::warn!(error = chain(&error), "the package cache was not trimmed");
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Buildroots of an earlier life are no more.
+    async fn expire_buildroots(&self) -> Result<()> {
+        let live = [BrState::Init, BrState::Waiting, BrState::Building];
+        let live: Vec<Value> = live.iter().map(|state| Value::Int(state.number())).collect();
+        let call = args!(; "hostID" => self.host_id, "state" => live);
+        let buildroots = self.hub.call("listBuildroots", call).await?;
+        for buildroot in buildroots.as_array().unwrap_or_default() {
+            let call = args!(buildroot.get("id"), BrState::Expired.number());
+            self.hub.call("host.setBuildRootState", call).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything, gives the tasks back and logs out.
+    async fn leave(&mut self) {
+        let ids: Vec<Value> = self.running.keys().map(|id| Value::Int(*id)).collect();
+        self.running.values().for_each(|running| running.cancel.cancel());
+        let all = async { while self.workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, all).await.is_err() {
+            self.workers.shutdown().await;
+        }
+        let farewell = async {
+            if !ids.is_empty() {
+                self.hub.call("host.freeTasks", (ids,)).await?;
+            }
+            self.hub.call("host.updateHost", (0.0, false)).await?;
+            self.hub.logout().await
+        };
+        match tokio::time::timeout(FAREWELL, farewell).await {
+            Ok(Ok(())) => tracing::info!("logged out"),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "could not log out"),
+            Err(_) => tracing::warn!("the hub did not answer the farewell"),
+        }
+    }
+}
+
+/// How long the hub may take to hear that the builder leaves.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn ticker(period: Duration) -> tokio::time::Interval {
+    let mut ticker = interval(period);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticker
+}
+
+fn free_mib(dir: &std::path::Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
+}
+
+/// The load average of the last minute for each processor.
+fn load_average() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Some(load / cpus as f64)
+}

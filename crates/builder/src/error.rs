@@ -1,0 +1,23 @@
+//! Why the daemon cannot go on.
+
+use std::path::PathBuf;
+
+/// The daemon could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The hub refused a call that the daemon cannot do without.
+    #[error("use the hub")]
+    Hub(#[from] toji_client::Error),
+    /// The hub's answer is not one for a builder.
+    #[error("use the hub: {0} answered {1}")]
+    Answer(&'static str, String),
+    /// The work directory.
+    #[error("use the work directory {path}")]
+    Work {
+        /// Where it is.
+        path: PathBuf,
+        /// Why it cannot be used.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,145 @@
+//! A task's logs: written to files and uploaded while they grow.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use toji_client::{Client, Upload};
+use toji_sandbox::{Sink, Stream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::failure::chain;
+
+/// The pause between two looks at a growing log: a reader sees a line well within a second.
+const PACE: Duration = Duration::from_millis(200);
+/// The most that is uploaded in one request, in bytes.
+const PIECE: u64 = 1 << 20;
+
+/// The logs of one task.
+pub(crate) struct Logs {
+    dir: PathBuf,
+    shared: Arc<Shared>,
+    uploader: Arc<tokio::sync::Mutex<Uploader>>,
+    follower: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    names: Mutex<Vec<String>>,
+    grown: Notify,
+}
+
+impl Shared {
+    fn names(&self) -> Vec<String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Logs {
+    /// Starts uploading to a directory on the hub what is written to logs in `dir`.
+    pub(crate) fn start(client: Client, dir: PathBuf, upload_dir: String) -> Self {
+        let shared = Arc::new(Shared::default());
+        let uploader = Uploader { client, dir: dir.clone(), upload_dir, offsets: HashMap::new() };
+        let uploader = Arc::new(tokio::sync::Mutex::new(uploader));
+        let follower = tokio::spawn(follow(uploader.clone(), shared.clone()));
+        Logs { dir, shared, uploader, follower }
+    }
+
+    /// Opens a log for appending; the names of all opened logs belong to the task's result.
+    pub(crate) fn open(&self, name: &str) -> io::Result<Log> {
+        let file = OpenOptions::new().create(true).append(true).open(self.dir.join(name))?;
+        let mut names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+        Ok(Log { file, shared: self.shared.clone() })
+    }
+
+    /// Uploads what is left and returns the names of the logs in the order of their opening.
+    pub(crate) async fn flush(&self) -> Result<Vec<String>, toji_client::Error> {
+        let names = self.shared.names();
+        self.uploader.lock().await.round(&names).await?;
+        Ok(names)
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+async fn follow(uploader: Arc<tokio::sync::Mutex<Uploader>>, shared: Arc<Shared>) {
+    loop {
+        shared.grown.notified().await;
+        if let Err(error) = uploader.lock().await.round(&shared.names()).await {
+            // The next round begins at the same place; the last one tells the task.
+            tracing::warn!(error = chain(&error), "a log was not uploaded");
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+struct Uploader {
+    client: Client,
+    dir: PathBuf,
+    upload_dir: String,
+    offsets: HashMap<String, u64>,
+}
+
+impl Uploader {
+    /// Uploads what was appended to each log since the last round.
+    async fn round(&mut self, names: &[String]) -> Result<(), toji_client::Error> {
+        for name in names {
+            loop {
+                let offset = self.offsets.get(name).copied().unwrap_or(0);
+                let path = self.dir.join(name);
+                let data = read(&path, offset)
+                    .map_err(|source| toji_client::Error::File { path, source })?;
+                if data.is_empty() {
+                    break;
+                }
+                let end = offset + data.len() as u64;
+                let to =
+                    Upload { path: &self.upload_dir, name, overwrite: true, ..Upload::default() };
+                self.client.upload_piece(data.into(), offset, &to).await?;
+                self.offsets.insert(name.clone(), end);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut data = Vec::new();
+    file.take(PIECE).read_to_end(&mut data)?;
+    Ok(data)
+}
+
+/// One open log.
+pub(crate) struct Log {
+    file: File,
+    shared: Arc<Shared>,
+}
+
+impl Log {
+    /// Appends a line; a full disk shows up in what is done, not here.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        let _ = self.file.write_all(format!("{}\n", text.as_ref()).as_bytes());
+        self.shared.grown.notify_one();
+    }
+}
+
+impl Sink for Log {
+    fn write(&mut self, _: Stream, chunk: &[u8]) -> io::Result<()> {
+        self.file.write_all(chunk)?;
+        self.shared.grown.notify_one();
+        Ok(())
+    }
+}

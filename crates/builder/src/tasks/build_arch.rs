@@ -1,0 +1,104 @@
+//! `buildArch`: builds the packages of one arch from a source package.
+
+use std::path::Path;
+
+use toji_client::args;
+use toji_value::{Default, Value, map};
+
+use super::rebuild_srpm::build_srpm;
+use super::{find_arch, method, repo_id, take};
+use crate::buildroot::{Room, TOPDIR, Wish};
+use crate::context::{Context, int_of};
+use crate::failure::{Failure, Result};
+use crate::source;
+
+method!("buildArch", 1.5, [pkg, root, arch, keep_srpm, opts = Default::Nil]);
+
+async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
+    let [pkg, root, arch, keep_srpm, opts] = take(values)?;
+    let repo_id = repo_id(&opts)?;
+    let arch = arch.as_str().ok_or_else(|| Failure::build("no arch is given"))?;
+    let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
+    let srpm = task.fetch_work(pkg.as_str().unwrap_or_default()).await?;
+    let package = source::header(&srpm)?;
+    if !package.header().is_source() {
+        return Err(Failure::build("not a source package"));
+    }
+    let name = package.header().name().map_err(Failure::local("read the source package"))?;
+    weigh(task, &name).await?;
+    let event = repo.get("create_event");
+    let tag = match root.as_int() {
+        Some(id) => id,
+        None => int_of(
+            &task.call("getTag", args!(root; "strict" => true, "event" => event)).await?,
+            "id",
+        )?,
+    };
+    let br_arch = find_arch(task, arch, tag, event).await?;
+    let wish = Wish { tag, arch: &br_arch, repo_id, group: "build", network: false };
+    let mut room = Room::new(task, &wish).await?;
+    let built = build(task, &mut room, &srpm, arch).await;
+    // The logs tell what happened before the task ends, in any case.
+    let logs = task.log_paths().await?;
+    built?;
+    deliver(task, room, keep_srpm.truthy(), logs).await
+}
+
+/// Gives the task a weight by how long the package took before: 0.75 for each hour, at most 18.
+async fn weigh(task: &Context, name: &str) -> Result<()> {
+    let average = task.call("getAverageBuildDuration", args!(name; "age" => 6)).await?;
+    if let Some(seconds) = average.as_f64().filter(|s| *s > 0.0) {
+        let weight = METHOD.weight + (seconds / 4800.0).min(18.0);
+        task.call("host.setTaskWeight", (task.id, weight)).await?;
+    }
+    Ok(())
+}
+
+async fn build(task: &Context, room: &mut Room<'_>, srpm: &Path, arch: &str) -> Result<()> {
+    let needs = source::build_requires(source::header(srpm)?.header());
+    room.fill(&needs).await?;
+    room.begin("build").await?;
+    let mut log = task.log("build.log")?;
+    let spec = room.unpack(srpm, &mut log).await?;
+    build_srpm(room, &spec, &["--target", arch], &mut log).await?;
+    // What the spec file needs on this arch and in this buildroot may be more than was recorded before.
+    let made = room.collect_srpm()?;
+    let needs = source::build_requires(source::header(&made)?.header());
+    if room.fill_more(&needs).await? {
+        room.unpack(srpm, &mut log).await?;
+        build_srpm(room, &spec, &["--target", arch], &mut log).await?;
+    }
+    let argv = ["rpmbuild", "-bb", "--nodeps", "--target", arch, &spec];
+    let outcome = room.run(&argv, TOPDIR, &mut log).await?;
+    if outcome.success() {
+        return Ok(());
+    }
+    Err(Failure::build(format!(
+        "error building package (arch {arch}), rpmbuild {}; see build.log for more information",
+        outcome.reason
+    )))
+}
+
+async fn deliver(
+    task: &Context,
+    room: Room<'_>,
+    keep_srpm: bool,
+    logs: Vec<String>,
+) -> Result<Value> {
+    let mut rpms = Vec::new();
+    for file in room.collect("RPMS")? {
+        rpms.push(task.upload(&file, &file_name(&file)).await?);
+    }
+    let mut srpms = Vec::new();
+    if keep_srpm {
+        let file = room.collect_srpm()?;
+        srpms.push(task.upload(&file, &file_name(&file)).await?);
+    }
+    let brootid = room.expire().await?;
+    task.log_paths().await?;
+    Ok(Value::Struct(map! {"rpms" => rpms, "srpms" => srpms, "logs" => logs, "brootid" => brootid}))
+}
+
+fn file_name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,136 @@
+//! Running one task from its opening to its result.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toji_client::{Client, args, task_response};
+use toji_sandbox::CancellationToken;
+use toji_value::{Args, Fault, Value};
+
+use crate::context::{Context, Shared, Signals, upload_dir};
+use crate::failure::{Failure, chain};
+use crate::logs::Logs;
+use crate::tasks::{self, Method};
+
+/// A task that was given to this host.
+pub(crate) struct Worker {
+    pub(crate) id: i64,
+    /// The daemon's session: for what happens before and after the task's own.
+    pub(crate) hub: Client,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) signals: Arc<Signals>,
+}
+
+impl Worker {
+    /// Opens the task, runs it, reports the result, cleans up.
+    pub(crate) async fn run(self) {
+        let id = self.id;
+        if let Err(error) = self.take().await {
+            tracing::error!(task = id, error = chain(&error), "the task could not be handled");
+        }
+    }
+
+    async fn take(&self) -> Result<(), toji_client::Error> {
+        let info = self.hub.call("getTaskInfo", args!(self.id; "request" => true)).await?;
+        let name = info.get("method").as_str().unwrap_or_default();
+        let Some(method) = tasks::find(name) else {
+            tracing::warn!(task = self.id, method = name, "refused: no handler");
+            let call = args!(self.id; "soft" => false, "msg" => "no handler for method");
+            return self.hub.call("host.refuseTask", call).await.map(drop);
+        };
+        let Value::Array(request) = info.get("request").clone() else {
+            tracing::warn!(task = self.id, "the task has no request");
+            return Ok(());
+        };
+        if self.hub.call("host.openTask", (self.id,)).await?.is_nil() {
+            tracing::info!(task = self.id, "the task is not to be had");
+            return Ok(());
+        }
+        tracing::info!(task = self.id, method = name, "opened");
+        let session = self.hub.subsession().await?;
+        session.call("host.setTaskWeight", (self.id, method.weight)).await?;
+        let outcome = self.handle(&session, method, info, request).await;
+        self.report(&session, outcome).await?;
+        session.logout().await
+    }
+
+    /// Runs the handler in a directory of its own; `None` when the task was taken away meanwhile.
+    async fn handle(
+        &self,
+        session: &Client,
+        method: &'static Method,
+        info: Value,
+        request: Vec<Value>,
+    ) -> Option<Result<Value, Failure>> {
+        let work = work_dir(&self.shared.config.workdir, self.id);
+        if let Err(failure) = fresh(&work) {
+            return Some(Err(failure));
+        }
+        let dir = upload_dir(self.id);
+        let task = Arc::new(Context {
+            id: self.id,
+            info,
+            hub: session.clone(),
+            shared: self.shared.clone(),
+            work: work.clone(),
+            logs: Logs::start(session.clone(), work.clone(), dir),
+            cancel: self.cancel.clone(),
+            signals: self.signals.clone(),
+        });
+        let running = async {
+            let values = Args::decode(request).bind(&method.signature)?;
+            let result = (method.run)(task.clone(), values).await;
+            // Whoever sees the task's end can read its logs to the end.
+            let flushed = task.logs.flush().await;
+            let value = result?;
+            flushed?;
+            Ok(value)
+        };
+        let outcome = self.cancel.run_until_cancelled(running).await;
+        drop(task);
+        remove(&work).await;
+        outcome
+    }
+
+    async fn report(
+        &self,
+        session: &Client,
+        outcome: Option<Result<Value, Failure>>,
+    ) -> Result<(), toji_client::Error> {
+        let (call, response) = match outcome {
+            None => {
+                tracing::info!(task = self.id, "stopped");
+                return Ok(());
+            }
+            Some(Ok(value)) => ("host.closeTask", task_response(Ok(&value))),
+            Some(Err(Failure(fault))) => {
+                tracing::info!(task = self.id, fault = fault.message, "failed");
+                ("host.failTask", task_response(Err(&fault)))
+            }
+        };
+        session.call(call, (self.id, response)).await.map(drop)
+    }
+}
+
+/// Where a task works.
+pub(crate) fn work_dir(top: &Path, id: i64) -> PathBuf {
+    top.join(upload_dir(id))
+}
+
+fn fresh(dir: &Path) -> Result<(), Failure> {
+    toji_sandbox::remove_tree(dir)
+        .and_then(|()| std::fs::create_dir_all(dir))
+        .map_err(|e| Failure(Fault::generic(format!("cannot use {}: {e}", dir.display()))))
+}
+
+async fn remove(dir: &Path) {
+    let path = dir.to_owned();
+    let removed = tokio::task::spawn_blocking(move || toji_sandbox::remove_tree(&path)).await;
+    let problem = match removed {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(error) => chain(&error),
+    };
+    tracing::warn!(dir = %dir.display(), error = problem, "a work directory was not removed");
+}
