@@ -23,5 +23,5 @@ macro_rules! areas {
 }
 
 areas! {
-    repo, scheduler, session, system, upload,
+    package, policy, repo, scheduler, session, system, tag, target, upload, user,
 }

@@ -80,7 +80,10 @@ fn config(url: &str) -> Result<tokio_postgres::Config> {
 }
 
 /// The account name that libpq would use.
-#[expect(clippy::disallowed_methods, reason = "a URL without a user means the environment's, as in every PostgreSQL client")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a URL without a user means the environment's, as in every PostgreSQL client"
+)]
 fn whoami() -> String {
     std::env::var("PGUSER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "postgres".into())
 }

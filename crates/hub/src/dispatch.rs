@@ -51,9 +51,14 @@ impl Registry {
                 $( methods.insert(<$rpc as Rpc>::SIGNATURE.name, Method::of::<$rpc>()); )*
             };
         }
+        toji_api::package_rpcs!(register);
+        toji_api::policy_rpcs!(register);
         toji_api::session_rpcs!(register);
         toji_api::system_rpcs!(register);
+        toji_api::tag_rpcs!(register);
+        toji_api::target_rpcs!(register);
         toji_api::upload_rpcs!(register);
+        toji_api::user_rpcs!(register);
         Registry(methods)
     }
 

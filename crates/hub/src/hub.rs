@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use toji_bus::Bus;
 use toji_db::Db;
+use toji_policy::PolicySet;
 use toji_types::PathInfo;
+use toji_value::Fault;
 
 use crate::dispatch::Registry;
+use crate::name::NameRules;
 use crate::{Clock, Config, Random, SystemClock, SystemRandom};
 
 /// The hub; clones share everything.
@@ -27,6 +30,9 @@ pub struct Inner {
     pub clock: Arc<dyn Clock>,
     /// Randomness for keys.
     pub random: Arc<dyn Random>,
+    /// The policies, or why they cannot be used: calls that need one fail then.
+    pub policies: Result<PolicySet, Fault>,
+    pub(crate) names: Result<NameRules, Fault>,
     pub(crate) registry: Registry,
 }
 
@@ -53,7 +59,11 @@ impl Hub {
         random: Arc<dyn Random>,
     ) -> Self {
         let paths = PathInfo::new(config.topdir.to_string_lossy().into_owned());
-        Hub(Arc::new(Inner { db, bus, config, paths, clock, random, registry: Registry::new() }))
+        let policies = crate::policy::load(&config);
+        let names = NameRules::new(&config);
+        let registry = Registry::new();
+        let inner = Inner { db, bus, config, paths, clock, random, policies, names, registry };
+        Hub(Arc::new(inner))
     }
 
     /// The time now, seconds since 1970.

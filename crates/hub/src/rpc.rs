@@ -1,7 +1,12 @@
 //! The handlers of the declared calls, one module for each area.
 
+mod package;
+mod policy;
 mod session;
 mod system;
+mod tag;
+mod target;
 mod upload;
+mod user;
 
 pub use system::KOJI_VERSION;

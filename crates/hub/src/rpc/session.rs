@@ -185,11 +185,14 @@ impl Handle for GetSessionInfo {
 impl Handle for GetLoggedInUser {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let Some(session) = &call.session else { return Ok(Value::Nil) };
-        Ok(toji_value::map! {
-            "id" => session.user_id,
-            "name" => &session.user_name,
-            "authtype" => session.authtype,
-        }
-        .into())
+        let (user_id, authtype) = (session.user_id, session.authtype);
+        let Some(user) = crate::user::by_id(call, user_id).await? else { return Ok(Value::Nil) };
+        let principals = crate::user::principals(call, user_id).await?;
+        let mut map = user.to_map();
+        // The stock client shows the first one as the caller's own.
+        map.insert("krb_principal", principals.first());
+        map.insert("krb_principals", principals);
+        map.insert("authtype", authtype);
+        Ok(map.into())
     }
 }

@@ -1,0 +1,76 @@
+//! Tables of names: finding and making entries by id or name.
+
+use crate::versioned::insert_id;
+use crate::{Result, Row, Tx, params};
+
+/// A table with an `id` and a unique `name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Tags.
+    Tag,
+    /// Permissions.
+    Permissions,
+    /// Source packages.
+    Package,
+    /// Channels.
+    Channels,
+    /// Groups of packages.
+    Groups,
+    /// Build targets.
+    BuildTarget,
+    /// External repositories.
+    ExternalRepo,
+    /// Volumes.
+    Volume,
+    /// Build types.
+    Btype,
+    /// Content generators.
+    ContentGenerator,
+    /// Hosts.
+    Host,
+    /// Users.
+    Users,
+}
+
+impl Names {
+    /// The table.
+    pub fn table(self) -> &'static str {
+        match self {
+            Names::Tag => "tag",
+            Names::Permissions => "permissions",
+            Names::Package => "package",
+            Names::Channels => "channels",
+            Names::Groups => "groups",
+            Names::BuildTarget => "build_target",
+            Names::ExternalRepo => "external_repo",
+            Names::Volume => "volume",
+            Names::Btype => "btype",
+            Names::ContentGenerator => "content_generator",
+            Names::Host => "host",
+            Names::Users => "users",
+        }
+    }
+}
+
+/// The entry with this id: `id`, `name`.
+pub async fn by_id(tx: &mut Tx, names: Names, id: i64) -> Result<Option<Row>> {
+    let sql = format!("SELECT id, name FROM {} WHERE id = $1", names.table());
+    tx.query_opt(&sql, params![id]).await
+}
+
+/// The entry with this name: `id`, `name`.
+pub async fn by_name(tx: &mut Tx, names: Names, name: &str) -> Result<Option<Row>> {
+    let sql = format!("SELECT id, name FROM {} WHERE name = $1", names.table());
+    tx.query_opt(&sql, params![name]).await
+}
+
+/// Makes an entry and gives its id.
+pub async fn insert(tx: &mut Tx, names: Names, name: &str) -> Result<i64> {
+    insert_id(tx, names.table(), &[("name", name.into())]).await
+}
+
+/// Gives an entry another name.
+pub async fn rename(tx: &mut Tx, names: Names, id: i64, name: &str) -> Result<()> {
+    let sql = format!("UPDATE {} SET name = $2 WHERE id = $1", names.table());
+    tx.execute(&sql, params![id, name]).await.map(drop)
+}
