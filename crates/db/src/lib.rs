@@ -44,6 +44,7 @@ pub mod session;
 pub mod setup;
 mod sqlite;
 pub mod tag;
+pub mod tagged;
 pub mod target;
 mod time;
 mod tx;

@@ -56,6 +56,7 @@ impl Registry {
         toji_api::session_rpcs!(register);
         toji_api::system_rpcs!(register);
         toji_api::tag_rpcs!(register);
+        toji_api::tagged_rpcs!(register);
         toji_api::target_rpcs!(register);
         toji_api::upload_rpcs!(register);
         toji_api::user_rpcs!(register);

@@ -18,6 +18,7 @@ pub mod relay;
 mod rpc;
 pub mod session;
 pub mod tag;
+pub mod tagged;
 pub mod target;
 pub mod upload;
 pub mod user;

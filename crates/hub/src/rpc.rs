@@ -5,6 +5,7 @@ mod policy;
 mod session;
 mod system;
 mod tag;
+mod tagged;
 mod target;
 mod upload;
 mod user;

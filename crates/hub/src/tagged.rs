@@ -6,9 +6,9 @@ use toji_db::Row;
 pub use toji_db::tagged::{Filter, RpmFilter};
 use toji_value::{Fault, Value};
 
+use crate::Call;
 use crate::package::{self, Question};
 use crate::tag::inherit;
-use crate::Call;
 
 /// How many builds of a package count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +96,7 @@ pub async fn builds(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn rpms(
-    call: &mut Call,
-    builds: &[Row],
-    filter: &RpmFilter,
-) -> Result<Vec<Row>, Fault> {
+pub async fn rpms(call: &mut Call, builds: &[Row], filter: &RpmFilter) -> Result<Vec<Row>, Fault> {
     let mut ids = Vec::with_capacity(builds.len());
     let mut tag_of: HashMap<i64, usize> = HashMap::new();
     let mut tags: Vec<i64> = Vec::new();

@@ -83,9 +83,8 @@ impl Handle for ListTaggedRPMS {
 
 /// One arch or several; nothing is all.
 fn arches(arch: &Value) -> Result<Option<Vec<String>>, Fault> {
-    let wrong = || {
-        Fault::generic(format!("Invalid type for arch option: <class '{}'>", arch.type_name()))
-    };
+    let wrong =
+        || Fault::generic(format!("Invalid type for arch option: <class '{}'>", arch.type_name()));
     match arch {
         value if !value.truthy() => Ok(None),
         Value::Str(arch) => Ok(Some(vec![arch.clone()])),
