@@ -127,6 +127,14 @@ impl Db {
         Ok(tx)
     }
 
+    /// Closes the connections at rest; on SQLite this leaves a single file.
+    pub async fn close(&self) {
+        match &self.inner.pool {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close(),
+        }
+    }
+
     /// Changes whenever a transaction that wrote to the outbox was committed.
     ///
     /// On PostgreSQL the first call starts a task that listens for other programs' commits.

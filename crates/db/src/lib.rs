@@ -21,6 +21,7 @@
 //!   `$1::timestamptz`; they come out as text in Python's form, `2026-11-22 02:53:08.214251+00:00`.
 //! - Lists are one parameter: `id = ANY($1)`, `id <> ALL($1)`.
 
+pub mod admin;
 mod db;
 mod dialect;
 mod error;
@@ -55,8 +56,9 @@ pub mod view;
 
 pub use db::{Db, Durability, Engine, Options};
 pub use error::{Error, Result};
+pub use migrate::schema_digest;
 pub use param::Param;
 pub use row::{FromColumn, Row};
 pub use select::{QueryOpts, Select};
 pub use time::Time;
-pub use tx::Tx;
+pub use tx::{Savepoint, Tx};

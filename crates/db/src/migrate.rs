@@ -33,6 +33,14 @@ static FILES: [File; 5] = files! {
 /// An arbitrary number that all programs of the project agree on.
 const ADVISORY_LOCK: i64 = 0x746f_6a69;
 
+/// A digest of all schema texts, which names what a database made from them can be reused for.
+pub fn schema_digest() -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    FILES.iter().for_each(|f| (f.number, f.text).hash(&mut hasher));
+    hasher.finish()
+}
+
 /// Runs the files that the database has not seen.
 pub(crate) async fn run(db: &Db) -> Result<()> {
     let mut tx = db.begin_write().await?;

@@ -17,7 +17,8 @@ use crate::dialect::Plan;
 use crate::row::Columns;
 use crate::{Error, Param, Result, Row};
 
-use codec::{Bound, Cell, error};
+pub(crate) use codec::error;
+use codec::{Bound, Cell};
 
 /// The channel on which commits with outbox entries are told.
 pub(crate) const CHANNEL: &str = "toji_outbox";
@@ -50,12 +51,17 @@ impl Pool {
         Ok(pool)
     }
 
-    async fn take(&self) -> Result<Object> {
+    pub(crate) async fn take(&self) -> Result<Object> {
         self.pool.get().await.map_err(|e| match e {
             PoolError::Timeout(_) => Error::Busy,
             PoolError::Backend(e) => error(e),
             other => Error::Lost(other.to_string()),
         })
+    }
+
+    /// Closes the connections and refuses further ones.
+    pub(crate) fn close(&self) {
+        self.pool.close();
     }
 
     /// Takes a connection.
@@ -73,19 +79,7 @@ fn config(url: &str) -> Result<tokio_postgres::Config> {
     if config.get_application_name().is_none() {
         config.application_name("toji");
     }
-    if config.get_user().is_none() {
-        config.user(whoami());
-    }
     Ok(config)
-}
-
-/// The account name that libpq would use.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a URL without a user means the environment's, as in every PostgreSQL client"
-)]
-fn whoami() -> String {
-    std::env::var("PGUSER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "postgres".into())
 }
 
 /// One transaction's connection.

@@ -7,7 +7,7 @@ mod convert;
 mod functions;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,14 +45,17 @@ struct Conn {
     sqlite: Connection,
     /// The moment that `NOW()` gives: the start of the transaction.
     now: Arc<AtomicI64>,
-    interrupt: Arc<Interrupt>,
 }
 
-/// Stops a running statement whose caller has gone.
-struct Interrupt {
-    handle: InterruptHandle,
-    /// Number of the run under way; zero between runs.
-    run: Mutex<u64>,
+/// What a session's connection is doing, so that a statement whose caller has gone is stopped.
+#[derive(Default)]
+enum Doing {
+    #[default]
+    Nothing,
+    /// Running a statement that may be stopped.
+    Running(InterruptHandle),
+    /// The caller has gone: nothing further is begun.
+    Gone,
 }
 
 impl Pool {
@@ -96,12 +99,17 @@ impl Pool {
         Some(self.lease(true, permit))
     }
 
+    /// Closes the connections at rest; the last one folds the log into the file.
+    pub(crate) async fn close(&self) {
+        let (readers, writer) =
+            (std::mem::take(&mut *self.readers.idle()), std::mem::take(&mut *self.writer.idle()));
+        let _ = blocking(move || drop((readers, writer))).await;
+    }
+
     fn lease(self: &Arc<Self>, writer: bool, permit: OwnedSemaphorePermit) -> Session {
         let conn = self.side(writer).idle().pop();
-        Session {
-            writer,
-            lease: Mutex::new(Some(Lease { conn, pool: self.clone(), writer, _permit: permit })),
-        }
+        let lease = Lease { conn, pool: self.clone(), writer, _permit: permit };
+        Session { writer, lease: Mutex::new(Some(lease)), doing: Arc::default() }
     }
 
     fn side(&self, writer: bool) -> &Side {
@@ -139,8 +147,9 @@ impl Drop for Lease {
 /// One transaction's connection.
 pub(crate) struct Session {
     writer: bool,
-    /// Never locked: a connection cannot be shared between threads, a mutex of it can.
+    /// Behind a lock only so that a transaction may be shared between threads; never contended.
     lease: Mutex<Option<Lease>>,
+    doing: Arc<Mutex<Doing>>,
 }
 
 impl Session {
@@ -175,37 +184,34 @@ impl Session {
         self.run(true, move |conn| convert::execute(&conn.sqlite, &plan, params)).await
     }
 
+    fn slot(&mut self) -> &mut Option<Lease> {
+        self.lease.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs `work` in the transaction, which begins with the first run.
     async fn run<R: Send + 'static>(
         &mut self,
         stoppable: bool,
         work: impl FnOnce(&mut Conn) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let slot = self.lease.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let lease = slot.take().ok_or(Error::Aborted)?;
-        let mut stop = StopOnDrop(
-            lease.conn.as_ref().map(|c| c.interrupt.clone()),
-            NEXT_RUN.fetch_add(1, Ordering::Relaxed),
-        );
-        if !stoppable {
-            stop.0 = None;
-        }
-        let number = stop.1;
+        let lease = self.slot().take().ok_or(Error::Aborted)?;
+        let doing = self.doing.clone();
+        let mut stop = StopOnDrop(stoppable.then(|| doing.clone()));
         let (lease, out) = blocking(move || {
             let mut lease = lease;
-            let out = in_transaction(&mut lease, number, work);
+            let out = in_transaction(&mut lease, &doing, work);
             (lease, out)
         })
         .await?;
         stop.0 = None;
-        *self.lease.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+        *self.slot() = Some(lease);
         out
     }
 }
 
 fn in_transaction<R>(
     lease: &mut Lease,
-    number: u64,
+    doing: &Mutex<Doing>,
     work: impl FnOnce(&mut Conn) -> Result<R>,
 ) -> Result<R> {
     let writer = lease.writer;
@@ -213,35 +219,36 @@ fn in_transaction<R>(
         Some(conn) => conn,
         none => none.insert(open_conn(&lease.pool.path, &lease.pool.options, writer)?),
     };
-    conn.interrupt.set(number);
+    change(doing, Doing::Running(conn.sqlite.get_interrupt_handle()))?;
     if conn.sqlite.is_autocommit() {
         conn.now.store(functions::clock(), Ordering::Relaxed);
         let begin = if writer { "BEGIN IMMEDIATE" } else { "BEGIN" };
         conn.sqlite.prepare_cached(begin).and_then(|mut s| s.raw_execute()).map_err(error)?;
     }
     let out = work(conn);
-    conn.interrupt.set(0);
+    change(doing, Doing::Nothing)?;
     out
 }
 
-/// Runs are numbered, so that only the right one is interrupted.
-static NEXT_RUN: AtomicU64 = AtomicU64::new(1);
-
-impl Interrupt {
-    fn set(&self, run: u64) {
-        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = run;
+/// Notes what is done now, unless the caller has gone.
+fn change(doing: &Mutex<Doing>, now: Doing) -> Result<()> {
+    let mut doing = doing.lock().unwrap_or_else(PoisonError::into_inner);
+    if matches!(*doing, Doing::Gone) {
+        return Err(Error::Cancelled);
     }
+    *doing = now;
+    Ok(())
 }
 
-/// Interrupts run number `.1` when the future that waits for it is dropped.
-struct StopOnDrop(Option<Arc<Interrupt>>, u64);
+/// Stops the run when the future that waits for it is dropped.
+struct StopOnDrop(Option<Arc<Mutex<Doing>>>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if let Some(interrupt) = &self.0 {
-            let run = interrupt.run.lock().unwrap_or_else(PoisonError::into_inner);
-            if *run == self.1 {
-                interrupt.handle.interrupt();
+        if let Some(doing) = &self.0 {
+            let mut doing = doing.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Doing::Running(handle) = std::mem::replace(&mut *doing, Doing::Gone) {
+                handle.interrupt();
             }
         }
     }
@@ -256,9 +263,7 @@ fn open_conn(path: &Path, options: &Options, writer: bool) -> Result<Conn> {
     setup(&sqlite, options, writer).map_err(error)?;
     let now = Arc::new(AtomicI64::new(functions::clock()));
     functions::register(&sqlite, &now).map_err(error)?;
-    let interrupt =
-        Arc::new(Interrupt { handle: sqlite.get_interrupt_handle(), run: Mutex::new(0) });
-    Ok(Conn { sqlite, now, interrupt })
+    Ok(Conn { sqlite, now })
 }
 
 fn setup(sqlite: &Connection, options: &Options, writer: bool) -> rusqlite::Result<()> {

@@ -315,11 +315,9 @@ impl Tx {
         at.ok_or_else(|| Error::Statement("savepoint already released".into()))
     }
 
-    /// Remembers that a statement failed in the database (not: that its parameters did not fit).
+    /// Remembers that a statement failed.
     fn note<T>(&mut self, out: Result<T>) -> Result<T> {
-        if let Err(error) = &out {
-            self.failed |= !matches!(error, Error::Type(_) | Error::Column { .. });
-        }
+        self.failed |= out.is_err();
         out
     }
 }

@@ -128,8 +128,10 @@ fn short_time(stored: &str) -> String {
 
 /// Tells SQLite's errors apart.
 pub(crate) fn error(error: rusqlite::Error) -> Error {
-    let rusqlite::Error::SqliteFailure(failure, message) = error else {
-        return Error::Other(error.to_string());
+    let (failure, message) = match error {
+        rusqlite::Error::SqliteFailure(failure, message) => (failure, message),
+        rusqlite::Error::SqlInputError { msg, .. } => return Error::Statement(msg),
+        other => return Error::Other(other.to_string()),
     };
     let message = message.unwrap_or_default();
     let named = || message.split_once(": ").map_or(message.as_str(), |(_, name)| name).to_owned();
@@ -151,7 +153,8 @@ pub(crate) fn error(error: rusqlite::Error) -> Error {
         (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Error::Busy,
         (ErrorCode::OperationInterrupted, _) => Error::Cancelled,
         (ErrorCode::TypeMismatch, _) => Error::Type(message),
-        (ErrorCode::Unknown, _) => Error::Statement(message),
+        // A statement that was prepared fails with this code only over its values.
+        (ErrorCode::Unknown, _) => Error::Type(message),
         _ => Error::Other(format!("{failure}: {message}")),
     }
 }

@@ -13,10 +13,7 @@ use crate::Time;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The present moment in microseconds.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "stands for a database server, which has its own clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the database's clock, as a server has its own")]
 pub(super) fn clock() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |d| d.as_micros() as i64)

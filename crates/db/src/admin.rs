@@ -1,0 +1,61 @@
+//! Making and removing whole databases on a PostgreSQL server.
+
+use std::str::FromStr;
+
+use tokio_postgres::NoTls;
+
+use crate::{Error, Result, postgres};
+
+/// A connection to a server, outside of any [`Db`](crate::Db).
+pub struct Server {
+    client: tokio_postgres::Client,
+}
+
+impl Server {
+    /// Connects to the database that `url` names (`postgres` is always there).
+    pub async fn connect(url: &str) -> Result<Server> {
+        let config =
+            tokio_postgres::Config::from_str(url).map_err(|e| Error::Url(e.to_string()))?;
+        let (client, connection) = config.connect(NoTls).await.map_err(postgres::error)?;
+        tokio::spawn(connection);
+        Ok(Server { client })
+    }
+
+    /// Whether the database exists.
+    pub async fn exists(&self, name: &str) -> Result<bool> {
+        let rows =
+            self.client.query("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await;
+        Ok(!rows.map_err(postgres::error)?.is_empty())
+    }
+
+    /// Makes a database, empty or as a copy of `template`.
+    ///
+    /// Text sorts by code point, as on SQLite.
+    pub async fn create(&self, name: &str, template: Option<&str>) -> Result<()> {
+        let template = template.unwrap_or("template0");
+        let sql = format!(
+            "CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'",
+            quoted(name),
+            quoted(template),
+        );
+        self.client.batch_execute(&sql).await.map_err(postgres::error)
+    }
+
+    /// Removes a database, ending its connections.
+    pub async fn drop(&self, name: &str) -> Result<()> {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
+        self.client.batch_execute(&sql).await.map_err(postgres::error)
+    }
+
+    /// Gives a database another name, ending its connections.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        self.client.execute(end, &[&from]).await.map_err(postgres::error)?;
+        let sql = format!("ALTER DATABASE {} RENAME TO {}", quoted(from), quoted(to));
+        self.client.batch_execute(&sql).await.map_err(postgres::error)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,9 @@
+//! The engine's behaviour, on both databases.
+
+mod it {
+    mod listing;
+    mod outbox;
+    mod schema;
+    mod transactions;
+    mod values;
+}
