@@ -23,5 +23,5 @@ macro_rules! areas {
 }
 
 areas! {
-    package, policy, repo, scheduler, session, system, tag, tagged, target, upload, user,
+    host, package, policy, repo, scheduler, session, system, tag, tagged, target, upload, user,
 }

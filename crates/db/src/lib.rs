@@ -22,11 +22,13 @@
 //! - Lists are one parameter: `id = ANY($1)`, `id <> ALL($1)`.
 
 pub mod admin;
+pub mod channel;
 mod db;
 mod dialect;
 mod error;
 pub mod event;
 mod fault;
+pub mod host;
 pub mod host_work;
 pub mod lookup;
 pub mod metrics;

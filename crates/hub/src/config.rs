@@ -33,6 +33,8 @@ pub struct Config {
     pub name_pattern: String,
     /// `RegexUserName`: what user names consist of.
     pub user_pattern: String,
+    /// `HostPrincipalFormat`: principal of a new host, with `%s` for its name.
+    pub host_principal_format: Option<String>,
     /// `EnableMaven`.
     pub enable_maven: bool,
     /// `EnableWin`.
@@ -100,6 +102,7 @@ impl Default for Config {
             max_name_length: 256,
             name_pattern: r"^[A-Za-z0-9/_.+-]+$".into(),
             user_pattern: r"^[A-Za-z0-9/_.@-]+$".into(),
+            host_principal_format: None,
             enable_maven: false,
             enable_win: false,
             policies: Vec::new(),

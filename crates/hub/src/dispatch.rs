@@ -51,6 +51,7 @@ impl Registry {
                 $( methods.insert(<$rpc as Rpc>::SIGNATURE.name, Method::of::<$rpc>()); )*
             };
         }
+        toji_api::host_rpcs!(register);
         toji_api::package_rpcs!(register);
         toji_api::policy_rpcs!(register);
         toji_api::session_rpcs!(register);

@@ -4,8 +4,10 @@
 //! the declaration asks for, runs the handler, commits, and then tells others what happened.
 
 mod call;
+pub mod check;
 pub mod config;
 mod dispatch;
+pub mod host;
 mod hub;
 pub mod json;
 pub mod listing;

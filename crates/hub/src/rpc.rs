@@ -1,5 +1,6 @@
 //! The handlers of the declared calls, one module for each area.
 
+mod host;
 mod package;
 mod policy;
 mod session;

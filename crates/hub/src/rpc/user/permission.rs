@@ -2,7 +2,7 @@
 
 use toji_api::user::*;
 use toji_db::lookup::Names;
-use toji_value::{Fault, FromValue, IntoValue, Map, Value};
+use toji_value::{Fault, IntoValue, Map, Value};
 
 use crate::dispatch::Handle;
 use crate::{Call, user};
@@ -63,7 +63,7 @@ impl Handle for GrantPermission {
         if !self.description.is_nil() && !self.create {
             return Err(Fault::generic("Description should be specified only with create."));
         }
-        let description = Option::<String>::from_value(self.description)?;
+        let description = crate::check::text_opt(&self.description)?.map(str::to_owned);
         let found = user::need(call, &self.userinfo).await?;
         let perm = match self.create {
             true => call.find_or_make(Names::Permissions, &self.permission).await?,
@@ -105,7 +105,7 @@ impl Handle for RevokePermission {
 
 impl Handle for EditPermission {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let text = String::from_value(self.description)?;
+        let text = crate::check::text(&self.description)?.to_owned();
         let perm = call.need(Names::Permissions, &self.permission).await?;
         toji_db::user::describe_perm(&mut call.tx, perm.id, &text).await?;
         Ok(Value::Nil)
