@@ -1,20 +1,23 @@
 //! A buildroot of the hub: recorded there, filled from the tag's repository, run here.
 
+mod facts;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use toji_client::args;
 use toji_sandbox::{Buildroot, Command, Limits, Outcome, results};
-use toji_types::state::{BrState, RepoState};
-use toji_value::{Value, map};
+use toji_types::state::BrState;
+use toji_value::Value;
 
-use crate::context::{Context, int, int_of, text_of};
+use crate::context::{Context, int, text_of};
 use crate::failure::{Failure, Result, chain};
 use crate::logs::Log;
 use crate::repository::Repository;
-use crate::resolve::{Machine, Plan, Pool};
+use crate::resolve::{Plan, Pool};
 use crate::rich::{Capability, Need};
 use crate::source;
+use facts::{ThisMachine, check_repo, group_packages, hostname, listing, write_hardware};
 
 /// Where rpmbuild works, as seen inside.
 pub(crate) const TOPDIR: &str = "/builddir/build";
@@ -177,10 +180,21 @@ impl<'t> Room<'t> {
     }
 
     async fn build(&self, files: &[PathBuf]) -> Result<Buildroot> {
+        let dir = self.task.work.join("root");
+        toji_sandbox::remove_tree(&dir).map_err(Failure::local("clear the buildroot"))?;
+        std::fs::create_dir_all(&dir).map_err(Failure::local("create the buildroot"))?;
+        let hostname = hostname(&self.task.config().user);
+        let macros = self.macros(&hostname);
+        let builder = Buildroot::builder(dir).packages(files).macros(macros).hostname(hostname);
+        Ok(builder.network(self.network).build().await?)
+    }
+
+    /// The macros of the builder and of the tag.
+    fn macros(&self, hostname: &str) -> String {
         let config = self.task.config();
         let mut macros = format!(
             "%_topdir {TOPDIR}\n%_rpmfilename %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm\n\
-             %packager {}\n%vendor {}\n%distribution {}\n",
+             %_buildhost {hostname}\n%packager {}\n%vendor {}\n%distribution {}\n",
             config.packager, config.vendor, config.distribution
         );
         for (key, value) in self.extra() {
@@ -188,17 +202,7 @@ impl<'t> Room<'t> {
                 macros.push_str(&format!("%{name} {}\n", value.display().replace('\n', "\\\n")));
             }
         }
-        let dir = self.task.work.join("root");
-        toji_sandbox::remove_tree(&dir).map_err(Failure::local("clear the buildroot"))?;
-        std::fs::create_dir_all(&dir).map_err(Failure::local("create the buildroot"))?;
-        let hostname: String = config
-            .user
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c))
-            .collect();
-        let hostname = if hostname.is_empty() { "localhost".to_owned() } else { hostname };
-        let builder = Buildroot::builder(dir).packages(files).macros(macros).hostname(hostname);
-        Ok(builder.network(self.network).build().await?)
+        macros
     }
 
     fn extra(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -319,80 +323,4 @@ impl<'t> Room<'t> {
         }
         Ok(self.id)
     }
-}
-
-/// The machine, which is the rest of a buildroot of the `host` kind.
-struct ThisMachine {
-    /// Names to take for granted.
-    granted: Vec<String>,
-}
-
-impl Machine for ThisMachine {
-    fn has(&self, need: &Capability) -> bool {
-        self.granted.contains(&need.name) || toji_sandbox::host::provides(&need.to_string())
-    }
-}
-
-fn check_repo(repo: &Value, config: &Value) -> Result<()> {
-    let id = int_of(repo, "id")?;
-    if repo.get("tag_id") != config.get("id") {
-        let (one, two) = (config.get("name").display(), repo.get("tag_name").display());
-        return Err(Failure::buildroot(format!("tag/repo mismatch: {one} vs {two}")));
-    }
-    let state = RepoState::try_from(int_of(repo, "state")?).ok();
-    match state {
-        Some(RepoState::Ready | RepoState::Expired) => Ok(()),
-        other => {
-            let name = other.map_or("unknown", |state| state.name());
-            Err(Failure::buildroot(format!("Requested repo ({id}) is {name}")))
-        }
-    }
-}
-
-/// The package names of the tag's group.
-async fn group_packages(task: &Context, wish: &Wish<'_>, event: Value) -> Result<Vec<String>> {
-    let groups = task.call("getTagGroups", args!(wish.tag; "event" => event)).await?;
-    let groups = groups.as_array().unwrap_or_default();
-    let group = groups.iter().find(|group| group.get("name").as_str() == Some(wish.group));
-    let list = group.map(|group| group.get("packagelist").as_array().unwrap_or_default());
-    let usable = |p: &&Value| !p.get("blocked").truthy();
-    let names =
-        list.unwrap_or_default().iter().filter(usable).filter_map(|p| p.get("package").as_str());
-    Ok(names.map(str::to_owned).collect())
-}
-
-/// The listing of a buildroot's packages for the hub.
-fn listing(files: &[PathBuf]) -> Result<Value> {
-    let mut list = Vec::new();
-    for file in files {
-        let package = source::header(file)?;
-        let header = package.header();
-        let bad = Failure::local::<toji_rpmfile::Error>;
-        let number = |n: Option<u64>| n.and_then(|n| i64::try_from(n).ok());
-        list.push(Value::Struct(map! {
-            "name" => header.name().map_err(bad("name"))?.into_owned(),
-            "version" => header.version().map_err(bad("version"))?.into_owned(),
-            "release" => header.release().map_err(bad("release"))?.into_owned(),
-            "epoch" => header.epoch(),
-            "arch" => header.arch().map_err(bad("arch"))?.into_owned(),
-            "payloadhash" => package.sigmd5().map(hex::encode),
-            "size" => number(header.installed_size()),
-            "buildtime" => number(header.build_time()),
-        }));
-    }
-    Ok(Value::Array(list))
-}
-
-/// What of the machine may matter to whoever reads the logs.
-fn write_hardware(log: &mut Log) {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    log.line(read("/proc/version").trim());
-    let cpus = read("/proc/cpuinfo");
-    let models: Vec<&str> = cpus.lines().filter(|line| line.starts_with("model name")).collect();
-    log.line(format!("CPUs: {}", models.len()));
-    log.line(models.first().copied().unwrap_or_default());
-    for line in read("/proc/meminfo").lines().take(3) {
-        log.line(line);
-    }
-    log.line(format!("load: {}", read("/proc/loadavg").trim()));
 }
