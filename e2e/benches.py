@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import sqlite3
 import statistics
+import subprocess
 import time
 import xmlrpc.client
 from pathlib import Path
@@ -27,7 +29,7 @@ class Bench:
     """A fresh server for a benchmark, started when it is first used."""
 
     def __init__(self, toji, directory, quick):
-        self.dir, self.quick = Path(directory), quick
+        self.dir, self.quick, self.toji = Path(directory), quick, toji
         self.server = Server(toji, self.dir / "data")
         self._hub = None
 
@@ -172,6 +174,48 @@ def build(b):
     figures = {key: statistics.median(values) for key, values in steps.items()}
     p50, p99 = quantiles(starts)
     return {**figures, "created_to_running_p50_ms": p50 * 1000, "created_to_running_max_ms": p99 * 1000}, {}
+
+
+@bench
+def dispatch(b):
+    """From the making of a task to its running, with 100 builders connected and 1,000 tasks queued that fit none of them."""
+    ready = b.start()
+    builders, queued, tasks = (10, 100, 20) if b.quick else (100, 1000, 300)
+    for n in range(builders):
+        b.hub.call("addHost", f"crowd-{n}", ["x86_64"])
+    # No call sets a password, and the benchmark needs a hundred users that have one.
+    with sqlite3.connect(database(b.server.data), timeout=30) as db:
+        db.execute("UPDATE users SET password = 'crowd' WHERE name LIKE 'crowd-%'")
+    program = Path(b.toji).parent / "examples/crowd"
+    crowd = subprocess.Popen([program, ready["hub"], str(builders), "crowd", b.dir / "crowd"], stdin=subprocess.PIPE)
+    try:
+        wait_until(lambda: sum(h["ready"] for h in b.hub.call("listHosts")) > builders, "the builders are not ready")
+        b.hub.call("multiCall", [
+            {"methodName": "makeTask", "params": ["sleep", [0], {"__starstar": True, "arch": "s390x"}]}] * queued)
+        waits = []
+        for _ in range(tasks):
+            task = b.hub.call("makeTask", "sleep", [0])
+            info = b.hub.wait(task)
+            waits.append(info["start_ts"] - info["create_ts"])
+    finally:
+        crowd.stdin.close()
+        crowd.wait(60)
+    p50, p99 = quantiles(waits)
+    return {"builders": builders, "queued": queued, "p50_ms": p50 * 1000, "p99_ms": p99 * 1000}, {}
+
+
+def database(data):
+    """The embedded database's file."""
+    return next(p for p in data.rglob("*") if p.is_file() and p.open("rb").read(15) == b"SQLite format 3")
+
+
+def wait_until(held, what, timeout=60):
+    """Returns when the condition holds."""
+    deadline = time.monotonic() + timeout
+    while not held():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what} after {timeout} s")
+        time.sleep(0.1)
 
 
 @bench
