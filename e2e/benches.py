@@ -187,7 +187,7 @@ def dispatch(b):
     with sqlite3.connect(database(b.server.data), timeout=30) as db:
         db.execute("UPDATE users SET password = 'crowd' WHERE name LIKE 'crowd-%'")
     program = Path(b.toji).parent / "examples/crowd"
-    crowd = subprocess.Popen([program, ready["hub"], str(builders), "crowd", b.dir / "crowd"], stdin=subprocess.PIPE)
+    crowd = subprocess.Popen([program, ready["hub"], str(builders), "crowd", b.dir / "crowd"])
     try:
         wait_until(lambda: sum(h["ready"] for h in b.hub.call("listHosts")) > builders, "the builders are not ready")
         b.hub.call("multiCall", [
@@ -198,7 +198,7 @@ def dispatch(b):
             info = b.hub.wait(task)
             waits.append(info["start_ts"] - info["create_ts"])
     finally:
-        crowd.stdin.close()
+        crowd.terminate()
         crowd.wait(60)
     p50, p99 = quantiles(waits)
     return {"builders": builders, "queued": queued, "p50_ms": p50 * 1000, "p99_ms": p99 * 1000}, {}

@@ -1,7 +1,8 @@
 //! Many builders in one process, for the benchmark of the dispatch: `crowd SERVER COUNT PASSWORD WORKDIR`.
 //!
-//! Their users are `crowd-0`, `crowd-1`, …; they end when the standard input does.
+//! Their users are `crowd-0`, `crowd-1`, …; SIGTERM ends them.
 
+use tokio::signal::unix::{SignalKind, signal};
 use toji_builder::{Builder, CancellationToken, Config};
 
 #[tokio::main]
@@ -18,9 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         config.minspace = 0;
         builders.spawn(Builder::run(config, shutdown.clone()));
     }
-    let end_of_input = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink());
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
-        _ = end_of_input => {}
+        _ = terminated.recv() => {}
         Some(ended) = builders.join_next() => { ended??; }
     }
     shutdown.cancel();
