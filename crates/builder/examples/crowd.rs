@@ -2,8 +2,8 @@
 //!
 //! Their users are `crowd-0`, `crowd-1`, …; SIGTERM ends them.
 
-use tokio::signal::unix::{SignalKind, signal};
 use toji_builder::{Builder, CancellationToken, Config};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
