@@ -56,10 +56,11 @@ impl Handle for Logout {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let (own, user_id) = own_session(call)?;
         let id = self.session_id.filter(|id| *id != 0).unwrap_or(own);
-        if id != own && !call.has_perm("admin").await? {
-            if !toji_db::session::belongs_to(&mut call.tx, id, user_id).await? {
-                return Err(Fault::not_allowed("only admins or owner may logout other session"));
-            }
+        let may = id == own
+            || call.has_perm("admin").await?
+            || toji_db::session::belongs_to(&mut call.tx, id, user_id).await?;
+        if !may {
+            return Err(Fault::not_allowed("only admins or owner may logout other session"));
         }
         toji_db::session::close(&mut call.tx, id).await?;
         Ok(Value::Nil)
