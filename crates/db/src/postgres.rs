@@ -47,16 +47,8 @@ impl Pool {
             .build()
             .map_err(|e| Error::Url(e.to_string()))?;
         let pool = Pool { pool };
-        drop(pool.take().await?);
+        drop(take(&pool.pool).await?);
         Ok(pool)
-    }
-
-    pub(crate) async fn take(&self) -> Result<Object> {
-        self.pool.get().await.map_err(|e| match e {
-            PoolError::Timeout(_) => Error::Busy,
-            PoolError::Backend(e) => error(e),
-            other => Error::Lost(other.to_string()),
-        })
     }
 
     /// Closes the connections and refuses further ones.
@@ -66,8 +58,17 @@ impl Pool {
 
     /// Takes a connection.
     pub(crate) async fn session(&self) -> Result<Session> {
-        Ok(Session { client: Some(self.take().await?), begun: false, in_flight: false })
+        let client = Some(take(&self.pool).await?);
+        Ok(Session { pool: self.pool.clone(), client, begun: false, in_flight: false })
     }
+}
+
+async fn take(pool: &deadpool_postgres::Pool) -> Result<Object> {
+    pool.get().await.map_err(|e| match e {
+        PoolError::Timeout(_) => Error::Busy,
+        PoolError::Backend(e) => error(e),
+        other => Error::Lost(other.to_string()),
+    })
 }
 
 fn config(url: &str) -> Result<tokio_postgres::Config> {
@@ -84,6 +85,7 @@ fn config(url: &str) -> Result<tokio_postgres::Config> {
 
 /// One transaction's connection.
 pub(crate) struct Session {
+    pool: deadpool_postgres::Pool,
     client: Option<Object>,
     /// Whether BEGIN was sent and no end.
     begun: bool,
@@ -91,16 +93,30 @@ pub(crate) struct Session {
     in_flight: bool,
 }
 
+/// What a session is asked to do.
+#[derive(Clone, Copy)]
+enum Job<'a> {
+    Batch(&'a str),
+    Query(&'a Plan, &'a [Param]),
+    Execute(&'a Plan, &'a [Param]),
+}
+
+/// What came of it.
+enum Done {
+    Rows(Vec<Row>),
+    Count(u64),
+}
+
 impl Session {
     /// Runs statements without results or parameters.
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<()> {
-        self.run(async |client| client.batch_execute(sql).await.map_err(error)).await
+        self.run(Job::Batch(sql)).await.map(drop)
     }
 
     /// Ends the transaction with its effects; for one that only read, the answer is not awaited.
     pub(crate) async fn commit(&mut self, wrote: bool) -> Result<()> {
         if self.begun && wrote {
-            self.run(async |client| client.batch_execute("COMMIT").await.map_err(error)).await?;
+            self.run(Job::Batch("COMMIT")).await?;
             self.begun = false;
         }
         Ok(())
@@ -108,37 +124,71 @@ impl Session {
 
     /// Runs a statement for its rows.
     pub(crate) async fn query(&mut self, plan: &Plan, params: &[Param]) -> Result<Vec<Row>> {
-        self.run(async |client| {
-            let stmt = prepare(client, plan, params).await?;
-            let columns = columns(plan, &stmt);
-            let rows = client.query(&stmt, &codec::refs(&bound(params))).await.map_err(error)?;
-            rows.iter().map(|row| decode(row, &columns)).collect()
-        })
-        .await
+        match self.run(Job::Query(plan, params)).await? {
+            Done::Rows(rows) => Ok(rows),
+            Done::Count(_) => Ok(Vec::new()),
+        }
     }
 
     /// Runs a statement for the number of rows it changes.
     pub(crate) async fn execute(&mut self, plan: &Plan, params: &[Param]) -> Result<u64> {
-        self.run(async |client| {
-            let stmt = prepare(client, plan, params).await?;
-            client.execute(&stmt, &codec::refs(&bound(params))).await.map_err(error)
-        })
-        .await
+        match self.run(Job::Execute(plan, params)).await? {
+            Done::Rows(rows) => Ok(rows.len() as u64),
+            Done::Count(count) => Ok(count),
+        }
     }
 
-    /// Runs `work`; the transaction's BEGIN goes ahead of its first statement in the same packet.
-    async fn run<R>(&mut self, work: impl AsyncFnOnce(&Object) -> Result<R>) -> Result<R> {
+    /// Does the job; the transaction's BEGIN goes ahead of its first statement in the same packet.
+    ///
+    /// When the first statement meets a connection that has died at rest, another one is taken:
+    /// nothing was done yet.
+    async fn run(&mut self, job: Job<'_>) -> Result<Done> {
+        let first = !self.begun;
+        self.begun = true;
+        let out = self.attempt(job, first).await;
+        if first && matches!(out, Err(Error::Lost(_))) {
+            self.client = Some(take(&self.pool).await?);
+            return self.attempt(job, first).await;
+        }
+        out
+    }
+
+    async fn attempt(&mut self, job: Job<'_>, begin: bool) -> Result<Done> {
         let client = self.client.as_ref().ok_or(Error::Aborted)?;
         self.in_flight = true;
-        let out = if self.begun {
-            work(client).await
-        } else {
-            self.begun = true;
-            let (begun, out) = tokio::join!(biased; client.batch_execute("BEGIN"), work(client));
+        let out = if begin {
+            let (begun, out) =
+                tokio::join!(biased; client.batch_execute("BEGIN"), perform(client, job));
             begun.map_err(error).and(out)
+        } else {
+            perform(client, job).await
         };
         self.in_flight = false;
+        if matches!(out, Err(Error::Lost(_))) {
+            // It must not get back into the pool.
+            drop(self.client.take().map(Object::take));
+        }
         out
+    }
+}
+
+async fn perform(client: &Object, job: Job<'_>) -> Result<Done> {
+    match job {
+        Job::Batch(sql) => client.batch_execute(sql).await.map(|()| Done::Count(0)).map_err(error),
+        Job::Query(plan, params) => {
+            let stmt = prepare(client, plan, params).await?;
+            let columns = columns(plan, &stmt);
+            let rows = client.query(&stmt, &codec::refs(&bound(params))).await.map_err(error)?;
+            rows.iter().map(|row| decode(row, &columns)).collect::<Result<_>>().map(Done::Rows)
+        }
+        Job::Execute(plan, params) => {
+            let stmt = prepare(client, plan, params).await?;
+            client
+                .execute(&stmt, &codec::refs(&bound(params)))
+                .await
+                .map(Done::Count)
+                .map_err(error)
+        }
     }
 }
 
