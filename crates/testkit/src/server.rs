@@ -101,6 +101,7 @@ fn start(dir: &Path) {
 }
 
 /// Starts the watchdog that ends the server when no test has used it for long.
+#[expect(clippy::zombie_processes, reason = "it outlives the tests, and init waits for it")]
 fn watch(dir: &Path, bin: &Path, owner: Option<(u32, u32)>) {
     let (dir_text, mark) = (dir.display(), dir.with_extension("used"));
     let script = format!(
