@@ -49,6 +49,7 @@ pub(crate) struct Room<'t> {
     log: Log,
     state: Log,
     started: Instant,
+    phase: String,
 }
 
 impl<'t> Room<'t> {
@@ -90,6 +91,7 @@ impl<'t> Room<'t> {
             log,
             state,
             started,
+            phase: "buildroot".to_owned(),
         })
     }
 
@@ -221,12 +223,16 @@ impl<'t> Room<'t> {
 
     /// Tells the hub and the state log that the build begins.
     pub(crate) async fn begin(&mut self, what: &str) -> Result<()> {
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.state.line(format!("Finish: buildroot ({seconds:.1} s)"));
+        self.end_phase();
         self.state.line(format!("Start: {what}"));
-        self.started = Instant::now();
+        (self.started, self.phase) = (Instant::now(), what.to_owned());
         let call = args!(self.id, BrState::Building.name(); "task_id" => self.task.id);
         self.task.call("host.setBuildRootState", call).await.map(drop)
+    }
+
+    fn end_phase(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.state.line(format!("Finish: {} ({seconds:.1} s)", self.phase));
     }
 
     /// Runs a command inside with its output in a log.
@@ -312,8 +318,7 @@ impl<'t> Room<'t> {
 
     /// Tells the hub that the buildroot is no more, and removes it.
     pub(crate) async fn expire(mut self) -> Result<i64> {
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.state.line(format!("Finish: build ({seconds:.1} s)"));
+        self.end_phase();
         let call = args!(self.id, BrState::Expired.name(); "task_id" => self.task.id);
         self.task.call("host.setBuildRootState", call).await?;
         if let Some(root) = self.root.take()

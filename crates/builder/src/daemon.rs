@@ -34,6 +34,7 @@ pub struct Builder {
     running: HashMap<i64, Running>,
     workers: JoinSet<i64>,
     status: watch::Sender<Status>,
+    /// The hub goes away; until it is back no task is begun.
     draining: bool,
 }
 
@@ -117,15 +118,13 @@ impl Builder {
                 }
                 other => other?,
             }
-            if self.draining && self.running.is_empty() {
-                return Ok(());
-            }
         }
     }
 
     async fn react(&mut self, signal: Signal) -> Result<()> {
         match signal {
             Signal::Connected => {
+                self.draining = false;
                 self.report().await?;
                 self.poll().await
             }
@@ -141,7 +140,8 @@ impl Builder {
             }
             Signal::Drain => {
                 self.draining = true;
-                self.report().await
+                self.tell();
+                Ok(())
             }
         }
     }

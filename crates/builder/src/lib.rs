@@ -7,6 +7,7 @@ mod daemon;
 mod error;
 mod failure;
 mod logs;
+mod news;
 mod packages;
 mod repository;
 mod resolve;

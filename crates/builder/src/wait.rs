@@ -10,6 +10,7 @@ use toji_value::{Value, map};
 
 use crate::context::{Context, int_of, text_of};
 use crate::failure::{Failure, Result};
+use crate::news::News;
 
 /// How to wait for children.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,12 +109,11 @@ pub(crate) struct Want {
     nvrs: Vec<String>,
     builds: Vec<Nvr>,
     pub(crate) min_event: Value,
+    news: Option<News>,
 }
 
 /// How long to wait for a repository.
 const TIMEOUT: Duration = Duration::from_secs(120 * 60);
-/// The pause between two questions about a repository.
-const PAUSE: Duration = Duration::from_millis(500);
 
 impl Want {
     pub(crate) async fn new(
@@ -132,6 +132,7 @@ impl Want {
             nvrs: nvrs.to_vec(),
             builds,
             min_event,
+            news: None,
         };
         if want.min_event.as_str() == Some("last") {
             want.min_event = want.last_change(task).await?;
@@ -161,6 +162,7 @@ impl Want {
 
     /// Waits until there is such a repository.
     pub(crate) async fn wait(&mut self, task: &Context) -> Result<Value> {
+        self.news = Some(News::listen(task.config().grpc()).await);
         let waited = tokio::time::timeout(TIMEOUT, self.wait_on(task)).await;
         waited.unwrap_or_else(|_| {
             let minutes = TIMEOUT.as_secs() / 60;
@@ -176,7 +178,7 @@ impl Want {
     async fn wait_on(&mut self, task: &Context) -> Result<Value> {
         loop {
             while !self.has_builds(task, Value::Nil).await? {
-                self.pause(task).await;
+                self.pause().await;
             }
             if !self.builds.is_empty() {
                 self.min_event = self.last_change(task).await?;
@@ -194,11 +196,11 @@ impl Want {
                 return Ok(repo);
             }
             self.min_event = self.last_change(task).await?;
-            self.pause(task).await;
+            self.pause().await;
         }
     }
 
-    async fn wait_request(&self, task: &Context, request: i64) -> Result<Value> {
+    async fn wait_request(&mut self, task: &Context, request: i64) -> Result<Value> {
         loop {
             let check = task.call("repo.checkRequest", (request,)).await?;
             if !check.get("repo").is_nil() {
@@ -207,12 +209,15 @@ impl Want {
             if !check.get("request").get("active").truthy() {
                 return Err(Failure::generic("Repo request no longer active"));
             }
-            self.pause(task).await;
+            self.pause().await;
         }
     }
 
-    async fn pause(&self, task: &Context) {
-        let _ = tokio::time::timeout(PAUSE, task.signals.woken.notified()).await;
+    /// Until something happens that may bring the repository.
+    async fn pause(&mut self) {
+        if let Some(news) = &mut self.news {
+            news.next().await;
+        }
     }
 
     async fn request(&self, task: &Context) -> Result<Value> {

@@ -1,10 +1,11 @@
 //! `createrepo`: has the metadata of a repository made for one arch.
 //!
-//! The hub keeps each package's metadata since its import, so it only has to put them together.
+//! The hub keeps each package's metadata since its import, so it only has to put them together;
+//! the result is the one of a builder that uploads metadata, with an empty list of files.
 
 use toji_client::args;
 use toji_types::state::RepoState;
-use toji_value::Value;
+use toji_value::{Value, list};
 
 use super::{method, take};
 use crate::context::{Context, int_of};
@@ -20,5 +21,6 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         let id = int_of(&repo, "id")?;
         return Err(Failure::generic(format!("Repo {id} not in INIT state (got {state})")));
     }
-    task.call("host.createRepo", (repo_id, arch)).await
+    task.call("host.createRepo", (repo_id, arch)).await?;
+    Ok(list![task.upload_dir(), list![]])
 }
