@@ -79,7 +79,7 @@ pub async fn latest(
     let rest = "WHERE repo.tag_id = $1 AND repo.dist IS NOT DISTINCT FROM $2 \
                 AND ($3::int IS NULL OR repo.state = $3) AND ($4::int IS NULL OR repo.create_event <= $4) \
                 AND ($5::int IS NULL OR repo.create_event >= $5) \
-                ORDER BY repo.creation_time DESC, repo.id DESC LIMIT 1";
+                ORDER BY repo.creation_time DESC, repo.id LIMIT 1";
     let found = REPOS.all(tx, rest, params![tag, dist, state, event, min_event]).await?;
     Ok(found.into_iter().next())
 }

@@ -83,6 +83,16 @@ pub struct RepoOptions {
     pub repo_lag_window: i64,
     /// `RepoQueueUser`: owner of the tasks that the queue makes.
     pub repo_queue_user: String,
+    /// `AllowNewRepo`: the call `newRepo` may be used.
+    pub allow_new_repo: bool,
+    /// Toji's own: tags that targets build in always get a current repository, without being asked.
+    pub auto_build_tags: bool,
+    /// kojira's `init_timeout`, in seconds: a repository that is not made by then is a problem.
+    pub init_timeout: f64,
+    /// kojira's `repo_lifetime` and `dist_repo_lifetime`, in seconds: age at which one that is out of date expires.
+    pub repo_lifetime: f64,
+    /// kojira's `expired_repo_lifetime`, in seconds: how long after that it is deleted.
+    pub expired_repo_lifetime: f64,
 }
 
 impl Default for Config {
@@ -136,6 +146,11 @@ impl Default for RepoOptions {
             repo_auto_lag: 7200,
             repo_lag_window: 600,
             repo_queue_user: "kojira".into(),
+            allow_new_repo: true,
+            auto_build_tags: true,
+            init_timeout: 7200.0,
+            repo_lifetime: 7.0 * 86_400.0,
+            expired_repo_lifetime: 7.0 * 86_400.0,
         }
     }
 }

@@ -17,6 +17,7 @@ mod outside;
 pub mod package;
 pub mod policy;
 pub mod relay;
+pub mod repo;
 mod rpc;
 pub mod session;
 pub mod tag;
