@@ -22,6 +22,8 @@
 //! - Lists are one parameter: `id = ANY($1)`, `id <> ALL($1)`.
 
 pub mod admin;
+pub mod build;
+pub mod buildroot;
 pub mod channel;
 mod db;
 mod dialect;
@@ -30,6 +32,7 @@ pub mod event;
 mod fault;
 pub mod host;
 pub mod host_work;
+pub mod journal;
 pub mod lookup;
 pub mod metrics;
 mod migrate;
@@ -41,6 +44,7 @@ pub mod policy;
 mod postgres;
 pub mod repo;
 mod row;
+pub mod rpm;
 pub mod scheduler;
 mod select;
 pub mod session;
@@ -49,6 +53,7 @@ mod sqlite;
 pub mod tag;
 pub mod tagged;
 pub mod target;
+pub mod task;
 mod time;
 mod tx;
 pub mod upload;

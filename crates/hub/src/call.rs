@@ -5,6 +5,7 @@ use toji_db::Tx;
 use toji_value::{Fault, Map};
 
 use crate::Hub;
+use crate::files::Files;
 use crate::session::Session;
 
 /// What the transport knows of a request.
@@ -45,11 +46,20 @@ pub struct Call {
     /// Name of the running method; inner calls of a multicall change it.
     pub method: String,
     pub(crate) signals: Vec<Topic>,
+    pub(crate) files: Files,
 }
 
 impl Call {
     pub(crate) fn new(hub: Hub, tx: Tx, request: Request) -> Self {
-        Call { hub, tx, request, session: None, method: String::new(), signals: Vec::new() }
+        Call {
+            hub,
+            tx,
+            request,
+            session: None,
+            method: String::new(),
+            signals: Vec::new(),
+            files: Files::default(),
+        }
     }
 
     /// The time of this call, seconds since 1970.

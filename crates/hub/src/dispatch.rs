@@ -7,6 +7,7 @@ use std::pin::Pin;
 use toji_api::{Access, Declaration, Rpc};
 use toji_value::{Args, Fault, IntoValue, Map, Value};
 
+use crate::files::Mark;
 use crate::{Call, Hub, Request, session};
 
 /// The handler of a declared call.
@@ -51,9 +52,13 @@ impl Registry {
                 $( methods.insert(<$rpc as Rpc>::SIGNATURE.name, Method::of::<$rpc>()); )*
             };
         }
+        toji_api::buildroot_rpcs!(register);
+        toji_api::host_build_rpcs!(register);
         toji_api::host_rpcs!(register);
+        toji_api::host_task_rpcs!(register);
         toji_api::package_rpcs!(register);
         toji_api::policy_rpcs!(register);
+        toji_api::task_rpcs!(register);
         toji_api::session_rpcs!(register);
         toji_api::system_rpcs!(register);
         toji_api::tag_rpcs!(register);
@@ -97,7 +102,9 @@ impl Hub {
                 Ok(value)
             }
             Err(fault) => {
-                call.tx.rollback().await.ok();
+                let Call { tx, mut files, .. } = call;
+                tx.rollback().await.ok();
+                files.roll_back(self, Mark::default()).await;
                 Err(fault)
             }
         }
@@ -155,6 +162,7 @@ async fn multicall(call: &mut Call, args: Args) -> Result<Value, Fault> {
     for inner in calls {
         let savepoint = call.tx.savepoint().await?;
         let signals = call.signals.len();
+        let files = call.files.mark();
         match inner_call(call, inner).await {
             Ok(value) => {
                 call.tx.release(savepoint).await?;
@@ -163,6 +171,8 @@ async fn multicall(call: &mut Call, args: Args) -> Result<Value, Fault> {
             Err(fault) => {
                 call.tx.rollback_to(savepoint).await?;
                 call.signals.truncate(signals);
+                let hub = call.hub.clone();
+                call.files.roll_back(&hub, files).await;
                 results.push(Value::Struct(fault_struct(&fault)));
             }
         }
@@ -203,8 +213,9 @@ fn fault_struct(fault: &Fault) -> Map {
 pub(crate) async fn commit(mut call: Call) -> Result<(), Fault> {
     session::remember_callnum(&mut call).await?;
     let mut signals = std::mem::take(&mut call.signals);
-    let Call { hub, tx, .. } = call;
+    let Call { hub, tx, files, .. } = call;
     tx.commit().await?;
+    files.finish(&hub).await;
     for topic in signals.drain(..) {
         hub.bus.signal(topic);
     }

@@ -66,6 +66,18 @@ impl Hub {
         Hub(Arc::new(inner))
     }
 
+    /// Finishes or undoes imports that a crash interrupted; returns how many there were.
+    ///
+    /// On a database that other hubs use too, imports of the last ten minutes are left alone: they
+    /// may be theirs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recover(&self) -> Result<usize, toji_value::Fault> {
+        let shared = self.db.engine() == toji_db::Engine::Postgres;
+        crate::build::import::recover(self, if shared { 600.0 } else { 0.0 }).await
+    }
+
     /// The time now, seconds since 1970.
     pub fn now(&self) -> f64 {
         self.clock.now()

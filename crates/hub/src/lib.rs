@@ -3,10 +3,13 @@
 //! Start at [`Hub::call`]: it opens a transaction, validates the session, checks the access that
 //! the declaration asks for, runs the handler, commits, and then tells others what happened.
 
+pub mod build;
+pub mod buildroot;
 mod call;
 pub mod check;
 pub mod config;
 mod dispatch;
+pub mod files;
 pub mod host;
 mod hub;
 pub mod json;
@@ -23,6 +26,7 @@ pub mod session;
 pub mod tag;
 pub mod tagged;
 pub mod target;
+pub mod task;
 pub mod upload;
 pub mod user;
 

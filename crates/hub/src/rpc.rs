@@ -1,6 +1,9 @@
 //! The handlers of the declared calls, one module for each area.
 
+mod buildroot;
 mod host;
+mod host_build;
+mod host_task;
 mod package;
 mod policy;
 mod session;
@@ -8,6 +11,7 @@ mod system;
 mod tag;
 mod tagged;
 mod target;
+mod task;
 mod upload;
 mod user;
 

@@ -1,0 +1,225 @@
+//! Buildroots: making, states, what is installed in them, and their listing.
+
+use toji_types::{BrState, BrType};
+use toji_value::Value;
+
+use crate::{QueryOpts, Result, Row, Select, Tx, params};
+
+/// Whether there is such a buildroot.
+pub async fn exists(tx: &mut Tx, id: i64) -> Result<bool> {
+    let sql = "SELECT id FROM buildroot WHERE id = $1";
+    Ok(tx.query_opt(sql, params![id]).await?.is_some())
+}
+
+/// A buildroot with what is known of it if builders of this system manage it, locked.
+pub async fn lock(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
+    let sql = "SELECT buildroot.id AS id, buildroot.br_type AS br_type, s.host_id AS host_id,
+                      s.task_id AS task_id, s.state AS state
+                 FROM buildroot
+                 LEFT JOIN standard_buildroot s ON s.buildroot_id = buildroot.id
+                WHERE buildroot.id = $1 FOR UPDATE OF buildroot";
+    tx.query_opt(sql, params![id]).await
+}
+
+/// Makes a buildroot of a task on a host and returns its number.
+pub async fn insert(
+    tx: &mut Tx,
+    host_id: i64,
+    repo_id: i64,
+    task_id: i64,
+    arch: &str,
+) -> Result<i64> {
+    let event = crate::versioned::event(tx).await?;
+    let id: i64 = tx
+        .scalar(
+            "INSERT INTO buildroot (br_type, container_type, container_arch)
+             VALUES ($1, 'chroot', $2) RETURNING id",
+            params![BrType::Standard.number(), arch],
+        )
+        .await?;
+    tx.execute(
+        "INSERT INTO standard_buildroot
+                (buildroot_id, host_id, repo_id, task_id, state, create_event)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![id, host_id, repo_id, task_id, BrState::Init.number(), event],
+    )
+    .await?;
+    Ok(id)
+}
+
+/// Sets the state of a buildroot; one that expires gets its event of retirement.
+pub async fn set_state(tx: &mut Tx, id: i64, state: BrState) -> Result<()> {
+    if state == BrState::Expired {
+        let event = crate::versioned::event(tx).await?;
+        let sql = "UPDATE standard_buildroot SET state = $2, retire_event = $3
+                    WHERE buildroot_id = $1";
+        return tx.execute(sql, params![id, state.number(), event]).await.map(drop);
+    }
+    let sql = "UPDATE standard_buildroot SET state = $2 WHERE buildroot_id = $1";
+    tx.execute(sql, params![id, state.number()]).await.map(drop)
+}
+
+/// RPMs with one of these names: `id`, `name`, `version`, `release`, `epoch`, `arch`, `draft`,
+/// `external_repo_id`, `payloadhash`.
+pub async fn rpms_named(tx: &mut Tx, names: &[String]) -> Result<Vec<Row>> {
+    let sql = "SELECT id, name, version, release, epoch, arch, draft, external_repo_id, payloadhash
+                 FROM rpminfo WHERE name = ANY($1) ORDER BY id";
+    tx.query(sql, params![names]).await
+}
+
+/// An RPM of an external repository.
+#[derive(Clone, Debug)]
+pub struct ExternalRpm<'a> {
+    /// The repository.
+    pub repo_id: i64,
+    /// Name.
+    pub name: &'a str,
+    /// Version.
+    pub version: &'a str,
+    /// Release.
+    pub release: &'a str,
+    /// Epoch.
+    pub epoch: Option<i64>,
+    /// Arch.
+    pub arch: &'a str,
+    /// MD5 of header and payload.
+    pub payloadhash: &'a str,
+    /// Size in bytes.
+    pub size: i64,
+    /// When it was built, seconds since 1970.
+    pub buildtime: i64,
+}
+
+/// Enters an RPM of an external repository and returns its number.
+pub async fn insert_external(tx: &mut Tx, rpm: &ExternalRpm<'_>) -> Result<i64> {
+    tx.scalar(
+        "INSERT INTO rpminfo (external_repo_id, name, version, release, epoch, arch, payloadhash,
+                              size, buildtime)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+        params![
+            rpm.repo_id,
+            rpm.name,
+            rpm.version,
+            rpm.release,
+            rpm.epoch,
+            rpm.arch,
+            rpm.payloadhash,
+            rpm.size,
+            rpm.buildtime
+        ],
+    )
+    .await
+}
+
+/// Adds RPMs to what is installed in a buildroot; those that are there already are left as they are.
+pub async fn install(tx: &mut Tx, id: i64, rpms: &[i64], update: bool) -> Result<()> {
+    let sql = "INSERT INTO buildroot_listing (buildroot_id, rpm_id, is_update)
+               SELECT $1::int, rpminfo.id, $3::bool FROM rpminfo
+                WHERE rpminfo.id = ANY($2) AND NOT EXISTS (
+                          SELECT 1 FROM buildroot_listing b
+                           WHERE b.buildroot_id = $1::int AND b.rpm_id = rpminfo.id)
+                ORDER BY rpminfo.id";
+    tx.execute(sql, params![id, rpms, update]).await.map(drop)
+}
+
+/// What is installed in a buildroot.
+pub async fn installed(tx: &mut Tx, id: i64) -> Result<Vec<Value>> {
+    tx.maps(
+        "SELECT rpminfo.arch AS arch, rpminfo.build_id AS build_id, rpminfo.draft AS draft,
+                rpminfo.epoch AS epoch, rpminfo.external_repo_id AS external_repo_id,
+                external_repo.name AS external_repo_name,
+                buildroot_listing.is_update AS is_update, rpminfo.name AS name,
+                rpminfo.release AS release, buildroot_listing.rpm_id AS rpm_id,
+                rpminfo.version AS version
+           FROM buildroot_listing
+           JOIN rpminfo ON buildroot_listing.rpm_id = rpminfo.id
+           JOIN external_repo ON rpminfo.external_repo_id = external_repo.id
+          WHERE buildroot_listing.buildroot_id = $1
+          ORDER BY buildroot_listing.rpm_id",
+        params![id],
+    )
+    .await
+}
+
+/// Which buildroots are wanted; everything that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One of these.
+    pub ids: Option<Vec<i64>>,
+    /// On this host.
+    pub host: Option<i64>,
+    /// Made from repositories of this tag.
+    pub tag: Option<i64>,
+    /// In one of these states.
+    pub states: Option<Vec<i64>>,
+    /// With this RPM.
+    pub rpm: Option<i64>,
+    /// With this archive.
+    pub archive: Option<i64>,
+    /// Of this task.
+    pub task: Option<i64>,
+    /// Made from this repository.
+    pub repo: Option<i64>,
+}
+
+/// Buildroots as the options want them.
+pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value> {
+    Select::from("buildroot")
+        .fields(&[
+            ("buildroot.container_arch", "arch"),
+            ("buildroot.br_type", "br_type"),
+            ("buildroot.cg_id", "cg_id"),
+            ("content_generator.name", "cg_name"),
+            ("buildroot.cg_version", "cg_version"),
+            ("buildroot.container_arch", "container_arch"),
+            ("buildroot.container_type", "container_type"),
+            ("create_events.id", "create_event_id"),
+            ("create_events.time", "create_event_time"),
+            ("date_part('epoch', create_events.time)", "create_ts"),
+            ("buildroot.extra", "extra:json"),
+            ("buildroot.host_arch", "host_arch"),
+            ("host.id", "host_id"),
+            ("host.name", "host_name"),
+            ("buildroot.host_os", "host_os"),
+            ("buildroot.id", "id"),
+            ("repo_create.id", "repo_create_event_id"),
+            ("repo_create.time", "repo_create_event_time"),
+            ("repo.id", "repo_id"),
+            ("repo.state", "repo_state"),
+            ("retire_events.id", "retire_event_id"),
+            ("retire_events.time", "retire_event_time"),
+            ("date_part('epoch', retire_events.time)", "retire_ts"),
+            ("standard_buildroot.state", "state"),
+            ("tag.id", "tag_id"),
+            ("tag.name", "tag_name"),
+            ("standard_buildroot.task_id", "task_id"),
+        ])
+        .join("LEFT JOIN standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id")
+        .join("LEFT JOIN content_generator ON buildroot.cg_id = content_generator.id")
+        .join("LEFT JOIN host ON host.id = standard_buildroot.host_id")
+        .join("LEFT JOIN repo ON repo.id = standard_buildroot.repo_id")
+        .join("LEFT JOIN tag ON tag.id = repo.tag_id")
+        .join("LEFT JOIN events AS create_events
+                 ON create_events.id = standard_buildroot.create_event")
+        .join("LEFT JOIN events AS retire_events
+                 ON retire_events.id = standard_buildroot.retire_event")
+        .join("LEFT JOIN events AS repo_create ON repo_create.id = repo.create_event")
+        .filter_opt("buildroot.id = ANY(?)", filter.ids)
+        .filter_opt("host.id = ?", filter.host)
+        .filter_opt("tag.id = ?", filter.tag)
+        .filter_opt("standard_buildroot.state = ANY(?)", filter.states)
+        .filter_opt(
+            "buildroot.id IN (SELECT bl.buildroot_id FROM buildroot_listing bl WHERE bl.rpm_id = ?)",
+            filter.rpm,
+        )
+        .filter_opt(
+            "buildroot.id IN (SELECT ba.buildroot_id FROM buildroot_archives ba
+                               WHERE ba.archive_id = ?)",
+            filter.archive,
+        )
+        .filter_opt("standard_buildroot.task_id = ?", filter.task)
+        .filter_opt("standard_buildroot.repo_id = ?", filter.repo)
+        .opts(opts)
+        .fetch(tx)
+        .await
+}

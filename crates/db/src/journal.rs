@@ -1,0 +1,38 @@
+//! The import journal: what is being placed where, so that a broken import is finished or undone.
+
+use toji_value::Value;
+
+use crate::{Result, Row, Tx, params};
+
+/// Enters an import that is about to place files; `steps` are pairs of old and new path.
+pub async fn insert(tx: &mut Tx, build_id: i64, steps: &Value) -> Result<i64> {
+    let sql = "INSERT INTO toji_import (build_id, state, steps) VALUES ($1, 'placing', $2)
+               RETURNING id";
+    tx.scalar(sql, params![build_id, steps]).await
+}
+
+/// Marks an import as committed; written in the transaction of the import itself.
+pub async fn commit(tx: &mut Tx, id: i64) -> Result<()> {
+    let sql = "UPDATE toji_import SET state = 'committed' WHERE id = $1";
+    tx.execute(sql, params![id]).await.map(drop)
+}
+
+/// Removes an entry whose files are as they should be.
+pub async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute("DELETE FROM toji_import WHERE id = $1", params![id]).await.map(drop)
+}
+
+/// Entries that are older than so many seconds: `id`, `build_id`, `state`, `steps`.
+pub async fn older_than(tx: &mut Tx, seconds: f64) -> Result<Vec<Row>> {
+    let sql = "SELECT id, build_id, state, steps FROM toji_import
+                WHERE date_part('epoch', NOW()) - date_part('epoch', created) >= $1::float8
+                ORDER BY id";
+    tx.query(sql, params![seconds]).await
+}
+
+/// Stores the digest of a file; the path is relative to the top directory.
+pub async fn set_digest(tx: &mut Tx, path: &str, size: i64, sha256: &str) -> Result<()> {
+    let sql = "INSERT INTO toji_file (path, size, sha256) VALUES ($1, $2, $3)
+               ON CONFLICT (path) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256";
+    tx.execute(sql, params![path, size, sha256]).await.map(drop)
+}

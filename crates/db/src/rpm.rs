@@ -1,0 +1,160 @@
+//! RPMs: look-ups, listing, imports, signatures and checksums.
+
+mod list;
+
+pub use list::{Filter, list, signatures};
+
+use crate::{Result, Row, Tx, params};
+
+macro_rules! fields {
+    () => {
+        "rpminfo.arch AS arch, rpminfo.build_id AS build_id,
+         rpminfo.buildroot_id AS buildroot_id, rpminfo.buildtime AS buildtime,
+         rpminfo.draft AS draft, rpminfo.epoch AS epoch,
+         rpminfo.external_repo_id AS external_repo_id,
+         external_repo.name AS external_repo_name, rpminfo.extra AS \"extra:json\",
+         rpminfo.id AS id, rpminfo.metadata_only AS metadata_only, rpminfo.name AS name,
+         rpminfo.payloadhash AS payloadhash, rpminfo.release AS release, rpminfo.size AS size,
+         rpminfo.version AS version
+         FROM rpminfo JOIN external_repo ON rpminfo.external_repo_id = external_repo.id"
+    };
+}
+
+/// RPMs by number, one or none.
+pub async fn by_id(tx: &mut Tx, id: i64) -> Result<Vec<Row>> {
+    tx.query(concat!("SELECT ", fields!(), " WHERE rpminfo.id = $1"), params![id]).await
+}
+
+/// RPMs by name, version, release and arch, optionally of one external repository.
+pub async fn by_nvra(
+    tx: &mut Tx,
+    nvra: (&str, &str, &str, &str),
+    external: Option<i64>,
+) -> Result<Vec<Row>> {
+    let sql = concat!(
+        "SELECT ",
+        fields!(),
+        " WHERE rpminfo.name = $1 AND rpminfo.version = $2 AND rpminfo.release = $3
+            AND rpminfo.arch = $4
+            AND ($5::int IS NULL OR rpminfo.external_repo_id = $5::int) ORDER BY rpminfo.id"
+    );
+    let (name, version, release, arch) = nvra;
+    tx.query(sql, params![name, version, release, arch, external]).await
+}
+
+/// The number of an external repository by name.
+pub async fn external_repo(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
+    tx.scalar_opt("SELECT id FROM external_repo WHERE name = $1", params![name]).await
+}
+
+/// An RPM to be entered.
+#[derive(Clone, Debug, Default)]
+pub struct New {
+    /// Its build.
+    pub build_id: i64,
+    /// The buildroot that it was made in.
+    pub buildroot_id: Option<i64>,
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Release, never with a draft's suffix.
+    pub release: String,
+    /// Epoch.
+    pub epoch: Option<i64>,
+    /// Arch; `src` for a source package.
+    pub arch: String,
+    /// Whether its build is a draft.
+    pub draft: bool,
+    /// MD5 of header and payload, as the signature header states it.
+    pub payloadhash: String,
+    /// Size of the file in bytes.
+    pub size: i64,
+    /// When it was built, seconds since 1970.
+    pub buildtime: i64,
+}
+
+/// Enters an RPM of this system and returns its number.
+pub async fn insert(tx: &mut Tx, new: &New) -> Result<i64> {
+    tx.scalar(
+        "INSERT INTO rpminfo (build_id, buildroot_id, name, version, release, epoch, arch, draft,
+                              external_repo_id, payloadhash, size, buildtime)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11) RETURNING id",
+        params![
+            new.build_id,
+            new.buildroot_id,
+            &new.name,
+            &new.version,
+            &new.release,
+            new.epoch,
+            &new.arch,
+            new.draft,
+            &new.payloadhash,
+            new.size,
+            new.buildtime
+        ],
+    )
+    .await
+}
+
+/// Enters a signature; an empty key stands for none.
+pub async fn insert_signature(tx: &mut Tx, rpm: i64, sigkey: &str, sighash: &str) -> Result<()> {
+    let sql = "INSERT INTO rpmsigs (rpm_id, sigkey, sighash) VALUES ($1, $2, $3)";
+    tx.execute(sql, params![rpm, sigkey, sighash]).await.map(drop)
+}
+
+/// The keys that an RPM is signed with.
+pub async fn sigkeys(tx: &mut Tx, rpm: i64) -> Result<Vec<String>> {
+    let rows = tx.query("SELECT sigkey FROM rpmsigs WHERE rpm_id = $1", params![rpm]).await?;
+    rows.iter().map(|row| row.get("sigkey")).collect()
+}
+
+/// Known checksums of an RPM's signed copies: `sigkey`, `checksum_type`, `checksum`.
+pub async fn checksums(tx: &mut Tx, rpm: i64, types: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT sigkey, checksum_type, checksum FROM rpm_checksum
+                WHERE rpm_id = $1 AND checksum_type = ANY($2)";
+    tx.query(sql, params![rpm, types]).await
+}
+
+/// Stores a checksum of an RPM's copy with this signature.
+pub async fn insert_checksum(
+    tx: &mut Tx,
+    rpm: i64,
+    sigkey: &str,
+    kind: i64,
+    checksum: &str,
+) -> Result<()> {
+    let sql = "INSERT INTO rpm_checksum (rpm_id, sigkey, checksum, checksum_type)
+               VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    tx.execute(sql, params![rpm, sigkey, checksum, kind]).await.map(drop)
+}
+
+/// Stores a piece of repository metadata of an RPM; `data` is compressed.
+pub async fn insert_fragment(tx: &mut Tx, rpm: i64, kind: &str, data: Vec<u8>) -> Result<()> {
+    let sql = "INSERT INTO toji_rpm_fragment (rpm_id, sigkey, kind, data) VALUES ($1, '', $2, $3)
+               ON CONFLICT (rpm_id, sigkey, kind) DO UPDATE SET data = excluded.data";
+    tx.execute(sql, params![rpm, kind, data]).await.map(drop)
+}
+
+/// Metadata of RPMs: `rpm_id`, `kind`, `data`, ordered by RPM.
+pub async fn fragments(tx: &mut Tx, rpms: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT rpm_id, kind, data FROM toji_rpm_fragment
+                WHERE sigkey = '' AND rpm_id = ANY($1) ORDER BY rpm_id, kind";
+    tx.query(sql, params![rpms]).await
+}
+
+/// Tags that hold a build, for telling them that its content changed.
+pub async fn tags_of_build(tx: &mut Tx, build: i64) -> Result<Vec<i64>> {
+    let sql = "SELECT tag_id FROM tag_listing WHERE build_id = $1 AND active = TRUE
+                ORDER BY tag_id";
+    let rows = tx.query(sql, params![build]).await?;
+    rows.iter().map(|row| row.get("tag_id")).collect()
+}
+
+/// Records that a tag's content changed without a change of its rows.
+pub async fn tag_updated(tx: &mut Tx, tag: i64, kind: i64, user: i64) -> Result<()> {
+    let event = crate::versioned::event(tx).await?;
+    let sql = "INSERT INTO tag_updates (tag_id, update_event, updater_id, update_type)
+               VALUES ($1, $2, $3, $4)";
+    tx.execute(sql, params![tag, event, user, kind]).await.map(drop)
+}

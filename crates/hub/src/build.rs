@@ -1,0 +1,268 @@
+//! Builds: finding them as callers name them, making, ending and taking them up again.
+
+pub mod import;
+pub mod release;
+pub mod remove;
+pub mod source;
+
+use toji_db::build as db;
+use toji_types::path::BuildRef;
+use toji_types::{BuildState, Nvr};
+use toji_value::{Fault, Map, Value, map};
+
+use crate::Call;
+use crate::lookup::fit;
+
+/// A build.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// Its number.
+    pub id: i64,
+    /// Package name.
+    pub name: String,
+    /// Upstream's version.
+    pub version: String,
+    /// The packager's release; of a draft with its suffix.
+    pub release: String,
+    /// The epoch.
+    pub epoch: Option<i64>,
+    /// Where it stands.
+    pub state: BuildState,
+    /// Whether it is a draft.
+    pub draft: bool,
+    /// The task that makes or made it.
+    pub task_id: Option<i64>,
+    /// The user it belongs to.
+    pub owner_id: i64,
+    /// The package.
+    pub package_id: i64,
+    /// The volume that it is stored on.
+    pub volume_id: i64,
+    /// The name of that volume.
+    pub volume: String,
+    /// The build as `getBuild` shows it.
+    pub shown: Map,
+}
+
+impl Build {
+    fn of(row: toji_db::Row) -> Result<Self, Fault> {
+        let state = BuildState::try_from(row.get::<i64>("state")?);
+        Ok(Build {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            version: row.get("version")?,
+            release: row.get("release")?,
+            epoch: row.get("epoch")?,
+            state: state.map_err(|e| Fault::generic(e.to_string()))?,
+            draft: row.get("draft")?,
+            task_id: row.get("task_id")?,
+            owner_id: row.get("owner_id")?,
+            package_id: row.get("package_id")?,
+            volume_id: row.get("volume_id")?,
+            volume: row.get("volume_name")?,
+            shown: row.into_map(),
+        })
+    }
+
+    /// Name, version and release.
+    pub fn nvr(&self) -> String {
+        format!("{}-{}-{}", self.name, self.version, self.release)
+    }
+
+    /// What its paths are made of.
+    pub fn at(&self) -> BuildRef<'_> {
+        BuildRef {
+            volume: Some(&self.volume),
+            name: &self.name,
+            version: &self.version,
+            release: &self.release,
+        }
+    }
+}
+
+/// The number of the build that a caller names: a number is taken as it is.
+///
+/// # Errors
+/// A generic fault for a value that names no build.
+pub async fn find_id(call: &mut Call, info: &Value) -> Result<Option<i64>, Fault> {
+    let (name, version, release) = match info {
+        Value::Int(id) => return Ok(Some(*id)),
+        Value::Bool(truth) => return Ok(Some(i64::from(*truth))),
+        Value::Str(nvr) => {
+            let nvr = Nvr::parse(nvr).map_err(|e| Fault::generic(e.to_string()))?;
+            (nvr.name, nvr.version, nvr.release)
+        }
+        Value::Struct(map) => {
+            let part = |key: &str| map.get(key).map(Value::display);
+            match (part("name"), part("version"), part("release")) {
+                (Some(name), Some(version), Some(release)) => (name, version, release),
+                _ => return Err(Fault::generic("did not provide name, version, and release")),
+            }
+        }
+        other => {
+            let text = format!("Invalid type for argument: <class '{}'>", other.type_name());
+            return Err(Fault::generic(text));
+        }
+    };
+    Ok(db::find(&mut call.tx, &name, &version, &release).await?)
+}
+
+/// The build that a caller names, or nothing.
+///
+/// # Errors
+/// A generic fault for a value that names no build.
+pub async fn find(call: &mut Call, info: &Value) -> Result<Option<Build>, Fault> {
+    match find_id(call, info).await? {
+        Some(id) => by_id(call, id).await,
+        None => Ok(None),
+    }
+}
+
+/// The build that a caller names.
+///
+/// # Errors
+/// A generic fault when there is none.
+pub async fn need(call: &mut Call, info: &Value) -> Result<Build, Fault> {
+    let Some(id) = find_id(call, info).await? else {
+        return Err(Fault::generic(format!("No such build: {}", info.repr())));
+    };
+    let missing = || Fault::generic(format!("No such build: {}", info.display()));
+    by_id(call, id).await?.ok_or_else(missing)
+}
+
+/// The build with this number, or nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_id(call: &mut Call, id: i64) -> Result<Option<Build>, Fault> {
+    db::get(&mut call.tx, fit(id)).await?.map(Build::of).transpose()
+}
+
+/// Tells of a change of state, with the build as it was before.
+pub(crate) fn told(call: &mut Call, build: &Build, to: BuildState) {
+    let mut body = map! {
+        "id" => build.id, "old" => build.state.name(), "new" => to.name(), "nvr" => build.nvr(),
+        "task_id" => build.task_id, "owner_id" => build.owner_id,
+    };
+    body.insert("name", &build.name);
+    call.emit("build.state", &format!("build:{}", build.id), body);
+}
+
+/// Cancels a build in progress, without its task; tells whether it was in progress.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cancel(call: &mut Call, id: i64) -> Result<bool, Fault> {
+    db::lock(&mut call.tx, id).await?;
+    let Some(build) = by_id(call, id).await? else { return Ok(false) };
+    if build.state != BuildState::Building {
+        return Ok(false);
+    }
+    db::end(&mut call.tx, id, BuildState::Canceled).await?;
+    db::clear_reservation(&mut call.tx, id).await?;
+    told(call, &build, BuildState::Canceled);
+    Ok(true)
+}
+
+/// Marks a build in progress as failed.
+///
+/// # Errors
+/// When it is not in progress.
+pub async fn fail(call: &mut Call, build: &Build) -> Result<(), Fault> {
+    if build.state != BuildState::Building {
+        let state = build.state;
+        return Err(Fault::generic(format!("Unable to complete build: state is {state}")));
+    }
+    db::end(&mut call.tx, build.id, BuildState::Failed).await?;
+    told(call, build, BuildState::Failed);
+    Ok(())
+}
+
+/// Makes a build, or takes up a failed or cancelled one of the same name again.
+///
+/// # Errors
+/// When there is a build of this name that is in progress, complete or deleted; with `strict` also
+/// when it failed.
+pub async fn create(call: &mut Call, name: &str, new: db::New, strict: bool) -> Result<i64, Fault> {
+    let state = BuildState::try_from(new.state).map_err(|e| Fault::generic(e.to_string()))?;
+    for (part, text) in [("version", &new.version), ("release", &new.release)] {
+        if toji_store::join(&[text]).is_err() || text.contains('-') {
+            return Err(Fault::generic(format!("Invalid {part} for a build: {text:?}")));
+        }
+    }
+    if let Some(id) = db::find(&mut call.tx, name, &new.version, &new.release).await? {
+        db::lock(&mut call.tx, id).await?;
+        let old = by_id(call, id).await?;
+        let old = old.ok_or_else(|| Fault::generic(format!("No such build: {id}")))?;
+        if new.draft || strict {
+            let what =
+                if new.draft { "Target build already exists" } else { "Existing build found" };
+            return Err(Fault::generic(format!("{what}: {} (id={id})", old.nvr())));
+        }
+        recycle(call, &old, &new, state).await?;
+        return Ok(id);
+    }
+    let id = db::insert(&mut call.tx, &new).await?;
+    if let Some(build) = by_id(call, id).await? {
+        let mut body = map! {
+            "id" => id, "old" => Value::Nil, "new" => state.name(), "nvr" => build.nvr(),
+            "task_id" => build.task_id, "owner_id" => build.owner_id,
+        };
+        body.insert("name", name);
+        call.emit("build.state", &format!("build:{id}"), body);
+    }
+    Ok(id)
+}
+
+async fn recycle(
+    call: &mut Call,
+    old: &Build,
+    new: &db::New,
+    state: BuildState,
+) -> Result<(), Fault> {
+    if old.state == BuildState::Building {
+        // The controlling task was started again.
+        if state == old.state && new.task_id == old.task_id {
+            return Ok(());
+        }
+        let task = old.task_id.map_or_else(|| "None".to_owned(), |id| id.to_string());
+        return Err(Fault::generic(format!("Build already in progress (task {task})")));
+    }
+    if !matches!(old.state, BuildState::Failed | BuildState::Canceled) {
+        let (id, state) = (old.id, old.state);
+        let text = format!("Build already exists (id={id}, state={state}): {}", old.nvr());
+        return Err(Fault::generic(text));
+    }
+    let traces = db::traces(&mut call.tx, old.id).await?;
+    for (kind, what) in
+        [("tags", "has tag history"), ("rpms", "has rpm data"), ("archives", "has archive data")]
+    {
+        if traces.get::<bool>(kind)? {
+            let text = format!("Build already exists. Unable to recycle, {what}");
+            return Err(Fault::generic(text));
+        }
+    }
+    db::clear_types(&mut call.tx, old.id).await?;
+    db::recycle(&mut call.tx, old.id, new).await?;
+    remove::stray_files(call, old).await?;
+    told(call, old, state);
+    Ok(())
+}
+
+/// The number of a package name, which is made if it is new.
+///
+/// # Errors
+/// When the database fails.
+pub async fn package_id(call: &mut Call, name: &str) -> Result<i64, Fault> {
+    toji_store::join(&[name]).map_err(|e| Fault::generic(e.to_string()))?;
+    let names = toji_db::lookup::Names::Package;
+    Ok(call.find_or_make(names, &name.into()).await?.id)
+}
+
+/// The present moment twice, for builds that are complete from their start.
+pub(crate) fn now_and_now(
+    call: &Call,
+) -> Result<(Option<toji_db::Time>, Option<toji_db::Time>), Fault> {
+    let now = Some(toji_db::Time::from_epoch(call.now())?);
+    Ok((now, now))
+}
