@@ -23,7 +23,7 @@ pub struct Filter {
     pub with_blocked: bool,
 }
 
-/// The entries of package lists, by package within each tag.
+/// The entries of package lists, in the order in which they were set.
 pub async fn entries(tx: &mut Tx, filter: &Filter) -> Result<Vec<Row>> {
     let mut select = Select::from("tag_packages")
         .fields(&[("package.id", "package_id"), ("package.name", "package_name")])
@@ -49,7 +49,8 @@ pub async fn entries(tx: &mut Tx, filter: &Filter) -> Result<Vec<Row>> {
     if !filter.with_blocked {
         select = select.filter_text("NOT tag_packages.blocked");
     }
-    select.order_default("tag_id,package_id").rows(tx).await
+    let since = ("since", "tag_packages.create_event");
+    select.order_map(&[since, ("id", "package.id")]).order_default("since,id").rows(tx).await
 }
 
 /// Lists packages by the start of their names, in any case.

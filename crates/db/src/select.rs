@@ -157,9 +157,13 @@ impl Select {
         self
     }
 
-    /// Runs it as the caller's options want: a list of mappings, a list of lists, or a number.
-    pub async fn fetch(self, tx: &mut Tx) -> Result<Value> {
+    /// Runs it as the caller's options want: a list of mappings, a list of lists (in the order of
+    /// the columns' names, as Koji's clients expect it), or a number.
+    pub async fn fetch(mut self, tx: &mut Tx) -> Result<Value> {
         let (count, as_list) = (self.opts.count_only, self.opts.as_list);
+        if as_list {
+            self.fields.sort_by(|a, b| a.1.cmp(&b.1));
+        }
         if count {
             return self.count(tx).await.map(Value::Int);
         }

@@ -53,6 +53,8 @@ impl Registry {
             };
         }
         toji_api::buildroot_rpcs!(register);
+        toji_api::external_repo_rpcs!(register);
+        toji_api::group_rpcs!(register);
         toji_api::host_build_rpcs!(register);
         toji_api::host_rpcs!(register);
         toji_api::host_task_rpcs!(register);

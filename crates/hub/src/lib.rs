@@ -10,6 +10,7 @@ pub mod check;
 pub mod config;
 mod dispatch;
 pub mod files;
+pub mod group;
 pub mod host;
 mod hub;
 pub mod json;

@@ -40,7 +40,7 @@ pub fn apply(mut items: Vec<Value>, opts: &QueryOpts) -> Result<Value, Fault> {
 }
 
 /// Nil sorts last, as in the database; numbers and texts among themselves.
-fn compare(a: &Value, b: &Value) -> Ordering {
+pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Str(a), Value::Str(b)) => a.cmp(b),
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),

@@ -1,6 +1,8 @@
 //! The handlers of the declared calls, one module for each area.
 
 mod buildroot;
+mod external_repo;
+mod group;
 mod host;
 mod host_build;
 mod host_task;

@@ -6,6 +6,7 @@ use toji_value::{Args, Default as Preset, Fault, Map, ParamKind, Value, list, ma
 
 use crate::Call;
 use crate::dispatch::{Handle, invoke};
+use crate::listing::compare;
 
 /// The version of Koji whose behaviour is followed.
 pub const KOJI_VERSION: &str = "1.36.1";
@@ -157,70 +158,77 @@ impl Handle for GetEvent {
 
 impl Handle for Count {
     async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
-        let answer = listing(call, &self.method_name, self.args, self.kw).await?;
-        Ok(i64::try_from(answer.len()).unwrap_or(i64::MAX))
+        known(call, &self.method_name)?;
+        let args = Args { positional: self.args, keywords: self.kw };
+        let length = match Box::pin(invoke(call, &self.method_name, args)).await? {
+            Value::Nil => 0,
+            Value::Array(items) => items.len(),
+            Value::Struct(map) => map.len(),
+            _ => 1,
+        };
+        Ok(i64::try_from(length).unwrap_or(i64::MAX))
     }
 }
 
 impl Handle for FilterResults {
-    async fn handle(mut self, call: &mut Call) -> Result<Value, Fault> {
-        let options = self.kw.remove("filterOpts").unwrap_or_default();
-        let answer = listing(call, &self.method_name, self.args, self.kw).await?;
-        Ok(Value::Array(filter(answer, &options)?))
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        Ok(filtered(call, &self.method_name, self.args, self.kw).await?.1)
     }
 }
 
 impl Handle for CountAndFilterResults {
-    async fn handle(mut self, call: &mut Call) -> Result<Value, Fault> {
-        let options = self.kw.remove("filterOpts").unwrap_or_default();
-        let answer = listing(call, &self.method_name, self.args, self.kw).await?;
-        let total = answer.len();
-        Ok(list![total, Value::Array(filter(answer, &options)?)])
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let (total, items) = filtered(call, &self.method_name, self.args, self.kw).await?;
+        Ok(list![total, items])
     }
 }
 
-/// Runs another call of the hub that answers a list.
-async fn listing(
+fn known(call: &Call, method: &str) -> Result<(), Fault> {
+    let missing = |_| Fault::generic(format!("method {method} doesn't exist"));
+    call.hub.registry.get(method).map(drop).map_err(missing)
+}
+
+/// Runs another call of the hub that answers a list; gives its length and what the member
+/// `filterOpts` of the keywords leaves of it.
+async fn filtered(
     call: &mut Call,
     method: &str,
     positional: Vec<Value>,
-    keywords: Map,
-) -> Result<Vec<Value>, Fault> {
+    mut keywords: Map,
+) -> Result<(usize, Value), Fault> {
+    known(call, method)?;
+    let options = keywords.remove("filterOpts").unwrap_or_default();
     let args = Args { positional, keywords };
-    match Box::pin(invoke(call, method, args)).await? {
-        Value::Array(items) => Ok(items),
-        Value::Nil => Ok(Vec::new()),
-        _ => Err(Fault::generic(format!("{method} does not return a list"))),
+    let answer = Box::pin(invoke(call, method, args)).await.map_err(|fault| {
+        Fault::generic(format!("method {method} raised an exception ({})", fault.message))
+    })?;
+    match answer {
+        Value::Array(items) => Ok((items.len(), Value::Array(filter(items, &options)?))),
+        Value::Nil => Ok((0, Value::Nil)),
+        _ => Err(Fault::generic(format!("{method}() did not return a list"))),
     }
 }
 
-/// Orders by members (`-name` descends), then takes offset and limit.
+/// Orders by members (`-name` descends; nil is greatest unless `noneGreatest` is false), then takes
+/// offset and limit.
 fn filter(mut items: Vec<Value>, options: &Value) -> Result<Vec<Value>, Fault> {
-    if let Some(order) = options.get("order").as_str() {
+    let nil_last = options.as_struct().and_then(|map| map.get("noneGreatest"));
+    let nil_last = nil_last.is_none_or(Value::truthy);
+    if let Some(order) = options.get("order").as_str().filter(|order| !order.is_empty()) {
         // Sorting by the last key first keeps the sort stable over all keys.
         for key in order.split(',').rev() {
             let (name, descending) = key.strip_prefix('-').map_or((key, false), |k| (k, true));
             items.sort_by(|a, b| {
-                let order = compare(a.get(name), b.get(name));
+                let (a, b) = (a.get(name), b.get(name));
+                let order = match a.is_nil() != b.is_nil() && !nil_last {
+                    true => compare(b, a),
+                    false => compare(a, b),
+                };
                 if descending { order.reverse() } else { order }
             });
         }
     }
-    let offset = usize::try_from(options.get("offset").as_int().unwrap_or(0)).unwrap_or(0);
-    let limit = options.get("limit").as_int().and_then(|l| usize::try_from(l).ok());
-    Ok(items.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect())
-}
-
-/// Nil sorts first; numbers and texts among themselves; other pairs are equal.
-fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
-    match (a, b) {
-        (Value::Str(a), Value::Str(b)) => a.cmp(b),
-        (Value::Nil, Value::Nil) => std::cmp::Ordering::Equal,
-        (Value::Nil, _) => std::cmp::Ordering::Less,
-        (_, Value::Nil) => std::cmp::Ordering::Greater,
-        _ => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => std::cmp::Ordering::Equal,
-        },
-    }
+    let number = |name: &str| options.get(name).as_int().and_then(|n| usize::try_from(n).ok());
+    let cut = items.into_iter().skip(number("offset").unwrap_or(0));
+    Ok(cut.take(number("limit").unwrap_or(usize::MAX)).collect())
 }

@@ -1,0 +1,122 @@
+//! External repositories, and which tags use them.
+
+mod usage;
+
+use toji_api::external_repo::*;
+use toji_bus::Topic;
+use toji_db::external_repo as rows;
+use toji_db::lookup::{self, Names};
+use toji_value::{Fault, Map, Value, map};
+
+use crate::dispatch::Handle;
+use crate::{Call, check, listing, target};
+
+/// An external repository.
+struct Repo {
+    id: i64,
+    name: String,
+    url: String,
+}
+
+impl Repo {
+    fn to_map(&self) -> Map {
+        map! { "id" => self.id, "name" => &self.name, "url" => &self.url }
+    }
+}
+
+async fn find(call: &mut Call, info: &Value, event: Option<i64>) -> Result<Option<Repo>, Fault> {
+    let row = rows::find(&mut call.tx, &target::key(info)?, event).await?;
+    row.map(|row| Ok(Repo { id: row.get("id")?, name: row.get("name")?, url: row.get("url")? }))
+        .transpose()
+}
+
+async fn need(call: &mut Call, info: &Value, event: Option<i64>) -> Result<Repo, Fault> {
+    let missing = || Fault::generic(format!("No such repo: {}", info.display()));
+    find(call, info, event).await?.ok_or_else(missing)
+}
+
+fn tell(call: &mut Call, kind: &str, id: i64) {
+    call.signal(Topic::Repositories);
+    call.emit(kind, &format!("external_repo:{id}"), map! { "external_repo_id" => id });
+}
+
+/// The address with a slash at its end.
+fn with_slash(url: &str) -> String {
+    if url.ends_with('/') { url.to_owned() } else { format!("{url}/") }
+}
+
+impl Handle for CreateExternalRepo {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let rules = call.names()?;
+        let name = rules.internal(&self.name)?;
+        if find(call, &self.name, None).await?.is_some() {
+            let text = format!("An external repo named \"{name}\" already exists");
+            return Err(Fault::generic(text));
+        }
+        let url = with_slash(check::text(&self.url)?);
+        let id = call.find_or_make(Names::ExternalRepo, &self.name).await?.id;
+        let actor = call.actor()?;
+        rows::configure(&mut call.tx, id, &url, actor).await?;
+        tell(call, "external_repo.create", id);
+        Ok(Repo { id, name: name.to_owned(), url }.to_map().into())
+    }
+}
+
+impl Handle for EditExternalRepo {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let repo = need(call, &self.info, None).await?;
+        if self.name.truthy() && self.name.as_str() != Some(&repo.name) {
+            let rules = call.names()?;
+            let name = rules.internal(&self.name)?;
+            if let Some(row) = lookup::by_name(&mut call.tx, Names::ExternalRepo, name).await? {
+                let id: i64 = row.get("id")?;
+                let text = format!("name \"{name}\" is already taken by external repo {id}");
+                return Err(Fault::generic(text));
+            }
+            lookup::rename(&mut call.tx, Names::ExternalRepo, repo.id, name).await?;
+        }
+        if self.url.truthy() && self.url.as_str() != Some(&repo.url) {
+            let url = with_slash(check::text(&self.url)?);
+            let actor = call.actor()?;
+            rows::configure(&mut call.tx, repo.id, &url, actor).await?;
+        }
+        tell(call, "external_repo.edit", repo.id);
+        Ok(Value::Nil)
+    }
+}
+
+impl Handle for DeleteExternalRepo {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let repo = need(call, &self.info, None).await?;
+        let actor = call.actor()?;
+        rows::delete(&mut call.tx, repo.id, actor).await?;
+        tell(call, "external_repo.delete", repo.id);
+        Ok(Value::Nil)
+    }
+}
+
+impl Handle for ListExternalRepos {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let key = match &self.info {
+            Value::Nil => None,
+            info => Some(target::key(info)?),
+        };
+        let url = check::text_opt(&self.url)?.filter(|url| !url.is_empty());
+        let event = crate::lookup::event(&self.event)?;
+        let opts = listing::options(&self.query_opts)?;
+        Ok(rows::list(&mut call.tx, key.as_ref(), url, event, &opts).await?)
+    }
+}
+
+impl Handle for GetExternalRepo {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let event = crate::lookup::event(&self.event)?;
+        match find(call, &self.info, event).await? {
+            Some(repo) => Ok(repo.to_map().into()),
+            None if self.strict => {
+                Err(Fault::generic(format!("No such repo: {}", self.info.display())))
+            }
+            None => Ok(Value::Nil),
+        }
+    }
+}
