@@ -1,6 +1,7 @@
 //! The build daemon: takes tasks from the hub, runs them and sends back what they made.
 
 mod buildroot;
+mod channel;
 mod config;
 mod context;
 mod daemon;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use toji_proto::events::events_client::EventsClient;
 use toji_proto::events::{Event, WatchRequest};
-use toji_proto::tonic::transport::Endpoint;
 use toji_proto::tonic::{Request, Status, Streaming};
 
-use crate::failure::chain;
+use crate::channel::connect;
+use crate::config::Config;
 
 /// What may make a repository ready or a build part of a tag.
 const KINDS: [&str; 5] = ["repo.*", "tag.*", "build.*", "task.*", "target.*"];
@@ -23,8 +23,8 @@ pub(crate) struct News(Option<Streaming<Event>>);
 
 impl News {
     /// Begins to listen; a hub without events is asked from time to time instead.
-    pub(crate) async fn listen(address: String) -> Self {
-        match open(address).await {
+    pub(crate) async fn listen(config: &Config) -> Self {
+        match open(config).await {
             Ok(stream) => News(Some(stream)),
             Err(reason) => {
                 tracing::debug!(reason, "no news from the hub");
@@ -58,13 +58,8 @@ fn is_news(message: &Result<Option<Event>, Status>) -> bool {
     matches!(message, Ok(Some(_)))
 }
 
-async fn open(address: String) -> Result<Streaming<Event>, String> {
-    if !address.starts_with("http://") {
-        return Err("live connections are not made over TLS".to_owned());
-    }
-    let endpoint = Endpoint::from_shared(address).map_err(|e| chain(&e))?;
-    let endpoint = endpoint.connect_timeout(Duration::from_secs(5));
-    let channel = endpoint.connect().await.map_err(|e| chain(&e))?;
+async fn open(config: &Config) -> Result<Streaming<Event>, String> {
+    let channel = connect(config).await?;
     let kinds = KINDS.iter().map(|kind| (*kind).to_owned()).collect();
     let request = WatchRequest { kinds, ..WatchRequest::default() };
     let answer = EventsClient::new(channel).watch(Request::new(request)).await;

@@ -7,13 +7,12 @@ use std::time::Duration;
 use toji_client::Client;
 use toji_proto::builder::builder_client::BuilderClient;
 use toji_proto::builder::{FromBuilder, Heartbeat, Hello, Status, from_builder, to_builder};
-use toji_proto::tonic::transport::Endpoint;
 use toji_proto::tonic::{self, Streaming};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::channel::connect;
 use crate::context::Shared;
-use crate::failure::chain;
 use crate::tasks::METHODS;
 
 /// The first pause after a lost connection; it doubles up to [`LONGEST`].
@@ -118,13 +117,7 @@ async fn open(
     out: &mpsc::Sender<FromBuilder>,
     outgoing: mpsc::Receiver<FromBuilder>,
 ) -> Result<Streaming<toji_proto::builder::ToBuilder>, String> {
-    let address = shared.config.grpc();
-    if !address.starts_with("http://") {
-        return Err("live connections are not made over TLS".to_owned());
-    }
-    let endpoint = Endpoint::from_shared(address).map_err(|e| chain(&e))?;
-    let endpoint = endpoint.connect_timeout(Duration::from_secs(10)).tcp_nodelay(true);
-    let channel = endpoint.connect().await.map_err(|e| chain(&e))?;
+    let channel = connect(&shared.config).await?;
     let session = hub.session().await.ok_or("not logged in")?;
     let current = status.borrow_and_update().clone();
     let hello = Hello {

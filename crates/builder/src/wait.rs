@@ -162,7 +162,7 @@ impl Want {
 
     /// Waits until there is such a repository.
     pub(crate) async fn wait(&mut self, task: &Context) -> Result<Value> {
-        self.news = Some(News::listen(task.config().grpc()).await);
+        self.news = Some(News::listen(task.config()).await);
         let waited = tokio::time::timeout(TIMEOUT, self.wait_on(task)).await;
         waited.unwrap_or_else(|_| {
             let minutes = TIMEOUT.as_secs() / 60;

@@ -32,25 +32,26 @@ impl Worker {
     }
 
     async fn take(&self) -> Result<(), toji_client::Error> {
-        let info = self.hub.call("getTaskInfo", args!(self.id; "request" => true)).await?;
-        let name = info.get("method").as_str().unwrap_or_default();
-        let Some(method) = tasks::find(name) else {
-            tracing::warn!(task = self.id, method = name, "refused: no handler");
-            let call = args!(self.id; "soft" => false, "msg" => "no handler for method");
-            return self.hub.call("host.refuseTask", call).await.map(drop);
-        };
-        let Value::Array(request) = info.get("request").clone() else {
-            tracing::warn!(task = self.id, "the task has no request");
-            return Ok(());
-        };
+        // Opened first, because somebody waits for it; everything else can be asked afterwards.
         if self.hub.call("host.openTask", (self.id,)).await?.is_nil() {
             tracing::info!(task = self.id, "the task is not to be had");
             return Ok(());
         }
-        tracing::info!(task = self.id, method = name, "opened");
         let session = self.hub.subsession().await?;
+        let info = session.call("getTaskInfo", args!(self.id; "request" => true)).await?;
+        let name = info.get("method").as_str().unwrap_or_default();
+        let Some(method) = tasks::find(name) else {
+            tracing::warn!(task = self.id, method = name, "refused: no handler");
+            let call = args!(self.id; "soft" => false, "msg" => "no handler for method");
+            session.call("host.refuseTask", call).await?;
+            return session.logout().await;
+        };
+        tracing::info!(task = self.id, method = name, "opened");
         session.call("host.setTaskWeight", (self.id, method.weight)).await?;
-        let outcome = self.handle(&session, method, info, request).await;
+        let outcome = match info.get("request").clone() {
+            Value::Array(request) => self.handle(&session, method, info, request).await,
+            _ => Some(Err(Failure::generic("the task has no request"))),
+        };
         self.report(&session, outcome).await?;
         session.logout().await
     }

@@ -221,6 +221,8 @@ async fn bad_sources_are_refused() {
         assert_eq!(world.hub.ended(id).await.state, FAILED);
         assert_eq!(world.result(id).expect_err("fault").message, part);
     }
+    world.hub.submit("winbuild", vec![]);
+    world.hub.until(|inner| inner.calls.iter().any(|(call, _)| call == "host.refuseTask")).await;
     let wrong = world.hub.submit("buildArch", vec![1.into()]);
     assert_eq!(world.hub.ended(wrong).await.state, FAILED);
     assert_eq!(world.result(wrong).expect_err("fault").code, 1019);
