@@ -35,6 +35,7 @@ pub mod group;
 pub mod host;
 pub mod host_work;
 pub mod journal;
+pub mod load;
 pub mod lookup;
 pub mod metrics;
 mod migrate;

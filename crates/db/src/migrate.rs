@@ -41,6 +41,12 @@ pub fn schema_digest() -> u64 {
     hasher.finish()
 }
 
+/// All tables in the order of their making: what is referred to comes first.
+pub(crate) fn table_names() -> Vec<&'static str> {
+    let lines = FILES.iter().flat_map(|f| f.text.lines());
+    lines.filter_map(|l| l.strip_prefix("CREATE TABLE ")?.split([' ', '(']).next()).collect()
+}
+
 /// Runs the files that the database has not seen.
 pub(crate) async fn run(db: &Db) -> Result<()> {
     let mut tx = db.begin_write().await?;

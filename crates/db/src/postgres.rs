@@ -9,7 +9,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Timeouts};
+use futures::SinkExt;
 use tokio_postgres::{AsyncMessage, NoTls, Statement};
 
 use crate::db::{Inner, Options};
@@ -22,6 +24,9 @@ use codec::{Bound, Cell};
 
 /// The channel on which commits with outbox entries are told.
 pub(crate) const CHANNEL: &str = "toji_outbox";
+
+/// Bytes that a bulk load hands over at a time.
+const COPY_PART: usize = 1 << 20;
 
 /// Connections to one database.
 pub(crate) struct Pool {
@@ -94,11 +99,12 @@ pub(crate) struct Session {
 }
 
 /// What a session is asked to do.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Job<'a> {
     Batch(&'a str),
     Query(&'a Plan, &'a [Param]),
     Execute(&'a Plan, &'a [Param]),
+    Copy(&'a str, Bytes),
 }
 
 /// What came of it.
@@ -138,6 +144,15 @@ impl Session {
         }
     }
 
+    /// Adds rows from CSV.
+    pub(crate) async fn copy_csv(&mut self, table: &str, columns: &str, csv: Bytes) -> Result<u64> {
+        let sql = format!("COPY {table} ({columns}) FROM STDIN (FORMAT csv, HEADER, NULL '\\N')");
+        match self.run(Job::Copy(&sql, csv)).await? {
+            Done::Rows(rows) => Ok(rows.len() as u64),
+            Done::Count(count) => Ok(count),
+        }
+    }
+
     /// Does the job; the transaction's BEGIN goes ahead of its first statement in the same packet.
     ///
     /// When the first statement meets a connection that has died at rest, another one is taken:
@@ -145,7 +160,7 @@ impl Session {
     async fn run(&mut self, job: Job<'_>) -> Result<Done> {
         let first = !self.begun;
         self.begun = true;
-        let out = self.attempt(job, first).await;
+        let out = self.attempt(job.clone(), first).await;
         if first && matches!(out, Err(Error::Lost(_))) {
             self.client = Some(take(&self.pool).await?);
             return self.attempt(job, first).await;
@@ -188,6 +203,14 @@ async fn perform(client: &Object, job: Job<'_>) -> Result<Done> {
                 .await
                 .map(Done::Count)
                 .map_err(error)
+        }
+        Job::Copy(sql, mut data) => {
+            let mut sink = pin!(client.copy_in::<_, Bytes>(sql).await.map_err(error)?);
+            while !data.is_empty() {
+                let part = data.split_to(data.len().min(COPY_PART));
+                sink.send(part).await.map_err(error)?;
+            }
+            sink.finish().await.map(Done::Count).map_err(error)
         }
     }
 }

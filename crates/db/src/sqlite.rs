@@ -184,6 +184,17 @@ impl Session {
         self.run(true, move |conn| convert::execute(&conn.sqlite, &plan, params)).await
     }
 
+    /// Adds rows from CSV.
+    pub(crate) async fn copy_csv(
+        &mut self,
+        table: &str,
+        columns: &str,
+        csv: Vec<u8>,
+    ) -> Result<u64> {
+        let (table, columns) = (table.to_owned(), columns.to_owned());
+        self.run(true, move |conn| convert::copy_csv(&conn.sqlite, &table, &columns, &csv)).await
+    }
+
     fn slot(&mut self) -> &mut Option<Lease> {
         self.lease.get_mut().unwrap_or_else(PoisonError::into_inner)
     }

@@ -133,6 +133,23 @@ impl Tx {
         self.note(out)
     }
 
+    /// Adds rows from CSV; gives their number.
+    pub(crate) async fn copy_csv(
+        &mut self,
+        table: &str,
+        columns: &str,
+        csv: Vec<u8>,
+    ) -> Result<u64> {
+        self.connect(true).await?;
+        self.wrote = true;
+        let out = match &mut self.session {
+            Session::Sqlite(s) => s.copy_csv(table, columns, csv).await,
+            Session::Postgres(s) => s.copy_csv(table, columns, csv.into()).await,
+            Session::None => Err(Error::Aborted),
+        };
+        self.note(out)
+    }
+
     /// Marks a point to which the transaction can be taken back.
     pub async fn savepoint(&mut self) -> Result<Savepoint> {
         if self.failed {

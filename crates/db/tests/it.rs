@@ -2,6 +2,7 @@
 
 mod it {
     mod listing;
+    mod load;
     mod outbox;
     mod schema;
     mod transactions;

@@ -8,7 +8,7 @@ use toji_value::Value;
 
 use crate::dialect::Plan;
 use crate::row::{Columns, Kind};
-use crate::{Error, Param, Result, Row};
+use crate::{Error, Param, Result, Row, Time};
 
 /// What is handed to SQLite for the parameters.
 pub(super) fn bind_all(params: &[Param]) -> Vec<Sql> {
@@ -56,6 +56,39 @@ pub(super) fn execute(conn: &Connection, plan: &Plan, params: Vec<Sql>) -> Resul
         count += 1;
     }
     Ok(count)
+}
+
+/// Adds the rows of a CSV text to a table, reading each field as its column's type.
+pub(super) fn copy_csv(conn: &Connection, table: &str, columns: &str, csv: &[u8]) -> Result<u64> {
+    let probe = conn.prepare(&format!("SELECT {columns} FROM {table} LIMIT 0")).map_err(error)?;
+    let kinds = describe(&probe).kinds.clone();
+    let places = vec!["?"; kinds.len()].join(", ");
+    let mut insert = conn
+        .prepare(&format!("INSERT INTO {table} ({columns}) VALUES ({places})"))
+        .map_err(error)?;
+    let mut count = 0;
+    for record in crate::load::records(csv).skip(1) {
+        let record = record?;
+        if record.len() != kinds.len() {
+            return Err(Error::Type(format!("{table}: {} fields in row {count}", record.len())));
+        }
+        for (i, (field, kind)) in record.into_iter().zip(&kinds).enumerate() {
+            insert.raw_bind_parameter(i + 1, csv_value(field, *kind)?).map_err(error)?;
+        }
+        insert.raw_execute().map_err(error)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn csv_value(field: Option<String>, kind: Kind) -> Result<Sql> {
+    let Some(text) = field else { return Ok(Sql::Null) };
+    Ok(match kind {
+        Kind::Bool => Sql::Integer((text == "t").into()),
+        Kind::Time => Sql::Text(Time::parse(&text)?.to_stored()),
+        // Numbers: the column's affinity turns the text into one.
+        _ => Sql::Text(text),
+    })
 }
 
 fn prepare<'c>(
