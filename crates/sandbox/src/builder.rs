@@ -147,6 +147,7 @@ impl BuildrootBuilder {
         }
         if !layers.is_empty() {
             layer::link_libraries(&root).await?;
+            root.set_env(layer::variables(&layers));
         }
         Ok(root)
     }

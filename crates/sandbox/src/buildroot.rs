@@ -35,6 +35,8 @@ pub struct Buildroot {
     work: PathBuf,
     identity: Identity,
     view: View,
+    /// Variables which the layers call for.
+    env: BTreeMap<String, String>,
 }
 
 /// How a command went, with its output.
@@ -53,7 +55,11 @@ impl Buildroot {
     }
 
     pub(crate) fn new(work: PathBuf, identity: Identity, view: View) -> Self {
-        Self { work, identity, view }
+        Self { work, identity, view, env: BTreeMap::new() }
+    }
+
+    pub(crate) fn set_env(&mut self, env: BTreeMap<String, String>) {
+        self.env = env;
     }
 
     /// The home directory of commands, as the host sees it.
@@ -127,7 +133,7 @@ impl Buildroot {
         let mut argv = prlimit_words(&command.limits, hard_open_files.unwrap_or(u64::MAX));
         argv.push("--".into());
         argv.extend(command.argv.iter().cloned());
-        let env = environment(&command.env);
+        let env = environment(&self.env, &command.env);
         let run = Run {
             argv: &argv,
             env: &env,
@@ -169,8 +175,11 @@ pub(crate) fn connect(starter: &mut std::process::Command, split: bool) -> io::R
     Ok(Streams { out: Some(Receiver::from_owned_fd(out_end.into())?), err: err_end })
 }
 
-/// The standard variables, overridden by the command's own.
-fn environment(own: &BTreeMap<String, String>) -> Vec<(String, String)> {
+/// The standard variables, overridden by the layers' and the command's own.
+fn environment(
+    layers: &BTreeMap<String, String>,
+    own: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
     let standard = [
         ("HOME", HOME),
         ("LANG", "C.UTF-8"),
@@ -184,6 +193,7 @@ fn environment(own: &BTreeMap<String, String>) -> Vec<(String, String)> {
     ];
     let mut all: BTreeMap<_, _> =
         standard.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    all.extend(layers.clone());
     all.extend(own.clone());
     all.into_iter().collect()
 }

@@ -5,7 +5,7 @@
 //! digests and conflicts and leaves the database from which the buildroot's contents are listed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -116,9 +116,37 @@ pub(crate) async fn link_libraries(root: &Buildroot) -> Result<()> {
     move_file(&root.work().join("run/ld.so.cache"), &root.work().join("etc/ld.so.cache"))
 }
 
+/// Makes Python find the layers' modules: Debian's looks in `dist-packages` only.
+pub(crate) fn variables(layers: &[PathBuf]) -> BTreeMap<String, String> {
+    let mut places = BTreeSet::new();
+    for lib in ["usr/lib64", "usr/lib"] {
+        for entry in
+            layers.iter().filter_map(|layer| fs::read_dir(layer.join(lib)).ok()).flatten().flatten()
+        {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("python3.") && entry.path().join("site-packages").is_dir() {
+                places.insert(format!("/{lib}/{name}/site-packages"));
+            }
+        }
+    }
+    let path = places.into_iter().collect::<Vec<_>>().join(":");
+    if path.is_empty() { BTreeMap::new() } else { BTreeMap::from([("PYTHONPATH".into(), path)]) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn python_is_told_where_the_modules_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let layers = [dir.path().join("a"), dir.path().join("b")];
+        assert_eq!(variables(&layers), BTreeMap::new());
+        fs::create_dir_all(layers[0].join("usr/lib64/python3.11/site-packages")).unwrap();
+        fs::create_dir_all(layers[1].join("usr/lib/python3.11/site-packages")).unwrap();
+        let path = "/usr/lib/python3.11/site-packages:/usr/lib64/python3.11/site-packages";
+        assert_eq!(variables(&layers)["PYTHONPATH"], path);
+    }
 
     #[test]
     fn packages_of_one_directory_share_a_place() {
