@@ -30,6 +30,18 @@ impl Compression {
         }
     }
 
+    /// Compresses a whole member; zstd fits its tables to a size that is known.
+    pub(crate) fn member(self, data: &[u8]) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Gzip(_) => {
+                let mut encoder = self.encoder(Vec::new())?;
+                encoder.write_all(data)?;
+                encoder.finish()
+            }
+            Self::Zstd(level) => zstd::bulk::compress(data, level),
+        }
+    }
+
     pub(crate) fn encoder<W: Write>(self, target: W) -> std::io::Result<Encoder<W>> {
         Ok(match self {
             Self::Gzip(level) => {

@@ -1,5 +1,6 @@
 //! Repository metadata: XML fragments of packages, repositories as their concatenation, and reading them back.
 
+mod chunks;
 mod compress;
 mod error;
 mod fragment;
@@ -9,6 +10,7 @@ mod repomd;
 mod repository;
 mod xml;
 
+pub use chunks::chunks;
 pub use compress::{Compression, decoder};
 pub use error::{Error, Result};
 pub use fragment::{Fragments, Options, PackageFile, fragment, relocate};

@@ -69,9 +69,7 @@ pub struct Summary {
 
 /// Compresses fragments into a member of their own, which any repository can take over as it is.
 pub fn pack(fragments: &[u8], compression: Compression) -> Result<Vec<u8>> {
-    let mut encoder = compression.encoder(Vec::new())?;
-    encoder.write_all(fragments)?;
-    Ok(encoder.finish()?)
+    Ok(compression.member(fragments)?)
 }
 
 /// Writes one metadata file: its head, fragments, its foot.
@@ -85,7 +83,7 @@ pub struct MetadataWriter<W: Write> {
 impl<W: Write> MetadataWriter<W> {
     /// Starts a file of `packages` packages.
     pub fn new(part: Part, packages: u64, compression: Compression, target: W) -> Result<Self> {
-        let mut output = Output::new(compression, target)?;
+        let mut output = Output::new(compression, target);
         output.write(part.head(packages).as_bytes())?;
         Ok(Self { output, part, announced: packages, written: 0 })
     }
@@ -116,9 +114,14 @@ impl<W: Write> MetadataWriter<W> {
 pub(crate) struct Output<W: Write> {
     state: State<W>,
     compression: Compression,
+    /// Content that is not yet given to an encoder: little of it is compressed at once.
+    waiting: Vec<u8>,
     open: Sha256,
     open_size: u64,
 }
+
+/// How much content is worth an encoder of its own, in bytes.
+const MUCH: usize = 128 << 10;
 
 /// Between members the target is bare; inside of one it is in the encoder.
 enum State<W: Write> {
@@ -128,19 +131,25 @@ enum State<W: Write> {
 }
 
 impl<W: Write> Output<W> {
-    pub(crate) fn new(compression: Compression, target: W) -> Result<Self> {
+    pub(crate) fn new(compression: Compression, target: W) -> Self {
         let target = Hashed { target, sha256: Sha256::new(), size: 0 };
-        Ok(Self { state: State::Bare(target), compression, open: Sha256::new(), open_size: 0 })
+        let state = State::Bare(target);
+        Self { state, compression, waiting: Vec::new(), open: Sha256::new(), open_size: 0 }
     }
 
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
         self.count(data);
+        self.waiting.extend_from_slice(data);
+        if self.waiting.len() < MUCH {
+            return Ok(());
+        }
         let mut encoder = match std::mem::replace(&mut self.state, State::Broken) {
             State::Bare(target) => Box::new(self.compression.encoder(target)?),
             State::Member(encoder) => encoder,
             State::Broken => return Err(BROKEN),
         };
-        encoder.write_all(data)?;
+        encoder.write_all(&self.waiting)?;
+        self.waiting.clear();
         self.state = State::Member(encoder);
         Ok(())
     }
@@ -165,10 +174,19 @@ impl<W: Write> Output<W> {
         Ok((target.target, summary))
     }
 
+    /// Ends the member that is open.
     fn bare(&mut self) -> Result<Hashed<W>> {
+        let waiting = std::mem::take(&mut self.waiting);
         match std::mem::replace(&mut self.state, State::Broken) {
-            State::Bare(target) => Ok(target),
-            State::Member(encoder) => Ok(encoder.finish()?),
+            State::Bare(target) if waiting.is_empty() => Ok(target),
+            State::Bare(mut target) => {
+                target.write_all(&self.compression.member(&waiting)?)?;
+                Ok(target)
+            }
+            State::Member(mut encoder) => {
+                encoder.write_all(&waiting)?;
+                Ok(encoder.finish()?)
+            }
             State::Broken => Err(BROKEN),
         }
     }

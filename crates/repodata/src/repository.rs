@@ -112,7 +112,7 @@ impl<'s, S: Sink> RepositoryWriter<'s, S> {
 
     /// Adds another file of type `kind`, compressed, such as `modules` with `modules.yaml`.
     pub fn add_extra(&mut self, kind: &str, name: &str, data: &[u8]) -> Result<()> {
-        let mut output = Output::new(self.compression, self.sink.create()?)?;
+        let mut output = Output::new(self.compression, self.sink.create()?);
         output.write(data)?;
         let (file, summary) = output.finish()?;
         let (compression, timestamp) = (self.compression, self.timestamp);

@@ -9,16 +9,14 @@ use toji_rpmgen::variants;
 use crate::support::{Dir, createrepo, fragments_of, hrefs, run, write_repository};
 
 fn dnf(work: &Path, repo: &Path) -> Command {
+    let log = work.join("log");
+    std::fs::create_dir_all(&log).unwrap();
     let mut dnf = Command::new("dnf");
     dnf.arg("--quiet")
         .arg(format!("--installroot={}", work.join("root").display()))
         .arg(format!("--setopt=cachedir={}", work.join("cache").display()))
-        .arg(format!("--setopt=logdir={}", work.join("log").display()))
-        .args([
-            "--setopt=reposdir=/nonexistent",
-            "--setopt=logdir=/tmp",
-            "--setopt=pluginpath=/nonexistent",
-        ])
+        .arg(format!("--setopt=logdir={}", log.display()))
+        .args(["--setopt=reposdir=/nonexistent", "--setopt=pluginpath=/nonexistent"])
         .args([
             "--setopt=strict=1",
             "--setopt=install_weak_deps=0",

@@ -127,7 +127,7 @@ fn a_failing_target_is_an_error_for_good() {
     let packed = pack(&noise, BOTH[0]).unwrap();
     let mut writer = MetadataWriter::new(Part::Other, 1, BOTH[0], Full(1000)).unwrap();
     assert!(writer.add_packed(1, &noise, &packed).is_err());
-    assert!(writer.add(0, b"more").is_err());
+    assert!(writer.add_packed(0, b"more", b"more").is_err());
     assert!(writer.finish().is_err());
 }
 
