@@ -61,6 +61,8 @@ impl Registry {
         toji_api::package_rpcs!(register);
         toji_api::policy_rpcs!(register);
         toji_api::task_rpcs!(register);
+        toji_api::repo_rpcs!(register);
+        toji_api::scheduler_rpcs!(register);
         toji_api::session_rpcs!(register);
         toji_api::system_rpcs!(register);
         toji_api::tag_rpcs!(register);

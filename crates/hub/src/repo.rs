@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod options;
+pub mod queue;
 pub mod request;
 pub mod state;
 

@@ -8,6 +8,8 @@ mod host_build;
 mod host_task;
 mod package;
 mod policy;
+mod repo;
+mod scheduler;
 mod session;
 mod system;
 mod tag;

@@ -1,0 +1,130 @@
+//! The scheduler's loop: wait for a signal, take a snapshot, decide, apply.
+//!
+//! A run first reads without any lock. Only if something is to be done it takes the lock `scheduler`,
+//! reads again and applies, so that idle runs cost no writer and several hubs never decide at once.
+
+mod apply;
+mod snapshot;
+
+use std::future::Future;
+use std::time::Duration;
+
+use toji_bus::Topic;
+use toji_sched::{Decision, WaitReason, decide};
+use toji_types::TaskId;
+use toji_value::Fault;
+
+use crate::{Call, Hub};
+
+/// First pause after a failed run; it doubles up to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The name in Koji's `locks` table.
+const LOCK: &str = "scheduler";
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Tasks given to hosts.
+    pub assigned: usize,
+    /// Tasks taken back from hosts.
+    pub freed: usize,
+    /// Hosts marked not ready.
+    pub silent: usize,
+    /// Tasks that wait, and why.
+    pub waiting: Vec<(TaskId, WaitReason)>,
+}
+
+impl Report {
+    /// Whether anything was changed.
+    pub fn acted(&self) -> bool {
+        self.assigned + self.freed + self.silent > 0
+    }
+}
+
+/// Runs the scheduler until `stop`: at each signal, and every `RunInterval` without one.
+///
+/// Signals that come during a run become one further run. A failed run is tried again after a pause.
+pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
+    let mut signal = hub.bus.listen(Topic::Scheduler);
+    let interval = Duration::from_secs_f64(hub.config.scheduler.run_interval.clamp(1.0, 86_400.0));
+    let mut pause = MIN_PAUSE;
+    tokio::pin!(stop);
+    let mut tidy = true;
+    loop {
+        let failed = match run_once(&hub, tidy).await {
+            Ok(report) => {
+                tracing::debug!(
+                    assigned = report.assigned,
+                    waiting = report.waiting.len(),
+                    "scheduled"
+                );
+                pause = MIN_PAUSE;
+                false
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "scheduler run failed");
+                pause = (pause * 2).min(MAX_PAUSE);
+                true
+            }
+        };
+        tidy = false;
+        tokio::select! {
+            () = &mut stop => return,
+            () = signal.wait(), if !failed => {}
+            () = tokio::time::sleep(if failed { pause } else { interval }) => tidy = true,
+        }
+    }
+}
+
+/// One run, in transactions of its own; with `tidy` it also forgets what is out of date.
+///
+/// # Errors
+/// When the database fails; nothing is changed then.
+pub async fn run_once(hub: &Hub, tidy: bool) -> Result<Report, Fault> {
+    let mut tx = hub.db.begin();
+    let seen = snapshot::read(&mut tx, &hub.config.scheduler).await?;
+    tx.rollback().await?;
+    let decisions = decide(&seen);
+    if !tidy && decisions.iter().all(|d| matches!(d, Decision::Wait { .. })) {
+        return Ok(apply::report(&decisions));
+    }
+    let mut call = hub.internal().await?;
+    call.tx.lock(LOCK).await?;
+    let report = cycle(&mut call, tidy).await?;
+    call.commit().await?;
+    Ok(report)
+}
+
+/// One run within a call, as `scheduler.doRun` asks for it; tells whether it ran.
+///
+/// # Errors
+/// When the database fails.
+pub async fn run_now(call: &mut Call, force: bool) -> Result<bool, Fault> {
+    if force {
+        call.tx.lock(LOCK).await?;
+    } else if !call.tx.try_lock(LOCK).await? {
+        return Ok(false);
+    }
+    let now = toji_db::scheduler::now(&mut call.tx).await?;
+    let last = toji_db::scheduler::last_run(&mut call.tx).await?.unwrap_or(0.0);
+    let since = now - last;
+    if !force && (0.0..call.hub.config.scheduler.run_interval).contains(&since) {
+        return Ok(false);
+    }
+    cycle(call, true).await?;
+    Ok(true)
+}
+
+/// Takes a snapshot, decides and applies; the lock is held.
+async fn cycle(call: &mut Call, tidy: bool) -> Result<Report, Fault> {
+    let hub = call.hub.clone();
+    let seen = snapshot::read(&mut call.tx, &hub.config.scheduler).await?;
+    let decisions = decide(&seen);
+    let report = apply::all(call, &decisions).await?;
+    if tidy {
+        apply::tidy(call, &seen).await?;
+    }
+    toji_db::scheduler::set_last_run(&mut call.tx, seen.now).await?;
+    Ok(report)
+}
