@@ -23,5 +23,5 @@ macro_rules! areas {
 }
 
 areas! {
-    buildroot, external_repo, group, host, host_build, host_task, package, policy, repo, scheduler, session, system, tag, tagged, target, task, upload, user,
+    build, buildroot, external_repo, group, host, host_build, host_task, package, policy, repo, rpm, scheduler, session, system, tag, tagged, tagging, target, task, upload, user,
 }

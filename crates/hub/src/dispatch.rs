@@ -52,9 +52,12 @@ impl Registry {
                 $( methods.insert(<$rpc as Rpc>::SIGNATURE.name, Method::of::<$rpc>()); )*
             };
         }
+        toji_api::build_rpcs!(register);
         toji_api::buildroot_rpcs!(register);
         toji_api::external_repo_rpcs!(register);
         toji_api::group_rpcs!(register);
+        toji_api::rpm_rpcs!(register);
+        toji_api::tagging_rpcs!(register);
         toji_api::host_build_rpcs!(register);
         toji_api::host_rpcs!(register);
         toji_api::host_task_rpcs!(register);

@@ -1,5 +1,6 @@
 //! The handlers of the declared calls, one module for each area.
 
+mod build;
 mod buildroot;
 mod external_repo;
 mod group;
@@ -9,11 +10,13 @@ mod host_task;
 mod package;
 mod policy;
 mod repo;
+mod rpm;
 mod scheduler;
 mod session;
 mod system;
 mod tag;
 mod tagged;
+mod tagging;
 mod target;
 mod task;
 mod upload;

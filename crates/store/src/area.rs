@@ -22,6 +22,8 @@ pub struct Entry {
     pub path: String,
     /// What the system knows of it; of a link's target for a link.
     pub meta: std::fs::Metadata,
+    /// Whether it is a link.
+    pub link: bool,
 }
 
 impl Area {
@@ -152,7 +154,7 @@ impl Area {
                 } else if let Ok(meta) = std::fs::metadata(top.join(&rel))
                     && meta.is_file()
                 {
-                    found.push(Entry { path: rel, meta });
+                    found.push(Entry { path: rel, meta, link: kind.is_symlink() });
                 }
             }
         }

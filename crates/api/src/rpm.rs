@@ -1,0 +1,78 @@
+//! RPMs: looking them up, listing, and what their headers say.
+
+use toji_api_macros::rpcs;
+use toji_value::Value;
+
+rpcs! {
+    area rpm;
+
+    /// Returns an RPM by number, by name-version-release.arch, or by a struct with these parts.
+    #[access(anonymous)]
+    #[python("get_rpm")]
+    #[example("[7]")]
+    read getRPM(rpminfo: Value, strict: bool = false, multi: bool = false) -> Value;
+
+    /// Returns the RPMs of a build.
+    #[access(anonymous)]
+    #[example("[2]")]
+    read listBuildRPMs(build: Value) -> Value;
+
+    /// Returns RPMs by build, buildroot, image, host and arch.
+    #[access(anonymous)]
+    #[python("list_rpms")]
+    #[example("[2]")]
+    read listRPMs(
+        buildID: Option<i64> = None, buildrootID: Option<i64> = None, imageID: Option<i64> = None,
+        componentBuildrootID: Option<i64> = None, hostID: Option<i64> = None, arches: Value = None,
+        queryOpts: Value = None, draft: Option<bool> = None
+    ) -> Value;
+
+    /// Returns header fields by name, of an RPM or of a file that a task made.
+    #[access(anonymous)]
+    #[example(r#"[7, null, null, ["name"]]"#)]
+    read getRPMHeaders(
+        rpmID: Value = None, taskID: Option<i64> = None, filepath: Option<String> = None,
+        headers: Option<Vec<String>> = None, strict: bool = false
+    ) -> Value;
+
+    /// Returns what an RPM needs, offers and so on, of one type or all.
+    #[access(anonymous)]
+    #[example("[7]")]
+    read getRPMDeps(
+        rpmID: Value, depType: Option<i64> = None, queryOpts: Value = None, strict: bool = false
+    ) -> Value;
+
+    /// Returns the files in an RPM.
+    #[access(anonymous)]
+    #[example("[7]")]
+    read listRPMFiles(rpmID: Value, queryOpts: Value = None) -> Value;
+
+    /// Returns one file in an RPM; an empty struct if it is not there.
+    #[access(anonymous)]
+    #[example(r#"[7, "/usr/bin/peer-pkg001"]"#)]
+    read getRPMFile(rpmID: Value, filename: String, strict: bool = false) -> Value;
+
+    /// Returns the change log of a build's source package, or of a file that a task made.
+    #[access(anonymous)]
+    #[example("[2]")]
+    read getChangelogEntries(
+        buildID: Value = None, taskID: Option<i64> = None, filepath: Option<String> = None,
+        author: Option<String> = None, before: Value = None, after: Value = None,
+        queryOpts: Value = None, strict: bool = false
+    ) -> Value;
+
+    /// Returns signatures by RPM and key.
+    #[access(anonymous)]
+    #[python("query_rpm_sigs")]
+    #[example("[7]")]
+    read queryRPMSigs(
+        rpm_id: Value = None, sigkey: Option<String> = None, queryOpts: Value = None
+    ) -> Value;
+
+    /// Returns checksums of an RPM's copies by key and type; missing ones are computed and kept.
+    #[access(anonymous)]
+    #[example(r#"[7, ["md5"], true]"#)]
+    write getRPMChecksums(
+        rpm_id: Value, checksum_types: Value = None, cacheonly: bool = false
+    ) -> Value;
+}
