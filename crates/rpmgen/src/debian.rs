@@ -4,9 +4,11 @@ mod changelog;
 mod control;
 mod spec;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
@@ -41,55 +43,65 @@ fn small(paragraph: &str) -> Option<String> {
     (SIZES.contains(&size) && !odd).then(|| name.to_owned())
 }
 
-/// Downloads packages that are not yet in `cache`; returns the files.
+/// Downloads packages that are not yet in `cache`; returns the files. Package lists grow old, so
+/// one that the mirror no longer has is left out.
 pub fn download(names: &[String], cache: &Path) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(cache)?;
-    let have = |name: &str| -> Result<Option<PathBuf>> {
-        let prefix = format!("{name}_");
-        for entry in fs::read_dir(cache)? {
-            let path = entry?.path();
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            if file.starts_with(&prefix) && file.ends_with(".deb") {
-                return Ok(Some(path));
-            }
-        }
-        Ok(None)
-    };
-    let mut missing = Vec::new();
-    for name in names {
-        if have(name)?.is_none() {
-            missing.push(name);
-        }
-    }
+    let missing: Vec<&String> = find(names, cache)?
+        .into_iter()
+        .filter_map(|(name, path)| path.is_none().then_some(name))
+        .collect();
     if !missing.is_empty() {
         let mut apt = Command::new("apt-get");
         apt.args(["-q", "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=3", "download"]);
-        run(apt.args(missing).current_dir(cache))?;
+        let result = run(apt.args(&missing).current_dir(cache));
+        let got = find(names, cache)?.iter().filter(|(_, path)| path.is_some()).count();
+        // most of them must be there, or it is not the lists' age
+        if got * 20 < names.len() * 19 {
+            result?;
+        }
     }
-    let files: Result<Vec<_>> = names.iter().map(|name| have(name)).collect();
-    Ok(files?.into_iter().flatten().collect())
+    Ok(find(names, cache)?.into_iter().filter_map(|(_, path)| path).collect())
 }
 
-/// Converts packages on every processor; fails at the first that cannot be.
-pub fn convert_all(debs: &[PathBuf], work: &Path, out: &Path) -> Result<()> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let worker = |number: usize| -> Result<()> {
-        let rpmbuild = Rpmbuild::new(&work.join(number.to_string()), out)?;
-        loop {
-            let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(deb) = debs.get(index) else { return Ok(()) };
-            let root = work.join(number.to_string()).join("root");
-            convert(deb, &root, &rpmbuild)
-                .with_context(|| format!("failed to convert {}", deb.display()))?;
+/// Each name with its file in `cache`, if it is there.
+fn find<'a>(names: &'a [String], cache: &Path) -> Result<Vec<(&'a String, Option<PathBuf>)>> {
+    let mut files = HashMap::new();
+    for entry in fs::read_dir(cache)? {
+        let path = entry?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if let (Some((name, _)), true) = (file.split_once('_'), file.ends_with(".deb")) {
+            files.insert(name.to_owned(), path);
         }
+    }
+    Ok(names.iter().map(|name| (name, files.get(name).cloned())).collect())
+}
+
+/// Converts packages on every processor; returns what was wrong with those that could not be.
+pub fn convert_all(debs: &[PathBuf], work: &Path, out: &Path) -> Result<Vec<anyhow::Error>> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let worker = |number: usize| -> Result<Vec<anyhow::Error>> {
+        let rpmbuild = Rpmbuild::new(&work.join(number.to_string()), out)?;
+        let root = work.join(number.to_string()).join("root");
+        let mut failures = Vec::new();
+        while let Some(deb) = debs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = convert(deb, &root, &rpmbuild);
+            let result = result.with_context(|| format!("failed to convert {}", deb.display()));
+            failures.extend(result.err());
+        }
+        Ok(failures)
     };
     std::thread::scope(|scope| {
+        let worker = &worker;
         let threads: Vec<_> = (0..workers).map(|n| scope.spawn(move || worker(n))).collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(_) => anyhow::bail!("a converting thread panicked"),
-        })
+        let mut failures = Vec::new();
+        for thread in threads {
+            let result =
+                thread.join().map_err(|_| anyhow::anyhow!("a converting thread panicked"))?;
+            failures.extend(result?);
+        }
+        Ok(failures)
     })
 }
 

@@ -1,8 +1,9 @@
 //! `toji-rpmgen`: makes RPM packages to test and measure with.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use toji_rpmgen::{debian, synthetic, variants};
 
@@ -51,7 +52,12 @@ fn main() -> Result<()> {
             let cache = cache.unwrap_or_else(|| out.join(".debs"));
             let names = if packages.is_empty() { debian::sample(count)? } else { packages };
             let debs = debian::download(&names, &cache)?;
-            debian::convert_all(&debs, &out.join(".work"), &out)
+            let failures = debian::convert_all(&debs, &out.join(".work"), &out)?;
+            for failure in &failures {
+                writeln!(std::io::stderr(), "{failure:#}")?;
+            }
+            ensure!(failures.len() * 20 <= debs.len(), "{} packages failed", failures.len());
+            Ok(())
         }
         What::Synthetic { out, count } => synthetic::write(&out, count).map(drop),
     }

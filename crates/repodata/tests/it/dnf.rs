@@ -8,6 +8,16 @@ use toji_rpmgen::variants;
 
 use crate::support::{Dir, createrepo, fragments_of, hrefs, run, write_repository};
 
+const COMPS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<comps>
+  <group>
+    <id>tools</id>
+    <name>Tools</name>
+    <packagelist><packagereq type="mandatory">payload-none</packagereq></packagelist>
+  </group>
+</comps>
+"#;
+
 fn dnf(work: &Path, repo: &Path) -> Command {
     let log = work.join("log");
     std::fs::create_dir_all(&log).unwrap();
@@ -66,12 +76,19 @@ fn dnf_resolves_and_downloads_from_packed_members() {
         let work = dir.path().join(name);
         let to = work.join("down");
         run(dnf(&work, &root)
-            .args(["--assumeyes", "install", "versions-devel", "other-version", "--downloadonly"])
+            .args([
+                "--assumeyes",
+                "install",
+                "versions-devel",
+                "other-version",
+                "@tools",
+                "--downloadonly",
+            ])
             .args(["--downloaddir"])
             .arg(&to));
         let got: Vec<String> = hrefs(&to);
-        // other-version needs the main package, devel needs it too
-        assert_eq!(got.len(), 3, "{got:?}");
+        // both versions need the main package; the group is one package
+        assert_eq!(got.len(), 4, "{got:?}");
         assert!(got.iter().any(|f| f.starts_with("versions-1.0~rc2")), "{got:?}");
         let missing = dnf(&work, &root).args(["--assumeno", "install", "nosuch"]).output().unwrap();
         assert!(!missing.status.success());
@@ -91,6 +108,6 @@ fn write_packed(root: &Path, hrefs: &[String], compression: Compression) {
         let (primary, filelists, other) = (piece(0), piece(1), piece(2));
         writer.add(Pieces { packages: 1, primary, filelists, other }).unwrap();
     }
-    writer.add_comps(b"<?xml version=\"1.0\"?>\n<comps></comps>\n").unwrap();
+    writer.add_comps(COMPS.as_bytes()).unwrap();
     writer.finish("1").unwrap();
 }
