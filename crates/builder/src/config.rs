@@ -1,5 +1,7 @@
 //! Settings of a builder; names and defaults are those of `kojid.conf` where it has them.
 
+mod file;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -11,8 +11,16 @@ pub enum Error {
     /// The hub's answer is not one for a builder.
     #[error("use the hub: {0} answered {1}")]
     Answer(&'static str, String),
-    /// The work directory.
-    #[error("use the work directory {path}")]
+    /// An option of the configuration.
+    #[error("use the configuration: {name} {what}")]
+    Option {
+        /// Which one.
+        name: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The work directory or a file of the configuration.
+    #[error("use {path}")]
     Work {
         /// Where it is.
         path: PathBuf,
