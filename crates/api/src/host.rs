@@ -104,4 +104,8 @@ rpcs! {
     #[python("get_all_arches")]
     #[example(r#"[]"#)]
     read getAllArches() -> Value;
+
+    /// Makes a task that restarts the hosts, and returns its id.
+    #[access(permission, "host")]
+    write restartHosts(priority: Value = 5, options: Value = None) -> Value;
 }

@@ -11,6 +11,7 @@ pub mod config;
 mod dispatch;
 pub mod files;
 pub mod group;
+pub mod history;
 pub mod host;
 mod hub;
 pub mod json;

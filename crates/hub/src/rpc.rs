@@ -2,11 +2,14 @@
 
 mod build;
 mod buildroot;
+mod catalog;
 mod external_repo;
 mod group;
+mod history;
 mod host;
 mod host_build;
 mod host_task;
+mod notification;
 mod package;
 mod policy;
 mod repo;

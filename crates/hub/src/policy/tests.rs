@@ -8,7 +8,7 @@ use super::build::{Build, build};
 use super::values::value;
 use crate::tag::{self, When, inherit};
 use crate::user::{self, User};
-use crate::{Call, target};
+use crate::{Call, target, task};
 
 /// Answers tests within a call.
 pub(super) struct Source<'c> {
@@ -241,5 +241,9 @@ async fn source(call: &mut Call, data: &Data) -> Result<Option<String>, Fault> {
     if let Some(field) = data.get("source") {
         return Ok(field.text().map(std::borrow::Cow::into_owned));
     }
-    Ok(named_build(call, data).await?.and_then(|build| build.source))
+    let Some(build) = named_build(call, data).await? else { return Ok(None) };
+    let (None, Some(task_id)) = (&build.source, build.task_id) else { return Ok(build.source) };
+    let (method, args) = task::request(call, task_id).await?;
+    let facts = task::make::policy_values(call, &method, &args).await?;
+    Ok(facts.str("source").map(str::to_owned))
 }

@@ -13,7 +13,7 @@ use toji_value::{Fault, FromValue, Map, Value, map};
 use super::user::create;
 use crate::dispatch::Handle;
 use crate::host::{self, Host};
-use crate::{Call, check, user};
+use crate::{Call, check, task, user};
 
 /// Tells others that a host or its channels changed.
 fn tell(call: &mut Call, kind: &str, id: i64, name: &str) {
@@ -225,5 +225,21 @@ impl Handle for GetAllArches {
             }
         }
         Ok(Value::Array(found.into_iter().map(Value::from).collect()))
+    }
+}
+
+impl Handle for RestartHosts {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let args = match self.options {
+            Value::Nil => Vec::new(),
+            options @ Value::Struct(_) => vec![options],
+            other => {
+                let text = format!("Invalid type of options: <class '{}'>", other.type_name());
+                return Err(Fault::parameter(text));
+            }
+        };
+        let priority = Some(i64::from_value(self.priority)?);
+        let options = task::make::Options { priority, ..task::make::Options::default() };
+        Ok(task::make::make(call, "restartHosts", args, options).await?.into())
     }
 }

@@ -184,7 +184,7 @@ impl Handle for CountAndFilterResults {
 }
 
 fn known(call: &Call, method: &str) -> Result<(), Fault> {
-    let missing = |_| Fault::generic(format!("method {method} doesn't exist"));
+    let missing = |_| Fault::generic(format!("Invalid method: {method}"));
     call.hub.registry.get(method).map(drop).map_err(missing)
 }
 
