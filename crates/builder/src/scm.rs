@@ -42,7 +42,7 @@ pub(crate) struct Scm {
     revision: String,
     use_common: bool,
     /// What fetches further sources, run in the buildroot.
-    pub(crate) source_cmd: Option<Vec<String>>,
+    source_cmd: Option<Vec<String>>,
 }
 
 impl Scm {
@@ -170,6 +170,14 @@ impl Scm {
     /// The host without a port; entries of the list cannot name one.
     fn host_name(&self) -> &str {
         self.host.rsplit_once(':').map_or(&self.host, |(name, _)| name)
+    }
+
+    /// What fetches further sources for a tree; `make sources` only where there is a makefile.
+    pub(crate) fn source_command(&self, tree: &Path) -> Option<&[String]> {
+        let command = self.source_cmd.as_deref()?;
+        let makefile =
+            || ["GNUmakefile", "makefile", "Makefile"].iter().any(|name| tree.join(name).is_file());
+        (command != ["make", "sources"] || makefile()).then_some(command)
     }
 
     /// The URL that git knows.

@@ -21,19 +21,19 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let mut scm = Scm::parse(url.as_str().unwrap_or_default())?;
     allow(task, &mut scm, &opts).await?;
     let repo_id = repo_id(&opts)?;
-    // Commands that fetch further sources need the network; rpmbuild -bs runs nothing.
-    let network = scm.source_cmd.is_some();
-    let mut room = open(task, &tag, repo_id, network).await?;
     let (tree, source) = scm.checkout(task, &task.make_dir("scm")?).await?;
     let spec = source::find_spec(&tree)?;
     let text = std::fs::read(&spec).map_err(Failure::local("read the spec file"))?;
     source::check_spec(&String::from_utf8_lossy(&text))?;
+    // The network is there only where further sources have to be fetched.
+    let fetch = scm.source_command(&tree);
+    let mut room = open(task, &tag, repo_id, fetch.is_some()).await?;
     room.fill(&[]).await?;
     room.begin("buildSRPMFromSCM").await?;
     let mut log = task.log("build.log")?;
     bring_in(&room, &tree)?;
     let sources = format!("{TOPDIR}/SOURCES");
-    if let Some(command) = &scm.source_cmd {
+    if let Some(command) = fetch {
         fetch_sources(&room, command, &sources, &mut log).await?;
     }
     let spec = spec.strip_prefix(&tree).unwrap_or(&spec).display().to_string();
