@@ -13,8 +13,8 @@ use clap::Parser;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use toji_repodata::{
-    Compression, Fragments, Options, PackageFile, Piece, Pieces, RepositoryWriter, Sink, chunks,
-    fragment, pack,
+    ChunkedWriter, Compression, Fragments, MemoryChunks, Options, PackageFile, Piece, Pieces,
+    RepositoryWriter, Sink, fragment, pack,
 };
 use toji_rpmfile::{Limits, Package};
 
@@ -113,15 +113,15 @@ fn measure(root: &Path, work: &Path, rounds: usize) -> Result<Value> {
             })?;
             sizes.insert(format!("{name}_stream_bytes"), size(&out)?);
             let out = work.join(format!("chunks-{name}"));
-            let mut stored = chunk_groups(&fragments, compression)?;
-            let middle = stored.len() / 2;
-            time(&format!("write_{name}_chunks_s"), &mut || write(&out, &stored, compression))?;
+            let mut store = MemoryChunks::new(256 << 20);
+            write_chunks(&out, &fragments, &mut store, compression)?;
+            time(&format!("write_{name}_chunks_s"), &mut || {
+                write_chunks(&out, &fragments, &mut store, compression)
+            })?;
+            let mut changed = fragments.clone();
+            changed.remove(hrefs.len() / 2);
             time(&format!("write_{name}_chunks_one_new_s"), &mut || {
-                let Group { open, packed, .. } = &mut stored[middle];
-                for (text, packed) in open.iter().zip(packed) {
-                    *packed = pack(text.as_bytes(), compression)?;
-                }
-                write(&out, &stored, compression)
+                write_chunks(&out, &changed, &mut store, compression)
             })?;
             sizes.insert(format!("{name}_chunks_bytes"), size(&out)?);
             for group in GROUPS {
@@ -240,16 +240,6 @@ fn groups(fragments: &[Fragments], size: usize, packed: Option<Compression>) -> 
     fragments.chunks(size).map(|chunk| group(chunk, packed)).collect()
 }
 
-/// Groups as [`chunks`] cuts them.
-fn chunk_groups(fragments: &[Fragments], compression: Compression) -> Result<Vec<Group>> {
-    let checksum = |f: &'_ Fragments| -> String {
-        f.filelists.split('"').nth(1).unwrap_or_default().to_owned()
-    };
-    let checksums: Vec<String> = fragments.iter().map(checksum).collect();
-    let ranges = chunks(checksums.iter().map(String::as_str));
-    ranges.into_iter().map(|range| group(&fragments[range], Some(compression))).collect()
-}
-
 fn group(chunk: &[Fragments], packed: Option<Compression>) -> Result<Group> {
     let join = |part: fn(&Fragments) -> &str| chunk.iter().map(part).collect::<String>();
     let open = [join(|f| &f.primary), join(|f| &f.filelists), join(|f| &f.other)];
@@ -274,6 +264,27 @@ fn write(out: &Path, groups: &[Group], compression: Compression) -> Result<()> {
         };
         let (primary, filelists, other) = (piece(0), piece(1), piece(2));
         writer.add(Pieces { packages: group.packages, primary, filelists, other })?;
+    }
+    writer.finish("1")?;
+    Ok(())
+}
+
+fn write_chunks(
+    out: &Path,
+    fragments: &[Fragments],
+    store: &mut MemoryChunks,
+    compression: Compression,
+) -> Result<()> {
+    // only the files of the last time count
+    let _ = fs::remove_dir_all(out);
+    fs::create_dir_all(out)?;
+    let mut dir = Dir(out.to_owned());
+    let count = fragments.len() as u64;
+    let mut writer = ChunkedWriter::new(&mut dir, store, count, compression, 1_700_000_000)?;
+    for fragment in fragments {
+        let checksum = fragment.other.split('"').nth(1).unwrap_or_default();
+        let parts = [&fragment.primary, &fragment.filelists, &fragment.other];
+        writer.add(checksum, parts.map(|part| part.as_bytes()))?;
     }
     writer.finish("1")?;
     Ok(())

@@ -14,11 +14,10 @@ const LONGEST: usize = 256;
 /// package changes its own chunk and seldom the next, and all others can be taken over packed.
 pub fn chunks<'a>(checksums: impl IntoIterator<Item = &'a str>) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();
-    let (mut start, mut end) = (0, 0);
+    let (mut cutter, mut start, mut end) = (Cutter::default(), 0, 0);
     for checksum in checksums {
         end += 1;
-        let len = end - start;
-        if len >= LONGEST || (len >= SHORTEST && is_cut(checksum)) {
+        if cutter.ends(checksum) {
             chunks.push(start..end);
             start = end;
         }
@@ -27,6 +26,24 @@ pub fn chunks<'a>(checksums: impl IntoIterator<Item = &'a str>) -> Vec<Range<usi
         chunks.push(start..end);
     }
     chunks
+}
+
+/// Finds the ends of chunks while packages go by.
+#[derive(Debug, Default)]
+pub(crate) struct Cutter {
+    len: usize,
+}
+
+impl Cutter {
+    /// True if the package with this checksum is the last of its chunk.
+    pub(crate) fn ends(&mut self, checksum: &str) -> bool {
+        self.len += 1;
+        let ends = self.len >= LONGEST || (self.len >= SHORTEST && is_cut(checksum));
+        if ends {
+            self.len = 0;
+        }
+        ends
+    }
 }
 
 fn is_cut(checksum: &str) -> bool {

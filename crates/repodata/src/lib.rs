@@ -1,5 +1,6 @@
 //! Repository metadata: XML fragments of packages, repositories as their concatenation, and reading them back.
 
+mod chunked;
 mod chunks;
 mod compress;
 mod error;
@@ -10,6 +11,7 @@ mod repomd;
 mod repository;
 mod xml;
 
+pub use chunked::{ChunkKey, ChunkStore, ChunkedWriter, MemoryChunks};
 pub use chunks::chunks;
 pub use compress::{Compression, decoder};
 pub use error::{Error, Result};

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use toji_repodata::reader::{Primary, ReadLimits};
 use toji_repodata::{
-    Compression, Error, Memory, MetadataWriter, Part, Piece, Pieces, Repomd, RepositoryWriter,
-    decoder, pack,
+    ChunkKey, ChunkStore, ChunkedWriter, Compression, Error, Fragments, Memory, MemoryChunks,
+    MetadataWriter, Part, Piece, Pieces, Repomd, RepositoryWriter, decoder, pack,
 };
 use toji_rpmfile::{Limits, Package};
 
@@ -174,4 +174,48 @@ fn a_package_of_any_bytes_gives_well_formed_metadata() {
     assert_eq!(read.href, file.href);
     assert_eq!(read.summary, "]]>&\r\n");
     assert_eq!(read.files.len(), 1);
+}
+
+#[test]
+fn chunks_are_packed_once_and_give_the_same_content() {
+    struct Counting(MemoryChunks, usize);
+    impl ChunkStore for Counting {
+        fn get(&mut self, key: &ChunkKey) -> Option<Vec<u8>> {
+            self.0.get(key)
+        }
+        fn put(&mut self, key: ChunkKey, packed: &[u8]) {
+            self.1 += 1;
+            self.0.put(key, packed);
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    toji_rpmgen::synthetic::write(dir.path(), 300).unwrap();
+    let mut packages: Vec<_> =
+        hrefs(dir.path()).iter().map(|href| fragments_of(dir.path(), href)).collect();
+    let mut store = Counting(MemoryChunks::new(64 << 20), 0);
+    let mut write = |packages: &[Fragments], compression| {
+        let mut memory = Memory::default();
+        let count = packages.len() as u64;
+        let mut writer =
+            ChunkedWriter::new(&mut memory, &mut store, count, compression, 7).unwrap();
+        for package in packages {
+            let checksum = package.other.split('"').nth(1).unwrap();
+            let parts = [&package.primary, &package.filelists, &package.other];
+            writer.add(checksum, parts.map(|part| part.as_bytes())).unwrap();
+        }
+        let repomd = writer.finish("r").unwrap();
+        let primary = open(&memory, &repomd.record("primary").unwrap().href);
+        (String::from_utf8(primary).unwrap(), std::mem::take(&mut store.1))
+    };
+    let (first, packed) = write(&packages, BOTH[0]);
+    assert!((3..=60).contains(&packed), "{packed}");
+    assert_eq!(write(&packages, BOTH[0]), (first.clone(), 0));
+    for package in &packages {
+        assert!(first.contains(&package.primary));
+    }
+    packages.remove(150);
+    let (_, packed) = write(&packages, BOTH[0]);
+    assert!((3..=6).contains(&packed), "{packed}");
+    let (_, packed) = write(&packages, BOTH[1]);
+    assert!(packed >= 3, "another compression has chunks of its own");
 }
