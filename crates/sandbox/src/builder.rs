@@ -214,6 +214,8 @@ pub(crate) fn base_view(work: &Path, layers: &[PathBuf]) -> View {
         .iter()
         .map(|(name, inside)| bind(work.join(name), Path::new(inside), true))
         .collect();
+    let host = Path::new("/etc");
+    binds.extend(etc::shown(host).map(|name| bind(host.join(name), &host.join(name), false)));
     let rpmdb = layers.iter().rev().map(|layer| layer.join("var/lib/rpm")).find(|dir| dir.is_dir());
     binds.extend(rpmdb.map(|dir| bind(dir, Path::new("/var/lib/rpm"), false)));
     View {

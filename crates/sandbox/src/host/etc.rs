@@ -12,8 +12,7 @@ use crate::{
 };
 
 /// Entries taken from the host; directories with everything readable below them.
-const TAKEN: [&str; 44] = [
-    "alternatives",
+const TAKEN: [&str; 41] = [
     "ant",
     "centos-release",
     "crypto-policies",
@@ -42,14 +41,12 @@ const TAKEN: [&str; 44] = [
     "pki/tls/openssl.cnf",
     "protocols",
     "python3",
-    "python3.11",
     "redhat-release",
     "rpc",
     "rpm",
     "services",
     "sgml",
     "shells",
-    "ssl/certs",
     "ssl/openssl.cnf",
     "system-release",
     "terminfo",
@@ -59,8 +56,19 @@ const TAKEN: [&str; 44] = [
     "selinux/config",
 ];
 
-/// Java installations keep their files here on Debian, one directory for each version.
-const TAKEN_PREFIX: &str = "java-";
+/// Large public directories: shown as they are on the host instead of being copied.
+const SHOWN: [&str; 2] = ["alternatives", "ssl/certs"];
+
+/// Installations of Java and Python keep files in such directories, one for each version.
+const TAKEN_PREFIXES: [&str; 2] = ["java-", "python3."];
+
+/// The directories below `host` which are shown rather than copied, relative to it.
+pub(crate) fn shown(host: &Path) -> impl Iterator<Item = &'static str> {
+    // On Fedora the certificates are a link to a place that is copied.
+    let is_dir =
+        move |name: &&str| fs::symlink_metadata(host.join(name)).is_ok_and(|found| found.is_dir());
+    SHOWN.into_iter().filter(is_dir)
+}
 
 /// Fills an empty directory; `hostname` becomes known as an address of the machine itself.
 pub(crate) fn fill(host: &Path, etc: &Path, hostname: &str, network: bool) -> Result<()> {
@@ -70,12 +78,25 @@ pub(crate) fn fill(host: &Path, etc: &Path, hostname: &str, network: bool) -> Re
     }
     for entry in fs::read_dir(host).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(TAKEN_PREFIX) {
+        if TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             names.push(name);
+        }
+    }
+    for name in SHOWN {
+        let place = etc.join(name);
+        if shown(host).any(|shown| shown == name) {
+            fs::create_dir_all(&place).map_err(Error::file("create", place))?;
+        } else {
+            names.push(name.into());
         }
     }
     for name in &names {
         let (from, to) = (host.join(name), etc.join(name));
+        if let Some(parent) = to.parent()
+            && fs::symlink_metadata(&from).is_ok()
+        {
+            fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
+        }
         copy_readable(&from, &to, name == "resolv.conf").map_err(Error::file("copy", from))?;
     }
     let id = INSIDE_ID;
@@ -112,15 +133,12 @@ pub(crate) fn fill(host: &Path, etc: &Path, hostname: &str, network: bool) -> Re
 fn copy_readable(from: &Path, to: &Path, follow: bool) -> io::Result<()> {
     let found = if follow { fs::metadata(from) } else { fs::symlink_metadata(from) };
     let Ok(found) = found else { return Ok(()) };
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
-    }
     if found.is_symlink() {
         return symlink(fs::read_link(from)?, to);
     }
     let everyone = found.permissions().mode() & 0o004 != 0;
     if found.is_dir() && everyone {
-        fs::create_dir_all(to)?;
+        fs::create_dir(to)?;
         for entry in fs::read_dir(from)? {
             let name = entry?.file_name();
             copy_readable(&from.join(&name), &to.join(&name), false)?;
@@ -140,12 +158,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (host, etc) = (dir.path().join("host"), dir.path().join("etc"));
         fs::create_dir_all(host.join("ssl/certs")).unwrap();
+        fs::create_dir_all(host.join("pki/tls/certs")).unwrap();
         fs::create_dir_all(host.join("ssl/private")).unwrap();
         fs::create_dir_all(&etc).unwrap();
         for (name, mode) in [
             ("shadow", 0o644),
-            ("ssl/certs/ca.pem", 0o644),
-            ("ssl/certs/key.pem", 0o600),
+            ("pki/tls/certs/ca.pem", 0o644),
+            ("pki/tls/certs/key.pem", 0o600),
             ("ssl/private/key", 0o644),
             ("passwd", 0o644),
             ("resolv.conf", 0o644),
@@ -155,9 +174,11 @@ mod tests {
         }
         symlink("/usr/bin/gcc", host.join("os-release")).unwrap();
         fill(&host, &etc, "box", false).unwrap();
-        assert!(etc.join("ssl/certs/ca.pem").exists());
+        assert!(etc.join("pki/tls/certs/ca.pem").exists());
+        assert_eq!(shown(&host).collect::<Vec<_>>(), ["ssl/certs"]);
+        assert_eq!(fs::read_dir(etc.join("ssl/certs")).unwrap().count(), 0);
         assert!(etc.join("os-release").is_symlink());
-        for absent in ["shadow", "ssl/private", "ssl/certs/key.pem", "resolv.conf"] {
+        for absent in ["shadow", "ssl/private", "pki/tls/certs/key.pem", "resolv.conf"] {
             assert!(!etc.join(absent).exists(), "{absent}");
         }
         let passwd = fs::read_to_string(etc.join("passwd")).unwrap();
