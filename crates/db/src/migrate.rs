@@ -1,8 +1,11 @@
 //! Brings the schema up to date from the numbered files of `schema/`.
 
+mod adopt;
+
 use crate::db::Engine;
 use crate::dialect::schema_text;
 use crate::{Db, Error, Result, Tx, params};
+use adopt::adopt;
 
 /// A schema file.
 struct File {
@@ -85,19 +88,5 @@ async fn applied(tx: &mut Tx) -> Result<Vec<i64>> {
     tx.batch(schema_text(tx.engine(), table)).await?;
     let rows = tx.query("SELECT number FROM toji_migration ORDER BY number", &[]).await?;
     let done: Vec<i64> = rows.iter().map(|r| r.get("number")).collect::<Result<_>>()?;
-    if done.is_empty() && has_events(tx).await? {
-        return Err(Error::Schema("the database holds tables of another system".into()));
-    }
-    Ok(done)
-}
-
-/// Whether there are tables that no migration recorded here has made.
-async fn has_events(tx: &mut Tx) -> Result<bool> {
-    let sql = match tx.engine() {
-        Engine::Postgres => "SELECT to_regclass('events') IS NOT NULL AS found",
-        Engine::Sqlite => {
-            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'events') AS \"found:bool\""
-        }
-    };
-    tx.scalar(sql, &[]).await
+    if done.is_empty() { adopt(tx).await } else { Ok(done) }
 }

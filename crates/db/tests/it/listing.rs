@@ -38,7 +38,8 @@ both_databases! {
         let count = opts(&[("countOnly", Value::Bool(true)), ("limit", Value::Int(3)), ("order", Value::Str("bogus".into()))]);
         assert_eq!(channels().opts(&count).fetch(&mut tx).await.unwrap(), Value::Int(3));
         let list = opts(&[("asList", Value::Bool(true)), ("limit", Value::Int(1)), ("order", Value::Str("id".into())), ("rowlock", Value::Bool(true))]);
-        let want = Value::Array(vec![Value::Array(vec![Value::Int(1), Value::Str("default".into()), Value::Bool(true)])]);
+        // Columns come in the order of their names.
+        let want = Value::Array(vec![Value::Array(vec![Value::Bool(true), Value::Int(1), Value::Str("default".into())])]);
         assert_eq!(channels().opts(&list).fetch(&mut tx).await.unwrap(), want);
         let bogus = opts(&[("order", Value::Str("bogus".into()))]);
         assert!(matches!(channels().opts(&bogus).fetch(&mut tx).await, Err(Error::Option(text)) if text == "Invalid order: bogus"));

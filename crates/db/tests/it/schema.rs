@@ -111,3 +111,49 @@ async fn urls() {
     let db = Db::open("sqlite::memory:", &Options::default()).await.unwrap();
     assert_eq!(db.engine(), Engine::Sqlite);
 }
+
+/// Makes a database look as a Koji hub left it.
+async fn as_koji_left_it(db: &Db) {
+    let mut tx = db.begin();
+    let own = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'toji@_%' ESCAPE '@'";
+    for row in tx.query(own, &[]).await.unwrap() {
+        tx.execute(&format!("DROP TABLE {}", row.get::<String>("tablename").unwrap()), &[])
+            .await
+            .unwrap();
+    }
+    let own = "SELECT indexname FROM pg_indexes WHERE indexname LIKE 'toji@_%' ESCAPE '@'";
+    for row in tx.query(own, &[]).await.unwrap() {
+        tx.execute(&format!("DROP INDEX {}", row.get::<String>("indexname").unwrap()), &[])
+            .await
+            .unwrap();
+    }
+    tx.execute("DROP FUNCTION toji_ago", &[]).await.unwrap();
+    tx.execute("ALTER TABLE rpminfo DROP COLUMN sigmd5, DROP COLUMN sha256header", &[])
+        .await
+        .unwrap();
+    tx.execute("INSERT INTO tag (name) VALUES ('theirs')", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn takes_over_a_koji_database() {
+    let test = toji_testkit::TestDb::new(Engine::Postgres).await;
+    as_koji_left_it(&test.db).await;
+    let db = test.reopen().await;
+    db.migrate().await.unwrap();
+    let mut tx = db.begin();
+    assert_eq!(tx.scalar::<String>("SELECT name FROM tag", &[]).await.unwrap(), "theirs");
+    assert_eq!(tx.scalar::<i64>("SELECT count(*) FROM toji_migration", &[]).await.unwrap(), 5);
+    assert!(tx.query("SELECT sigmd5, sha256header FROM rpminfo", &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn refuses_an_old_koji_database() {
+    let test = toji_testkit::TestDb::new(Engine::Postgres).await;
+    as_koji_left_it(&test.db).await;
+    let mut tx = test.db.begin();
+    tx.execute("DROP TABLE repo_queue", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let out = test.reopen().await.migrate().await;
+    assert!(matches!(out, Err(Error::Schema(text)) if text.contains("repo_queue")));
+}
