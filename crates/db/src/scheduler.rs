@@ -179,14 +179,14 @@ pub async fn assign(tx: &mut Tx, tasks: &[i64], host: i64, assigned: i64) -> Res
     tx.execute(sql, params![assigned, host, tasks]).await.map(drop)
 }
 
-/// Ends earlier runs of the tasks and notes new ones on `host`.
-pub async fn start_runs(tx: &mut Tx, tasks: &[i64], host: i64) -> Result<()> {
+/// Ends earlier runs of the tasks and notes new ones on the hosts that they have now.
+pub async fn start_runs(tx: &mut Tx, tasks: &[i64]) -> Result<()> {
     let sql =
         "UPDATE scheduler_task_runs SET active = FALSE WHERE task_id = ANY($1) AND active IS TRUE";
     tx.execute(sql, params![tasks]).await?;
     let sql = "INSERT INTO scheduler_task_runs (task_id, host_id) \
-               SELECT id, $1::int FROM task WHERE id = ANY($2) ORDER BY id";
-    tx.execute(sql, params![host, tasks]).await.map(drop)
+               SELECT id, host_id FROM task WHERE id = ANY($1) ORDER BY id";
+    tx.execute(sql, params![tasks]).await.map(drop)
 }
 
 /// Ends the runs of all tasks that are in none of `states`.
@@ -199,15 +199,11 @@ pub async fn end_stale_runs(tx: &mut Tx, states: &[i64]) -> Result<u64> {
     .await
 }
 
-/// Logs one message for several tasks of a host.
-pub async fn log_tasks(tx: &mut Tx, message: &str, tasks: &[i64], host: i64) -> Result<()> {
-    tx.execute(
-        "INSERT INTO scheduler_log_messages (task_id, host_id, msg) \
-         SELECT id, $1::int, $2::text FROM task WHERE id = ANY($3) ORDER BY id",
-        params![host, message, tasks],
-    )
-    .await?;
-    Ok(())
+/// Logs one message for several tasks and the hosts that they have now.
+pub async fn log_tasks(tx: &mut Tx, message: &str, tasks: &[i64]) -> Result<()> {
+    let sql = "INSERT INTO scheduler_log_messages (task_id, host_id, msg) \
+               SELECT id, host_id, $1::text FROM task WHERE id = ANY($2) ORDER BY id";
+    tx.execute(sql, params![message, tasks]).await.map(drop)
 }
 
 /// What hosts last said of themselves: `host_id`, `data`; of one host or of all.

@@ -1,7 +1,8 @@
 //! The scheduler's loop: wait for a signal, take a snapshot, decide, apply.
 //!
-//! A run first reads without any lock. Only if something is to be done it takes the lock `scheduler`,
-//! reads again and applies, so that idle runs cost no writer and several hubs never decide at once.
+//! A run reads and decides without any lock. Only if something is to be done it takes the lock `scheduler`
+//! and applies; if another hub has applied its own decisions meanwhile, it reads and decides again first. So
+//! idle runs cost no writer, and two hubs never fill the same host.
 
 mod apply;
 mod snapshot;
@@ -10,7 +11,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use toji_bus::Topic;
-use toji_sched::{Decision, WaitReason, decide};
+use toji_sched::{Decision, Snapshot, WaitReason, decide};
 use toji_types::TaskId;
 use toji_value::Fault;
 
@@ -83,6 +84,7 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
 /// When the database fails; nothing is changed then.
 pub async fn run_once(hub: &Hub, tidy: bool) -> Result<Report, Fault> {
     let mut tx = hub.db.begin();
+    let before = toji_db::scheduler::last_run(&mut tx).await?;
     let seen = snapshot::read(&mut tx, &hub.config.scheduler).await?;
     tx.rollback().await?;
     let decisions = decide(&seen);
@@ -91,7 +93,12 @@ pub async fn run_once(hub: &Hub, tidy: bool) -> Result<Report, Fault> {
     }
     let mut call = hub.internal().await?;
     call.tx.lock(LOCK).await?;
-    let report = cycle(&mut call, tidy).await?;
+    let report = if toji_db::scheduler::last_run(&mut call.tx).await? == before {
+        apply_all(&mut call, &seen, &decisions, tidy).await?
+    } else {
+        // another hub has decided meanwhile
+        cycle(&mut call, tidy).await?
+    };
     call.commit().await?;
     Ok(report)
 }
@@ -121,9 +128,18 @@ async fn cycle(call: &mut Call, tidy: bool) -> Result<Report, Fault> {
     let hub = call.hub.clone();
     let seen = snapshot::read(&mut call.tx, &hub.config.scheduler).await?;
     let decisions = decide(&seen);
-    let report = apply::all(call, &decisions).await?;
+    apply_all(call, &seen, &decisions, tidy).await
+}
+
+async fn apply_all(
+    call: &mut Call,
+    seen: &Snapshot,
+    decisions: &[Decision],
+    tidy: bool,
+) -> Result<Report, Fault> {
+    let report = apply::all(call, decisions).await?;
     if tidy {
-        apply::tidy(call, &seen).await?;
+        apply::tidy(call, seen).await?;
     }
     toji_db::scheduler::set_last_run(&mut call.tx, seen.now).await?;
     Ok(report)

@@ -1,18 +1,19 @@
 //! Doing what was decided, with a few statements for each host that is concerned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use toji_bus::Topic;
 use toji_db::Time;
 use toji_db::scheduler as sql;
 use toji_sched::{Decision, FreeReason, Snapshot};
-use toji_types::{HostId, TaskId, TaskState};
+use toji_types::{HostId, TaskState};
 use toji_value::Fault;
 
 use super::Report;
 use super::snapshot::ACTIVE;
 use crate::Call;
+use crate::task::Locked;
 use crate::task::transition::{self, told};
-use crate::task::{Locked, lock};
 
 /// The decisions in numbers.
 pub(super) fn report(decisions: &[Decision]) -> Report {
@@ -30,19 +31,27 @@ pub(super) fn report(decisions: &[Decision]) -> Report {
 
 /// Applies all decisions; tasks that have moved on meanwhile are left alone.
 pub(super) async fn all(call: &mut Call, decisions: &[Decision]) -> Result<Report, Fault> {
-    let mut assigned: BTreeMap<HostId, Vec<i64>> = BTreeMap::new();
+    let mut tasks = locked(call, decisions).await?;
+    let mut report = report(decisions);
+    report.freed = 0;
+    let mut assigned: BTreeMap<HostId, Vec<Locked>> = BTreeMap::new();
     let mut silent = Vec::new();
     for decision in decisions {
         match decision {
-            Decision::Assign { task, host } => assigned.entry(*host).or_default().push(task.0),
-            Decision::Free { task, host, reason } => free(call, *task, *host, *reason).await?,
+            Decision::Assign { task, host } => {
+                let free = |t: &Locked| t.state == TaskState::Free && t.host_id.is_none();
+                let task = tasks.remove(&task.0).filter(free);
+                assigned.entry(*host).or_default().extend(task);
+            }
+            Decision::Free { task, host, reason } => {
+                let Some(task) = tasks.remove(&task.0) else { continue };
+                report.freed += usize::from(free(call, &task, *host, *reason).await?);
+            }
             Decision::MarkNotReady { host } => silent.push(host.0),
             Decision::Wait { .. } => {}
         }
     }
-    for (host, tasks) in assigned {
-        assign(call, host, &tasks).await?;
-    }
+    report.assigned = assign(call, &assigned).await?;
     if !silent.is_empty() {
         sql::mark_not_ready(&mut call.tx, &silent).await?;
         for host in &silent {
@@ -50,39 +59,63 @@ pub(super) async fn all(call: &mut Call, decisions: &[Decision]) -> Result<Repor
             toji_db::task::log(&mut call.tx, text, None, Some(*host)).await?;
         }
     }
-    Ok(report(decisions))
+    if report.freed == 0 {
+        // these moves give the scheduler nothing new to do
+        call.signals.retain(|topic| *topic != Topic::Scheduler);
+    }
+    Ok(report)
 }
 
-/// Gives a host its tasks; those that are no longer free are left out.
-async fn assign(call: &mut Call, host: HostId, tasks: &[i64]) -> Result<(), Fault> {
-    let mut taken = Vec::with_capacity(tasks.len());
-    for row in toji_db::task::lock_all(&mut call.tx, tasks).await? {
-        let task = Locked::from_row(&row)?;
-        if task.state == TaskState::Free && task.host_id.is_none() {
-            taken.push(task);
+/// The tasks that decisions move, locked in the order of their numbers as everywhere.
+async fn locked(call: &mut Call, decisions: &[Decision]) -> Result<HashMap<i64, Locked>, Fault> {
+    let moved = |decision: &Decision| match decision {
+        Decision::Assign { task, .. } | Decision::Free { task, .. } => Some(task.0),
+        _ => None,
+    };
+    let ids: Vec<i64> = decisions.iter().filter_map(moved).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = toji_db::task::lock_all(&mut call.tx, &ids).await?;
+    rows.iter().map(|row| Locked::from_row(row).map(|task| (task.id, task))).collect()
+}
+
+/// Gives hosts their tasks; returns how many.
+async fn assign(call: &mut Call, hosts: &BTreeMap<HostId, Vec<Locked>>) -> Result<usize, Fault> {
+    let mut all = Vec::new();
+    for (host, tasks) in hosts {
+        let ids: Vec<i64> = tasks.iter().map(|task| task.id).collect();
+        sql::assign(&mut call.tx, &ids, host.0, TaskState::Assigned as i64).await?;
+        all.extend(ids);
+    }
+    if all.is_empty() {
+        return Ok(0);
+    }
+    sql::start_runs(&mut call.tx, &all).await?;
+    sql::log_tasks(&mut call.tx, "Assigning task", &all).await?;
+    for (host, tasks) in hosts {
+        for task in tasks {
+            told(call, task, TaskState::Assigned, Some(host.0)).await?;
         }
     }
-    let ids: Vec<i64> = taken.iter().map(|t| t.id).collect();
-    sql::assign(&mut call.tx, &ids, host.0, TaskState::Assigned as i64).await?;
-    sql::start_runs(&mut call.tx, &ids, host.0).await?;
-    sql::log_tasks(&mut call.tx, "Assigning task", &ids, host.0).await?;
-    for task in &taken {
-        told(call, task, TaskState::Assigned, Some(host.0)).await?;
-    }
-    Ok(())
+    Ok(all.len())
 }
 
-/// Takes a task back, unless it has moved on.
+/// Takes a task back, unless it has moved on; tells whether it did.
 async fn free(
     call: &mut Call,
-    task: TaskId,
+    task: &Locked,
     host: Option<HostId>,
     reason: FreeReason,
-) -> Result<(), Fault> {
-    let task = lock(call, task.0).await?;
+) -> Result<bool, Fault> {
     let host = host.map(|h| h.0);
-    if task.host_id != host || !ACTIVE.contains(&(task.state as i64)) {
-        return Ok(());
+    let expected = match reason {
+        FreeReason::AssignTimeout { .. } => task.state == TaskState::Assigned,
+        FreeReason::HostSilent => task.state == TaskState::Open,
+        FreeReason::NoHost | FreeReason::HostGone => ACTIVE.contains(&(task.state as i64)),
+    };
+    if task.host_id != host || !expected {
+        return Ok(false);
     }
     if let (FreeReason::AssignTimeout { refused: true }, Some(host)) = (reason, host) {
         sql::set_refusal(&mut call.tx, task.id, host, "assignment timeout").await?;
@@ -91,7 +124,8 @@ async fn free(
     }
     toji_db::task::log(&mut call.tx, &reason.to_string(), Some(task.id), host).await?;
     toji_db::task::end_runs(&mut call.tx, task.id).await?;
-    transition::free(call, &task).await
+    transition::free(call, task).await?;
+    Ok(true)
 }
 
 /// Forgets refusals that have lapsed and runs of tasks that have ended.

@@ -6,13 +6,13 @@ use toji_hub::{Call, Config, Hub, Request};
 use toji_value::{Args, Fault, Map, Value};
 
 /// A hub on a fresh database with the user `kojira`, who is the only one.
-pub struct World {
-    pub hub: Hub,
-    pub user: i64,
+pub(super) struct World {
+    pub(super) hub: Hub,
+    pub(super) user: i64,
 }
 
 impl World {
-    pub async fn new(db: Db, change: impl FnOnce(&mut Config)) -> World {
+    pub(super) async fn new(db: Db, change: impl FnOnce(&mut Config)) -> World {
         let mut config = Config::default();
         change(&mut config);
         let hub = Hub::new(db, Bus::new(), config);
@@ -28,35 +28,40 @@ impl World {
     }
 
     /// A call of the hub's own, for what has no RPC.
-    pub async fn call(&self) -> Call {
+    pub(super) async fn call(&self) -> Call {
         self.hub.internal().await.unwrap()
     }
 
     /// An RPC of an anonymous caller.
-    pub async fn rpc(&self, method: &str, args: Vec<Value>, keywords: Map) -> Result<Value, Fault> {
+    pub(super) async fn rpc(
+        &self,
+        method: &str,
+        args: Vec<Value>,
+        keywords: Map,
+    ) -> Result<Value, Fault> {
         self.hub.call(&Request::default(), method, Args { positional: args, keywords }).await
     }
 
     /// The id of a row by name.
-    pub async fn id(&self, table: &str, name: &str) -> i64 {
+    pub(super) async fn id(&self, table: &str, name: &str) -> i64 {
         let sql = format!("SELECT id FROM {table} WHERE name = $1");
         self.call().await.tx.scalar(&sql, &[name.into()]).await.unwrap()
     }
 
     /// One value.
-    pub async fn get(&self, sql: &str, params: &[Param]) -> Value {
+    pub(super) async fn get(&self, sql: &str, params: &[Param]) -> Value {
         self.call().await.tx.scalar(sql, params).await.unwrap()
     }
 
     /// Runs a statement.
-    pub async fn set(&self, sql: &str, params: &[Param]) {
+    pub(super) async fn set(&self, sql: &str, params: &[Param]) {
         let mut call = self.call().await;
         call.tx.execute(sql, params).await.unwrap();
         call.commit().await.unwrap();
     }
 
     /// A ready host in the default channel.
-    pub async fn host(&self, name: &str) -> i64 {
+    pub(super) async fn host(&self, name: &str) -> i64 {
         let default = self.id("channels", "default").await;
         let mut call = self.call().await;
         let user = add(
@@ -92,7 +97,7 @@ impl World {
     }
 
     /// A free task in a channel.
-    pub async fn task(&self, channel: &str, arch: &str, priority: i64) -> i64 {
+    pub(super) async fn task(&self, channel: &str, arch: &str, priority: i64) -> i64 {
         let channel = self.id("channels", channel).await;
         let mut call = self.call().await;
         let task = toji_db::task::New {
@@ -114,7 +119,7 @@ impl World {
     }
 
     /// A tag with arches and parents.
-    pub async fn tag(&self, name: &str, parents: &[i64]) -> i64 {
+    pub(super) async fn tag(&self, name: &str, parents: &[i64]) -> i64 {
         let mut call = self.call().await;
         let tag = add(&mut call, "tag", &[("name", name.into())]).await;
         let config = [("tag_id", Param::Int(tag)), ("arches", "x86_64".into())];
@@ -135,7 +140,7 @@ impl World {
     }
 
     /// Makes a target build in a tag.
-    pub async fn target(&self, name: &str, build_tag: i64) {
+    pub(super) async fn target(&self, name: &str, build_tag: i64) {
         let mut call = self.call().await;
         let target = add(&mut call, "build_target", &[("name", name.into())]).await;
         let config = [
@@ -148,7 +153,7 @@ impl World {
     }
 
     /// Sets an extra value of a tag, which changes the tag.
-    pub async fn extra(&self, tag: i64, key: &str, value: &str) {
+    pub(super) async fn extra(&self, tag: i64, key: &str, value: &str) {
         let mut call = self.call().await;
         let same = [("tag_id", Param::Int(tag)), ("key", key.into())];
         versioned::revoke(&mut call.tx, "tag_extra", &same, self.user).await.unwrap();
@@ -158,7 +163,12 @@ impl World {
     }
 
     /// A repository of a tag as it is now, in a state, with the tag's own options.
-    pub async fn repo(&self, tag: i64, state: toji_types::RepoState, task: Option<i64>) -> i64 {
+    pub(super) async fn repo(
+        &self,
+        tag: i64,
+        state: toji_types::RepoState,
+        task: Option<i64>,
+    ) -> i64 {
         let mut call = self.call().await;
         let event = toji_db::repo::newest_event(&mut call.tx).await.unwrap();
         let opts = toji_value::map! {
