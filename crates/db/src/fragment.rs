@@ -1,0 +1,32 @@
+//! Repository metadata of RPMs, as it was made at their import.
+
+use std::collections::HashMap;
+
+use crate::{Result, Tx, params};
+
+/// The pieces of one RPM by kind, as they are stored.
+pub type Pieces = HashMap<String, Vec<u8>>;
+
+/// The stored pieces of RPMs (unsigned files); an RPM without pieces is left out.
+pub async fn of_rpms(tx: &mut Tx, rpm_ids: &[i64]) -> Result<HashMap<i64, Pieces>> {
+    let sql = "SELECT rpm_id, kind, data FROM toji_rpm_fragment
+                WHERE sigkey = '' AND rpm_id = ANY($1)";
+    let rows = tx.query(sql, params![rpm_ids]).await?;
+    let mut found: HashMap<i64, Pieces> = HashMap::with_capacity(rpm_ids.len());
+    for row in rows {
+        let pieces = found.entry(row.get("rpm_id")?).or_default();
+        pieces.insert(row.get("kind")?, row.get("data")?);
+    }
+    Ok(found)
+}
+
+/// Stores a piece, replacing an older one.
+pub async fn store(tx: &mut Tx, rpm_id: i64, kind: &str, data: &[u8]) -> Result<()> {
+    tx.execute(
+        "INSERT INTO toji_rpm_fragment (rpm_id, sigkey, kind, data) VALUES ($1, '', $2, $3)
+         ON CONFLICT (rpm_id, sigkey, kind) DO UPDATE SET data = excluded.data",
+        params![rpm_id, kind, data.to_vec()],
+    )
+    .await
+    .map(drop)
+}

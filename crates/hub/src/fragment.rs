@@ -1,0 +1,110 @@
+//! The repository metadata of one RPM: made from its file, kept in the database.
+//!
+//! Each part is kept twice: open (zstd, to compute checksums from) and as the gzip member that
+//! goes into a repository as it is.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use toji_repodata::{Compression, Options, PackageFile, Part, pack};
+use toji_rpmfile::{Limits, Package};
+use toji_value::Fault;
+
+use crate::Call;
+
+/// How repositories are compressed: what every client since yum reads.
+pub(crate) const COMPRESSION: Compression = Compression::Gzip(6);
+/// How the open text is kept.
+const KEPT: Compression = Compression::Zstd(3);
+
+/// The parts of a repository, with the names that their pieces have in the database.
+pub(crate) const PARTS: [(Part, &str, &str); 3] = [
+    (Part::Primary, "primary", "primary.gz"),
+    (Part::Filelists, "filelists", "filelists.gz"),
+    (Part::Other, "other", "other.gz"),
+];
+
+/// The stored form of an RPM's metadata.
+#[derive(Clone, Debug)]
+pub struct Stored(Vec<(&'static str, Vec<u8>)>);
+
+/// Reads an RPM file and makes its metadata; `href` is its place relative to a repository.
+///
+/// Blocks: call it on a thread for blocking work.
+///
+/// # Errors
+/// When the file cannot be read or is no RPM.
+pub fn make(file: &Path, href: String) -> Result<Stored, Fault> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Fault::import(format!("cannot read {}: {error}", file.display()))
+    };
+    let opened = File::open(file).map_err(|e| wrong(&e))?;
+    let meta = opened.metadata().map_err(|e| wrong(&e))?;
+    let mut reader = BufReader::with_capacity(128 << 10, opened);
+    let sha256 = sha256(&mut reader).map_err(|e| wrong(&e))?;
+    let mut reader = BufReader::new(File::open(file).map_err(|e| wrong(&e))?);
+    let package = Package::read(&mut reader, &Limits::default()).map_err(|e| wrong(&e))?;
+    let place =
+        PackageFile { href, base: None, size: meta.len(), mtime: meta.mtime(), sha256 };
+    let made = toji_repodata::fragment(&package, &place, &Options::default());
+    let made = made.map_err(|e| wrong(&e))?;
+    let texts = [made.primary, made.filelists, made.other];
+    let mut pieces = Vec::with_capacity(6);
+    for ((_, open, packed), text) in PARTS.into_iter().zip(texts) {
+        pieces.push((open, pack(text.as_bytes(), KEPT).map_err(|e| wrong(&e))?));
+        pieces.push((packed, pack(text.as_bytes(), COMPRESSION).map_err(|e| wrong(&e))?));
+    }
+    Ok(Stored(pieces))
+}
+
+fn sha256(reader: &mut impl Read) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Keeps the metadata of an RPM.
+///
+/// # Errors
+/// When the database fails.
+pub async fn store(call: &mut Call, rpm_id: i64, stored: &Stored) -> Result<(), Fault> {
+    for (kind, data) in &stored.0 {
+        toji_db::fragment::store(&mut call.tx, rpm_id, kind, data).await?;
+    }
+    Ok(())
+}
+
+impl Stored {
+    /// The pieces by kind, as the database gives them.
+    pub(crate) fn into_pieces(self) -> toji_db::fragment::Pieces {
+        self.0.into_iter().map(|(kind, data)| (kind.to_owned(), data)).collect()
+    }
+}
+
+/// Where an RPM lies relative to the directory of one arch of a repository.
+pub fn href(build: &toji_db::Row, rpm: &toji_db::Row) -> Result<String, Fault> {
+    use toji_types::path::{BuildRef, RpmRef};
+    let layout = toji_types::PathInfo::new("toplink");
+    let (name, version, release): (String, String, String) =
+        (build.get("package_name")?, build.get("version")?, build.get("release")?);
+    let volume: Option<String> = build.get("volume_name")?;
+    let dir = layout.build(BuildRef {
+        volume: volume.as_deref(),
+        name: &name,
+        version: &version,
+        release: &release,
+    });
+    let (name, version, release, arch): (String, String, String, String) =
+        (rpm.get("name")?, rpm.get("version")?, rpm.get("release")?, rpm.get("arch")?);
+    let file =
+        layout.rpm(RpmRef { name: &name, version: &version, release: &release, arch: &arch });
+    Ok(format!("{dir}/{file}"))
+}
