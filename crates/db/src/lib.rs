@@ -31,6 +31,7 @@ mod dialect;
 mod error;
 pub mod event;
 pub mod external_repo;
+pub mod fragment;
 mod fault;
 pub mod group;
 pub mod history;

@@ -1,10 +1,12 @@
 //! Repositories and the requests for them.
 
 mod change;
+mod made;
 mod queue;
 mod upkeep;
 
 pub use change::*;
+pub use made::*;
 pub use queue::*;
 pub use upkeep::*;
 

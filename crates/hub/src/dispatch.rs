@@ -62,7 +62,6 @@ impl Registry {
         toji_api::rpm_rpcs!(register);
         toji_api::tagging_rpcs!(register);
         toji_api::host_rpcs!(register);
-        toji_api::host_build_rpcs!(register);
         toji_api::host_task_rpcs!(register);
         toji_api::notification_rpcs!(register);
         toji_api::package_rpcs!(register);
@@ -70,12 +69,12 @@ impl Registry {
         toji_api::repo_rpcs!(register);
         toji_api::scheduler_rpcs!(register);
         toji_api::task_rpcs!(register);
+        toji_api::repo_host_rpcs!(register);
         toji_api::session_rpcs!(register);
         toji_api::system_rpcs!(register);
         toji_api::tag_rpcs!(register);
         toji_api::tagged_rpcs!(register);
         toji_api::target_rpcs!(register);
-        toji_api::task_rpcs!(register);
         toji_api::upload_rpcs!(register);
         toji_api::user_rpcs!(register);
         Registry(methods)

@@ -13,6 +13,7 @@ pub mod files;
 pub mod group;
 pub mod history;
 pub mod host;
+pub mod fragment;
 mod hub;
 pub mod json;
 pub mod listing;

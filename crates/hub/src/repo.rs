@@ -1,6 +1,9 @@
 //! Repositories: their options, states and requests.
 
+pub mod assemble;
 pub mod change;
+pub mod comps;
+pub mod init;
 pub mod options;
 pub mod queue;
 pub mod request;

@@ -15,6 +15,7 @@ mod policy;
 mod repo;
 mod rpm;
 mod scheduler;
+mod repo_host;
 mod session;
 mod system;
 mod tag;

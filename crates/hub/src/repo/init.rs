@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use toji_db::Row;
-use toji_types::arch::canon_arch;
+use toji_types::arch::canonical;
 use toji_value::{Args, Fault, Map, Value, map};
 
 use super::{change, comps, options};
@@ -104,7 +104,7 @@ async fn newest_event(call: &mut Call) -> Result<i64, Fault> {
 fn repo_arches(tag: &Tag, opts: &Map) -> BTreeSet<String> {
     let words = tag.config.arches.as_deref().unwrap_or_default().split_whitespace();
     let mut arches: BTreeSet<String> = words
-        .map(|arch| canon_arch(arch).to_owned())
+        .map(|arch| canonical(arch).to_owned())
         .filter(|arch| arch != "src" && arch != "noarch")
         .collect();
     if opts.truthy("separate_src") {
@@ -159,7 +159,7 @@ fn sort_rpms(
             continue;
         }
         let arch: String = rpm.get("arch")?;
-        let canonical = canon_arch(&arch).to_owned();
+        let canonical_arch = canonical(&arch).to_owned();
         let Some(build) = builds.get(&rpm.get::<i64>("build_id")?) else { continue };
         let place = fragment::href(build, &rpm)?;
         let json = Value::Struct(rpm.into_map()).to_json().to_string();
@@ -168,7 +168,7 @@ fn sort_rpms(
                 "src" | "nosrc" if repo_arch == "src" => opts.truthy("separate_src"),
                 "src" | "nosrc" => opts.truthy("src"),
                 "noarch" => repo_arch != "src",
-                _ => *repo_arch == canonical,
+                _ => *repo_arch == canonical_arch,
             };
             if belongs {
                 list.packages.extend([place.as_str(), "\n"]);

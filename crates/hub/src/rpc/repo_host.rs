@@ -6,7 +6,7 @@ use toji_api::repo_host::*;
 use toji_bus::Topic;
 use toji_db::Row;
 use toji_types::RepoState;
-use toji_types::arch::canon_arch;
+use toji_types::arch::canonical;
 use toji_value::{Fault, Map, Value, list, map};
 
 use crate::Call;
@@ -51,7 +51,7 @@ fn arch_name(arch: &str) -> Result<String, Fault> {
     if !plain {
         return Err(Fault::generic(format!("Invalid arch: {arch}")));
     }
-    Ok(canon_arch(arch).to_owned())
+    Ok(canonical(arch).to_owned())
 }
 
 impl Handle for HostRepoDone {
