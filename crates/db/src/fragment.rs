@@ -19,14 +19,3 @@ pub async fn of_rpms(tx: &mut Tx, rpm_ids: &[i64]) -> Result<HashMap<i64, Pieces
     }
     Ok(found)
 }
-
-/// Stores a piece, replacing an older one.
-pub async fn store(tx: &mut Tx, rpm_id: i64, kind: &str, data: &[u8]) -> Result<()> {
-    tx.execute(
-        "INSERT INTO toji_rpm_fragment (rpm_id, sigkey, kind, data) VALUES ($1, '', $2, $3)
-         ON CONFLICT (rpm_id, sigkey, kind) DO UPDATE SET data = excluded.data",
-        params![rpm_id, kind, data.to_vec()],
-    )
-    .await
-    .map(drop)
-}

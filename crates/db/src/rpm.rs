@@ -136,13 +136,6 @@ pub async fn insert_fragment(tx: &mut Tx, rpm: i64, kind: &str, data: Vec<u8>) -
     tx.execute(sql, params![rpm, kind, data]).await.map(drop)
 }
 
-/// Metadata of RPMs: `rpm_id`, `kind`, `data`, ordered by RPM.
-pub async fn fragments(tx: &mut Tx, rpms: &[i64]) -> Result<Vec<Row>> {
-    let sql = "SELECT rpm_id, kind, data FROM toji_rpm_fragment
-                WHERE sigkey = '' AND rpm_id = ANY($1) ORDER BY rpm_id, kind";
-    tx.query(sql, params![rpms]).await
-}
-
 /// Tags that hold a build, for telling them that its content changed.
 pub async fn tags_of_build(tx: &mut Tx, build: i64) -> Result<Vec<i64>> {
     let sql = "SELECT tag_id FROM tag_listing WHERE build_id = $1 AND active = TRUE

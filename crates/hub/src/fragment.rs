@@ -47,17 +47,30 @@ pub fn make(file: &Path, href: String) -> Result<Stored, Fault> {
     let sha256 = sha256(&mut reader).map_err(|e| wrong(&e))?;
     let mut reader = BufReader::new(File::open(file).map_err(|e| wrong(&e))?);
     let package = Package::read(&mut reader, &Limits::default()).map_err(|e| wrong(&e))?;
-    let place =
-        PackageFile { href, base: None, size: meta.len(), mtime: meta.mtime(), sha256 };
-    let made = toji_repodata::fragment(&package, &place, &Options::default());
-    let made = made.map_err(|e| wrong(&e))?;
+    let pieces = pieces(&package, href, meta.len(), meta.mtime(), sha256);
+    pieces.map(Stored).map_err(|e| wrong(&e))
+}
+
+/// The metadata of a package in the stored form: kind and data.
+///
+/// # Errors
+/// When the header lacks what the metadata need.
+pub fn pieces(
+    package: &Package,
+    href: String,
+    size: u64,
+    mtime: i64,
+    sha256: String,
+) -> toji_repodata::Result<Vec<(&'static str, Vec<u8>)>> {
+    let place = PackageFile { href, base: None, size, mtime, sha256 };
+    let made = toji_repodata::fragment(package, &place, &Options::default())?;
     let texts = [made.primary, made.filelists, made.other];
     let mut pieces = Vec::with_capacity(6);
     for ((_, open, packed), text) in PARTS.into_iter().zip(texts) {
-        pieces.push((open, pack(text.as_bytes(), KEPT).map_err(|e| wrong(&e))?));
-        pieces.push((packed, pack(text.as_bytes(), COMPRESSION).map_err(|e| wrong(&e))?));
+        pieces.push((open, pack(text.as_bytes(), KEPT)?));
+        pieces.push((packed, pack(text.as_bytes(), COMPRESSION)?));
     }
-    Ok(Stored(pieces))
+    Ok(pieces)
 }
 
 fn sha256(reader: &mut impl Read) -> std::io::Result<String> {
@@ -77,7 +90,7 @@ fn sha256(reader: &mut impl Read) -> std::io::Result<String> {
 /// When the database fails.
 pub async fn store(call: &mut Call, rpm_id: i64, stored: &Stored) -> Result<(), Fault> {
     for (kind, data) in &stored.0 {
-        toji_db::fragment::store(&mut call.tx, rpm_id, kind, data).await?;
+        toji_db::rpm::insert_fragment(&mut call.tx, rpm_id, kind, data.clone()).await?;
     }
     Ok(())
 }

@@ -5,7 +5,6 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use md5::{Digest as _, Md5};
-use toji_repodata::{Compression, Options, PackageFile};
 use toji_rpmfile::{Limits, Package};
 use toji_store::{Algorithm, Hasher};
 
@@ -160,27 +159,15 @@ impl Source {
     /// When the header lacks what the metadata need.
     pub fn fragments(&self, href: &str) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
         let metadata = |source| Error::Metadata { path: self.rel.clone(), source };
-        fragments(&self.package, href, self.size, self.mtime, &self.sha256).map_err(metadata)
+        crate::fragment::pieces(
+            &self.package,
+            href.to_owned(),
+            self.size,
+            self.mtime,
+            self.sha256.clone(),
+        )
+        .map_err(metadata)
     }
-}
-
-/// Repository metadata of a package, each kind compressed by itself.
-pub(crate) fn fragments(
-    package: &Package,
-    href: &str,
-    size: u64,
-    mtime: i64,
-    sha256: &str,
-) -> Result<Vec<(&'static str, Vec<u8>)>, toji_repodata::Error> {
-    let (href, sha256) = (href.to_owned(), sha256.to_owned());
-    let file = PackageFile { href, base: None, size, mtime, sha256 };
-    let made = toji_repodata::fragment(package, &file, &Options::default())?;
-    let pack = |text: &str| toji_repodata::pack(text.as_bytes(), Compression::Zstd(3));
-    Ok(vec![
-        ("primary", pack(&made.primary)?),
-        ("filelists", pack(&made.filelists)?),
-        ("other", pack(&made.other)?),
-    ])
 }
 
 /// Dependencies that name the version of RPM itself, which arches may differ in.

@@ -62,7 +62,8 @@ impl Handle for HostRepoDone {
         let Value::Struct(data) = self.data else {
             return Err(Fault::parameter("data must be a dictionary"));
         };
-        let moves = if repo.value("dist").truthy() { Vec::new() } else { moves(&data, &work, &dir)? };
+        let moves =
+            if repo.value("dist").truthy() { Vec::new() } else { moves(&data, &work, &dir)? };
         let updates = match self.repo_json_updates {
             Value::Struct(updates) => Some(updates),
             _ => None,

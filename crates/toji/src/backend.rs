@@ -1,0 +1,36 @@
+//! The web pages' view of a hub in the same process.
+
+use toji_bus::{Listener, Topic};
+use toji_hub::{Hub, Request};
+use toji_value::{Args, Fault, Value};
+use toji_web::{Backend, BoxFuture, Waiter};
+use tokio_util::sync::CancellationToken;
+
+/// Answers the pages' calls as an anonymous caller.
+pub(crate) struct InProcess {
+    pub(crate) hub: Hub,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Backend for InProcess {
+    fn call<'a>(&'a self, method: &'a str, args: Args) -> BoxFuture<'a, Result<Value, Fault>> {
+        Box::pin(async move { self.hub.call(&Request::default(), method, args).await })
+    }
+
+    fn watch_task(&self, task_id: i64) -> Box<dyn Waiter> {
+        Box::new(TaskWaiter(self.hub.bus.listen(Topic::Task(task_id))))
+    }
+
+    fn draining(&self) -> BoxFuture<'static, ()> {
+        let stop = self.stop.clone();
+        Box::pin(async move { stop.cancelled().await })
+    }
+}
+
+struct TaskWaiter(Listener);
+
+impl Waiter for TaskWaiter {
+    fn wait(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.wait())
+    }
+}

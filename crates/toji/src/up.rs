@@ -1,0 +1,120 @@
+//! `toji up`: all parts in one process.
+
+mod data;
+mod first_run;
+mod ready;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use toji_bus::Bus;
+use toji_db::Db;
+use toji_hub::{Config, Hub};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::InProcess;
+
+/// What `toji up` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Directory for everything: database, packages, repositories, work.
+    #[arg(long, value_name = "DIR", default_value = "toji-data")]
+    data: PathBuf,
+    /// Address to listen at; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Database, `sqlite:PATH` or `postgres://…`, instead of the embedded one in the data directory.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Written when everything serves: a JSON object with addresses and the administrator's login.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Run no builder in this process.
+    #[arg(long)]
+    no_builder: bool,
+}
+
+/// Runs until SIGTERM or an interrupt, then drains.
+pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let data = data::Dir::open(&options.data)?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("failed to listen at {}", options.listen))?;
+    let address = listener.local_addr()?;
+    let url = format!("http://{address}");
+    let database = options.database.clone().unwrap_or_else(|| data.database());
+    let db = Db::open(&database, &toji_db::Options::default())
+        .await
+        .context("failed to open the database")?;
+    db.migrate().await.context("failed to bring the database's schema up to date")?;
+    let config =
+        Config { topdir: data.topdir(), web_url: format!("{url}/koji"), ..Config::default() };
+    let hub = Hub::new(db, Bus::new(), config);
+    hub.recover().await.map_err(|fault| anyhow::anyhow!("failed to recover: {}", fault.message))?;
+    let accounts = first_run::prepare(&hub, &data).await?;
+
+    let stop = CancellationToken::new();
+    tokio::spawn(wait_for_signal(stop.clone()));
+    let mut parts = tokio::task::JoinSet::new();
+    parts.spawn({
+        let (relay, stopped) = (toji_hub::relay::run(hub.clone()), stop.clone());
+        async move {
+            tokio::select! { () = relay => {}, () = stopped.cancelled() => {} }
+        }
+    });
+    parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
+    parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
+    let pages = toji_web::router(Arc::new(InProcess { hub: hub.clone(), stop: stop.clone() }));
+    let server = tokio::spawn(toji_server::serve(
+        hub.clone(),
+        pages,
+        listener,
+        toji_server::Options::default(),
+        // The server goes last: the builder reports the end of its tasks through it.
+        {
+            let stop = stop.clone();
+            async move { stop.cancelled().await }
+        },
+    ));
+    if !options.no_builder {
+        let builder = data.builder(&url, &accounts);
+        let stopped = stop.clone();
+        parts.spawn(async move {
+            if let Err(error) = toji_builder::Builder::run(builder, stopped).await {
+                tracing::error!("the builder stopped: {error}");
+            }
+        });
+    }
+    let ready = ready::Ready::new(&url, &data, &accounts)?;
+    if let Some(file) = &options.ready_file {
+        ready.write(file)?;
+    }
+    ready.greet();
+    let result = server.await.context("the server's task failed")?;
+    stop.cancel();
+    while parts.join_next().await.is_some() {}
+    result
+}
+
+/// SIGTERM and Ctrl-C end the process in order.
+async fn wait_for_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("ending: running requests are finished first");
+    stop.cancel();
+}
