@@ -1,7 +1,7 @@
 //! The repository metadata of one RPM: made from its file, kept in the database.
 //!
-//! Each part is kept twice: open (zstd, to compute checksums from) and as the gzip member that
-//! goes into a repository as it is.
+//! Kept is the text of each part; how repositories are put together from it is in
+//! `docs/decisions/0005-repository-chunks.md`.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -9,23 +9,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use toji_repodata::{Compression, Options, PackageFile, Part, pack};
+use toji_repodata::{Compression, Options, PackageFile, pack};
 use toji_rpmfile::{Limits, Package};
 use toji_value::Fault;
 
 use crate::Call;
 
-/// How repositories are compressed: what every client since yum reads.
-pub(crate) const COMPRESSION: Compression = Compression::Gzip(6);
-/// How the open text is kept.
+/// How the text is kept.
 const KEPT: Compression = Compression::Zstd(3);
 
-/// The parts of a repository, with the names that their pieces have in the database.
-pub(crate) const PARTS: [(Part, &str, &str); 3] = [
-    (Part::Primary, "primary", "primary.gz"),
-    (Part::Filelists, "filelists", "filelists.gz"),
-    (Part::Other, "other", "other.gz"),
-];
+/// The parts of a repository, in the order of their files, by the names of their pieces.
+pub(crate) const PARTS: [&str; 3] = ["primary", "filelists", "other"];
 
 /// The stored form of an RPM's metadata.
 #[derive(Clone, Debug)]
@@ -65,12 +59,8 @@ pub fn pieces(
     let place = PackageFile { href, base: None, size, mtime, sha256 };
     let made = toji_repodata::fragment(package, &place, &Options::default())?;
     let texts = [made.primary, made.filelists, made.other];
-    let mut pieces = Vec::with_capacity(6);
-    for ((_, open, packed), text) in PARTS.into_iter().zip(texts) {
-        pieces.push((open, pack(text.as_bytes(), KEPT)?));
-        pieces.push((packed, pack(text.as_bytes(), COMPRESSION)?));
-    }
-    Ok(pieces)
+    let packed = PARTS.into_iter().zip(texts);
+    packed.map(|(kind, text)| Ok((kind, pack(text.as_bytes(), KEPT)?))).collect()
 }
 
 fn sha256(reader: &mut impl Read) -> std::io::Result<String> {

@@ -33,6 +33,8 @@ pub struct Inner {
     /// The policies, or why they cannot be used: calls that need one fail then.
     pub policies: Result<PolicySet, Fault>,
     pub(crate) names: Result<NameRules, Fault>,
+    /// Parts of repositories that are packed already.
+    pub chunks: crate::repo::assemble::Chunks,
     pub(crate) registry: Registry,
 }
 
@@ -62,7 +64,9 @@ impl Hub {
         let policies = crate::policy::load(&config);
         let names = NameRules::new(&config);
         let registry = Registry::new();
-        let inner = Inner { db, bus, config, paths, clock, random, policies, names, registry };
+        let chunks = crate::repo::assemble::Chunks::default();
+        let inner =
+            Inner { db, bus, config, paths, clock, random, policies, names, chunks, registry };
         Hub(Arc::new(inner))
     }
 

@@ -4,17 +4,24 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use sha2::{Digest, Sha256};
 use toji_db::fragment::Pieces as Kept;
-use toji_repodata::{Piece, Pieces, RepositoryWriter, Sink};
+use toji_repodata::{ChunkKey, ChunkStore, ChunkedWriter, Compression, MemoryChunks, Sink};
 use toji_value::{Fault, Value};
 
 use super::init::blocking;
-use crate::fragment::{self, COMPRESSION, PARTS, Stored};
+use crate::fragment::{self, PARTS, Stored};
 use crate::{Call, Hub};
 
 /// RPMs whose metadata are in memory at a time.
 const BATCH: usize = 200;
+
+/// How repositories are compressed: what every client since yum reads.
+const COMPRESSION: Compression = Compression::Gzip(6);
+/// Bytes of packed chunks that are kept in memory.
+const CHUNK_CACHE: usize = 64 << 20;
 
 /// One line of a repository's lists.
 struct Listed {
@@ -31,18 +38,21 @@ struct Listed {
 /// When a listed RPM cannot be read or the files cannot be written.
 pub async fn assemble(call: &mut Call, repo_dir: &Path, arch: &str) -> Result<usize, Fault> {
     let dir = repo_dir.join(arch);
-    let listed = blocking({
+    // The order only depends on the packages, so that chunks are found again.
+    let mut listed = blocking({
         let dir = dir.clone();
         move || read_lists(&dir)
     })
     .await?;
+    listed.sort_by(|a, b| a.href.cmp(&b.href));
     let comps = repo_dir.join("groups/comps.xml");
     let count = listed.len();
     let now = call.now() as i64;
     let (batches, inbox) = tokio::sync::mpsc::channel(2);
     let writer = tokio::task::spawn_blocking({
         let dir = dir.clone();
-        move || write(&dir, &comps, count as u64, now, inbox)
+        let chunks = call.hub.chunks.clone();
+        move || write(chunks, &dir, &comps, count as u64, now, inbox)
     });
     let mut made = Vec::new();
     let fed = feed(call, &dir, &listed, &batches, &mut made).await;
@@ -108,9 +118,7 @@ async fn feed(
 }
 
 fn complete(kept: Option<&Kept>) -> bool {
-    kept.is_some_and(|kept| {
-        PARTS.iter().all(|(_, open, packed)| kept.contains_key(*open) && kept.contains_key(*packed))
-    })
+    kept.is_some_and(|kept| PARTS.iter().all(|kind| kept.contains_key(*kind)))
 }
 
 async fn read_rpms(files: Vec<(i64, PathBuf, String)>) -> Result<HashMap<i64, Stored>, Fault> {
@@ -125,6 +133,7 @@ async fn read_rpms(files: Vec<(i64, PathBuf, String)>) -> Result<HashMap<i64, St
 
 /// Writes the files; `repomd.xml` comes last, so that a reader never sees an incomplete state.
 fn write(
+    mut chunks: Chunks,
     dir: &Path,
     comps: &Path,
     count: u64,
@@ -133,20 +142,12 @@ fn write(
 ) -> toji_repodata::Result<()> {
     let mut sink = Directory { dir: dir.to_owned(), next: 0 };
     std::fs::create_dir_all(dir.join("repodata"))?;
-    let mut writer = RepositoryWriter::new(&mut sink, count, COMPRESSION, now)?;
+    let mut writer = ChunkedWriter::new(&mut sink, &mut chunks, count, COMPRESSION, now)?;
     while let Some(batch) = batches.blocking_recv() {
         for kept in &batch {
-            let open = open_texts(kept)?;
-            let piece = |i: usize| Piece {
-                open: &open[i],
-                packed: kept.get(PARTS[i].2).map(Vec::as_slice),
-            };
-            writer.add(Pieces {
-                packages: 1,
-                primary: piece(0),
-                filelists: piece(1),
-                other: piece(2),
-            })?;
+            let [primary, filelists, other] = open_texts(kept)?;
+            let checksum = hex::encode(Sha256::digest(&primary));
+            writer.add(&checksum, [&primary, &filelists, &other])?;
         }
     }
     let comps = std::fs::read(comps)?;
@@ -155,9 +156,29 @@ fn write(
     Ok(())
 }
 
+/// The packed chunks that repositories of this process share.
+#[derive(Clone)]
+pub struct Chunks(Arc<Mutex<MemoryChunks>>);
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Chunks(Arc::new(Mutex::new(MemoryChunks::new(CHUNK_CACHE))))
+    }
+}
+
+impl ChunkStore for Chunks {
+    fn get(&mut self, key: &ChunkKey) -> Option<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    fn put(&mut self, key: ChunkKey, packed: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(key, packed);
+    }
+}
+
 fn open_texts(kept: &Kept) -> io::Result<[Vec<u8>; 3]> {
     let mut open = [const { Vec::new() }; 3];
-    for (text, (_, name, _)) in open.iter_mut().zip(PARTS) {
+    for (text, name) in open.iter_mut().zip(PARTS) {
         let packed = kept.get(name).map(Vec::as_slice).unwrap_or_default();
         let mut decoder = toji_repodata::decoder("x.zst", packed).map_err(io::Error::other)?;
         decoder.read_to_end(text)?;
