@@ -22,8 +22,8 @@ rpcs! {
     #[access(anonymous)]
     #[example("[2]")]
     read listBuilds(
-        packageID: Value = None, userID: Value = None, taskID: Option<i64> = None,
-        prefix: Option<String> = None, state: Option<i64> = None, volumeID: Option<i64> = None,
+        packageID: Value = None, userID: Value = None, taskID: Value = None,
+        prefix: Option<String> = None, state: Value = None, volumeID: Value = None,
         source: Option<String> = None, createdBefore: Value = None, createdAfter: Value = None,
         completeBefore: Value = None, completeAfter: Value = None, type: Option<String> = None,
         typeInfo: Value = None, queryOpts: Value = None, pattern: Option<String> = None,

@@ -22,7 +22,7 @@ rpcs! {
     #[python("query_buildroots")]
     #[example(r#"[null, null, null, null, null, null, 1]"#)]
     read listBuildroots(
-        hostID: Option<i64> = None, tagID: Option<i64> = None, state: Value = None,
+        hostID: Value = None, tagID: Value = None, state: Value = None,
         rpmID: Option<i64> = None, archiveID: Option<i64> = None, taskID: Option<i64> = None,
         buildrootID: Value = None, repoID: Option<i64> = None, queryOpts: Value = None
     ) -> Value;

@@ -162,6 +162,13 @@ pub struct Filter {
     pub repo: Option<i64>,
 }
 
+impl Filter {
+    /// Whether content, task or repository are asked for, which few buildroots match.
+    pub fn is_narrow(&self) -> bool {
+        [self.rpm, self.archive, self.task, self.repo].iter().any(Option::is_some)
+    }
+}
+
 /// Buildroots as the options want them.
 pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value> {
     Select::from("buildroot")

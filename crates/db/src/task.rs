@@ -85,12 +85,12 @@ pub async fn results(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
     tx.query(sql, params![ids]).await
 }
 
-/// The tasks whose parent is one of these, with their `request` texts.
+/// The tasks right below one, with their `request` texts, in the order of their labels.
 pub async fn children(tx: &mut Tx, parent: i64) -> Result<Vec<Row>> {
     let sql = concat!(
         "SELECT ",
         fields!(),
-        ", task.request AS request FROM task WHERE task.parent = $1 ORDER BY task.id"
+        ", task.request AS request FROM task WHERE task.parent = $1 ORDER BY task.label, task.id"
     );
     tx.query(sql, params![parent]).await
 }

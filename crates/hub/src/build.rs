@@ -181,9 +181,9 @@ pub async fn fail(call: &mut Call, build: &Build) -> Result<(), Fault> {
 /// Makes a build, or takes up a failed or cancelled one of the same name again.
 ///
 /// # Errors
-/// When there is a build of this name that is in progress, complete or deleted; with `strict` also
-/// when it failed.
-pub async fn create(call: &mut Call, name: &str, new: db::New, strict: bool) -> Result<i64, Fault> {
+/// When there is a build of this name that is in progress, complete or deleted; `given` is what the
+/// caller asked for, for the message.
+pub async fn create(call: &mut Call, name: &str, new: db::New, given: &Map) -> Result<i64, Fault> {
     let state = BuildState::try_from(new.state).map_err(|e| Fault::generic(e.to_string()))?;
     for (part, text) in [("version", &new.version), ("release", &new.release)] {
         if toji_store::join(&[text]).is_err() || text.contains('-') {
@@ -194,12 +194,11 @@ pub async fn create(call: &mut Call, name: &str, new: db::New, strict: bool) -> 
         db::lock(&mut call.tx, id).await?;
         let old = by_id(call, id).await?;
         let old = old.ok_or_else(|| Fault::generic(format!("No such build: {id}")))?;
-        if new.draft || strict {
-            let what =
-                if new.draft { "Target build already exists" } else { "Existing build found" };
-            return Err(Fault::generic(format!("{what}: {} (id={id})", old.nvr())));
+        if new.draft {
+            let text = format!("Target build already exists: {} (id={id})", old.nvr());
+            return Err(Fault::generic(text));
         }
-        recycle(call, &old, &new, state).await?;
+        recycle(call, &old, &new, state, given).await?;
         return Ok(id);
     }
     let id = db::insert(&mut call.tx, &new).await?;
@@ -214,11 +213,35 @@ pub async fn create(call: &mut Call, name: &str, new: db::New, strict: bool) -> 
     Ok(id)
 }
 
+/// What was asked for, as a Koji hub shows it: the caller's members first, then the defaults.
+fn shown(given: &Map, new: &db::New) -> Map {
+    let mut shown = given.clone();
+    let extra = new.extra.as_ref().map(|extra| extra.to_json().to_string());
+    shown.insert("pkg_id", new.pkg_id);
+    shown.insert("extra", extra);
+    for (key, value) in [
+        ("state", Value::Int(new.state)),
+        ("start_time", "NOW".into()),
+        ("completion_time", "NOW".into()),
+        ("source", Value::Nil),
+        ("owner", Value::Int(new.owner)),
+        ("task_id", Value::Nil),
+        ("volume_id", Value::Int(new.volume_id)),
+        ("draft", Value::Bool(new.draft)),
+    ] {
+        if !shown.contains_key(key) || key == "owner" {
+            shown.insert(key, value);
+        }
+    }
+    shown
+}
+
 async fn recycle(
     call: &mut Call,
     old: &Build,
     new: &db::New,
     state: BuildState,
+    given: &Map,
 ) -> Result<(), Fault> {
     if old.state == BuildState::Building {
         // The controlling task was started again.
@@ -230,7 +253,8 @@ async fn recycle(
     }
     if !matches!(old.state, BuildState::Failed | BuildState::Canceled) {
         let (id, state) = (old.id, old.state);
-        let text = format!("Build already exists (id={id}, state={state}): {}", old.nvr());
+        let shown = Value::Struct(shown(given, new)).repr();
+        let text = format!("Build already exists (id={id}, state={state}): {shown}");
         return Err(Fault::generic(text));
     }
     let traces = db::traces(&mut call.tx, old.id).await?;

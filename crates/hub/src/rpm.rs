@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
+use toji_db::lookup::Names;
 use toji_db::rpm as db;
 use toji_rpmfile::{Field, Limits, Package};
 use toji_types::Nevra;
@@ -51,13 +52,7 @@ pub async fn find_all(call: &mut Call, info: &Value) -> Result<Vec<Map>, Fault> 
     let wanted = wanted(info)?;
     let external = match wanted.get("location") {
         None => None,
-        Some(name) => {
-            let name = name.display();
-            let unknown =
-                || Fault::generic(format!("No such entry in table external_repo: {name}"));
-            let found = db::external_repo(&mut call.tx, &name).await?;
-            Some(found.ok_or_else(unknown)?)
-        }
+        Some(location) => Some(call.need(Names::ExternalRepo, location).await?.id),
     };
     let rows = if let Some(id) = wanted.get("id") {
         let id = id.as_int().ok_or_else(|| Fault::unexpected("an rpm's id is a number"))?;

@@ -68,8 +68,7 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
         .join("LEFT JOIN volume ON build.volume_id = volume.id")
         .join("LEFT JOIN users ON build.owner = users.id")
         .join("LEFT JOIN users AS promoter ON build.promoter = promoter.id")
-        .opts(opts)
-        .allow_group();
+        .opts(opts);
     let mut select = typed(select, filter.btype.as_ref())
         .filter_opt("package.id = ?", filter.package)
         .filter_opt("users.id = ?", filter.owner)

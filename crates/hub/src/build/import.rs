@@ -431,7 +431,7 @@ async fn build_of(call: &mut Call, source: &Source, user: i64) -> Result<Build, 
                 times: crate::build::now_and_now(call)?,
                 ..db::New::default()
             };
-            super::create(call, &name, new, false).await?
+            super::create(call, &name, new, &Map::new()).await?
         }
     };
     super::by_id(call, id).await?.ok_or_else(missing)

@@ -172,6 +172,13 @@ impl Handle for CreateEmptyBuild {
             true => user::need(call, &self.owner).await?.id,
             false => caller,
         };
+        let mut given = map! {
+            "name" => &self.name, "version" => &self.version, "release" => &self.release,
+            "epoch" => &self.epoch, "draft" => self.draft,
+        };
+        if !self.owner.is_nil() {
+            given.insert("owner", owner);
+        }
         let name = String::from_value(self.name)?;
         if name.is_empty() {
             return Err(Fault::generic("No name or package id provided for build"));
@@ -187,7 +194,7 @@ impl Handle for CreateEmptyBuild {
             times: build::now_and_now(call)?,
             ..db::New::default()
         };
-        build::create(call, &name, new, false).await
+        build::create(call, &name, new, &given).await
     }
 }
 

@@ -35,18 +35,35 @@ impl Handle for GetBuildrootListing {
 impl Handle for ListBuildroots {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let opts = QueryOpts::from_value(&self.query_opts)?;
-        let filter = db::Filter {
-            ids: numbers(self.buildroot_id)?,
-            host: self.host_id.map(fit),
-            tag: self.tag_id.map(fit),
-            states: numbers(self.state)?,
+        let mut filter = db::Filter {
             rpm: self.rpm_id.map(fit),
             archive: self.archive_id.map(fit),
             task: self.task_id.map(fit),
             repo: self.repo_id.filter(|id| *id != 0).map(fit),
+            ..db::Filter::default()
         };
+        // A Koji hub looks at the content first: where nothing matches that, it never sees that a
+        // host or tag is no number.
+        let (host, tag) = (number(&self.host_id), number(&self.tag_id));
+        let (Ok(host), Ok(tag)) = (host, tag) else {
+            let narrow = filter.is_narrow();
+            let all = QueryOpts { count_only: true, ..QueryOpts::default() };
+            if narrow && db::list(&mut call.tx, filter, &all).await? == Value::Int(0) {
+                return crate::listing::apply(Vec::new(), &opts);
+            }
+            return Err(Fault::unexpected("hosts and tags of buildroots are asked for by number"));
+        };
+        filter.ids = numbers(self.buildroot_id)?;
+        filter.host = host;
+        filter.tag = tag;
+        filter.states = numbers(self.state)?;
         Ok(db::list(&mut call.tx, filter, &opts).await?)
     }
+}
+
+/// A number, or nothing for nil.
+fn number(value: &Value) -> Result<Option<i64>, Fault> {
+    Ok(Option::<i64>::from_value(value.clone())?.map(fit))
 }
 
 /// One number or a list of them.

@@ -41,7 +41,11 @@ impl Handle for HostInitBuild {
             times: (Some(toji_db::Time::from_epoch(start)?), None),
             ..db::New::default()
         };
-        let id = build::create(call, &name, new, false).await?;
+        let mut given = data;
+        given.insert("owner", owner);
+        given.insert("state", BuildState::Building.number());
+        given.insert("completion_time", Value::Nil);
+        let id = build::create(call, &name, new, &given).await?;
         db::add_type(&mut call.tx, id, "rpm").await?;
         Ok(id)
     }

@@ -4,7 +4,7 @@ use toji_api::build::ListBuilds;
 use toji_db::build::{self as db, Filter, Type};
 use toji_db::lookup::Names;
 use toji_db::{Param, QueryOpts};
-use toji_value::{Fault, Map, Value};
+use toji_value::{Fault, FromValue, Map, Value};
 
 use crate::dispatch::Handle;
 use crate::lookup::fit;
@@ -15,12 +15,12 @@ impl Handle for ListBuilds {
         let opts = QueryOpts::from_value(&self.query_opts)?;
         let nothing = || Ok(Value::Array(Vec::new()));
         let mut filter = Filter {
-            volume: self.volume_id.map(fit),
-            task: self.task_id.map(fit_or_any),
+            volume: number("volumeID", &self.volume_id)?.map(fit),
+            task: number("taskID", &self.task_id)?.map(fit_or_any),
             source: self.source.as_deref().map(like),
             prefix: self.prefix.filter(|p| !p.is_empty()),
             pattern: self.pattern.as_deref().filter(|p| !p.is_empty()).map(like),
-            state: self.state.map(fit),
+            state: number("state", &self.state)?.map(fit),
             draft: self.draft,
             ..Filter::default()
         };
@@ -61,6 +61,13 @@ impl Handle for ListBuilds {
         }
         Ok(db::list(&mut call.tx, filter, &opts).await?)
     }
+}
+
+/// A Koji hub answers what is no number with an error of its database (code 1).
+fn number(name: &str, value: &Value) -> Result<Option<i64>, Fault> {
+    let shown = value.repr();
+    let number = Option::<i64>::from_value(value.clone());
+    number.map_err(|_| Fault::unexpected(format!("cannot list builds by {name} = {shown}")))
 }
 
 fn fit_or_any(task: i64) -> i64 {
