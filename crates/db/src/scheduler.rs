@@ -234,3 +234,26 @@ pub async fn set_last_run(tx: &mut Tx, now: f64) -> Result<()> {
     .await?;
     Ok(())
 }
+
+/// The enabled hosts of a channel: `id`, `arches`.
+pub async fn channel_hosts(tx: &mut Tx, channel: i64) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT host_config.host_id AS id, host_config.arches AS arches FROM host_config \
+         JOIN host_channels ON host_channels.host_id = host_config.host_id \
+         WHERE host_config.active IS TRUE AND host_config.enabled IS TRUE \
+         AND host_channels.active IS TRUE AND host_channels.channel_id = $1 ORDER BY host_config.host_id",
+        params![channel],
+    )
+    .await
+}
+
+/// Notes and logs, for a new task, that hosts cannot do it.
+pub async fn refuse_for_hosts(tx: &mut Tx, task: i64, hosts: &[i64], message: &str) -> Result<()> {
+    let sql = "INSERT INTO scheduler_task_refusals (task_id, host_id, soft, by_host, msg) \
+               SELECT $1::int, id, FALSE, FALSE, $2::text FROM host WHERE id = ANY($3) ORDER BY id";
+    tx.execute(sql, params![task, message, hosts]).await?;
+    let sql = "INSERT INTO scheduler_log_messages (task_id, host_id, msg) \
+               SELECT $1::int, id, $2::text FROM host WHERE id = ANY($3) ORDER BY id";
+    let message = format!("Host refused task: {message}");
+    tx.execute(sql, params![task, message, hosts]).await.map(drop)
+}

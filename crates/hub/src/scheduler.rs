@@ -5,6 +5,7 @@
 //! idle runs cost no writer, and two hubs never fill the same host.
 
 mod apply;
+pub(crate) mod arch;
 mod snapshot;
 
 use std::future::Future;

@@ -172,7 +172,7 @@ impl Handle for RepoSetExternalRepoData {
         };
         let table = "external_repo_data";
         let key = ("external_repo_id", Param::Int(erepo.id));
-        versioned::revoke(&mut call.tx, table, &[key.clone()], user).await?;
+        versioned::revoke(&mut call.tx, table, std::slice::from_ref(&key), user).await?;
         let row = [key, ("data", Param::Json(Value::Struct(data)))];
         versioned::insert(&mut call.tx, table, &row, user).await?;
         let body = map! { "id" => erepo.id };

@@ -127,6 +127,11 @@ pub async fn make(
         arch: &arch,
     };
     let id = db::insert(&mut call.tx, &new).await?;
+    if arch == "noarch"
+        && let Some(named) = params::named(method, &args)
+    {
+        crate::scheduler::arch::refuse(call, id, channel_id, method, &named).await?;
+    }
     let body = map! {
         "id" => id, "old" => Value::Nil, "new" => state.name(), "method" => method,
         "owner" => owner, "parent" => options.parent, "host_id" => options.assign,

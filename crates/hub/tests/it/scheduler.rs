@@ -5,6 +5,7 @@ use std::time::Duration;
 use toji_bus::Topic;
 use toji_db::{Db, Param};
 use toji_hub::scheduler::{run_once, serve};
+use toji_hub::task::make::{Options, make};
 use toji_sched::WaitReason;
 use toji_testkit::both_databases;
 use toji_types::{TaskId, TaskState};
@@ -149,5 +150,60 @@ both_databases! {
         }
         let fault = world.rpc("scheduler.doRun", vec![], Map::new()).await.unwrap_err();
         assert_eq!(fault.message, "admin permission required (user not logged in)");
+    }
+
+    async fn hosts_without_an_arch_of_the_build_tag_are_left_out(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        let fit = world.host("fit").await;
+        let unfit = world.host("unfit").await;
+        let arches = [Param::from("s390x"), unfit.into()];
+        world.set("UPDATE host_config SET arches = $1 WHERE host_id = $2", &arches).await;
+        let parent = world.tag("parent", &[]).await;
+        let tag = world.tag("build", &[parent]).await;
+        world.set("UPDATE tag_config SET arches = NULL WHERE tag_id = $1", &[tag.into()]).await;
+        let mut call = world.call().await;
+        let options = Options { owner: Some(world.user), ..Options::default() };
+        let args = vec!["git://x".into(), "build".into(), map! {}.into()];
+        let task = make(&mut call, "buildSRPMFromSCM", args, options.clone()).await.unwrap();
+        let args = vec!["git://x".into(), "nowhere".into(), map! {}.into()];
+        let lost = make(&mut call, "buildSRPMFromSCM", args, options).await.unwrap();
+        call.commit().await.unwrap();
+        let refusals = world.rpc("scheduler.getTaskRefusals", vec![], map! { "fields" => list!["task_id", "host_id", "soft", "msg"] });
+        assert_eq!(refusals.await.unwrap(), list![map! {
+            "task_id" => task, "host_id" => unfit, "soft" => false, "msg" => "automatic arch refusal",
+        }]);
+        run_once(&world.hub, false).await.unwrap();
+        assert!(assigned_to(&world, task, fit).await);
+        assert!(assigned_to(&world, lost, unfit).await);
+    }
+
+    async fn two_hubs_never_fill_a_host_twice(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        for name in ["a", "b", "c"] {
+            world.host(name).await;
+        }
+        for _ in 0..40 {
+            world.task("default", "noarch", 20).await;
+        }
+        // two loops on one database, as two hubs have; signals reach both
+        let stop = tokio_util::sync::CancellationToken::new();
+        let loops: Vec<_> = (0..2)
+            .map(|_| tokio::spawn(serve(world.hub.clone(), stop.clone().cancelled_owned())))
+            .collect();
+        let mut woken = world.hub.bus.listen(Topic::Outbox);
+        let wait = tokio::time::timeout(Duration::from_secs(20), async {
+            while world.get("SELECT count(*) FROM task WHERE state = 4", &[]).await != Value::Int(6) {
+                woken.wait().await;
+            }
+        });
+        wait.await.expect("all that fits is assigned");
+        stop.cancel();
+        for one in loops {
+            one.await.unwrap();
+        }
+        run_once(&world.hub, false).await.unwrap();
+        let most = "SELECT max(n) FROM (SELECT count(*) AS n FROM task WHERE state = 4 GROUP BY host_id) AS hosts";
+        assert_eq!(world.get(most, &[]).await, Value::Int(2));
+        assert_eq!(world.get("SELECT count(*) FROM scheduler_task_runs", &[]).await, Value::Int(6));
     }
 }
