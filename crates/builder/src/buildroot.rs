@@ -71,12 +71,13 @@ impl<'t> Room<'t> {
         let mut state = task.log("state.log")?;
         write_hardware(&mut task.log("hw_info.log")?);
         state.line("Start: buildroot");
+        let started = Instant::now();
         let tag = text_of(&config, "name")?;
         log.line(format!("buildroot {tag}-{id}-{}, arch {arch}", wish.repo_id));
         let repository = Repository::load(task, tag, wish.repo_id, arch).await?;
         log.line(format!("repository {} with {} packages", wish.repo_id, repository.offers.len()));
         let group = group_packages(task, wish, event).await?;
-        let (arch, network, started) = (arch.to_owned(), wish.network, Instant::now());
+        let (arch, network) = (arch.to_owned(), wish.network);
         let installed = Default::default();
         Ok(Room {
             task,
@@ -115,11 +116,14 @@ impl<'t> Room<'t> {
     }
 
     async fn complete_plan(&mut self, needs: &[Need]) -> Result<Plan> {
+        let begin = Instant::now();
         let mut plan = self.plan(needs).await?;
         if plan.missing.iter().any(|(need, _)| need.starts_with('/')) {
             self.repository.load_files(self.task).await?;
             plan = self.plan(needs).await?;
         }
+        let seconds = begin.elapsed().as_secs_f64();
+        self.log.line(format!("{} packages chosen in {seconds:.1} s", plan.packages.len()));
         if !plan.missing.is_empty() {
             return Err(self.unmet(&plan));
         }
@@ -134,7 +138,13 @@ impl<'t> Room<'t> {
             files.push(self.repository.package(self.task, offer).await?);
         }
         let first = self.root.is_none();
-        let root = self.build(&files).await.inspect_err(|e| self.log.line(format!("{e:?}")))?;
+        let begin = Instant::now();
+        let made = self.build(&files).await;
+        match &made {
+            Ok(_) => self.log.line(format!("made in {:.1} s", begin.elapsed().as_secs_f64())),
+            Err(failure) => self.log.line(&failure.0.message),
+        }
+        let root = made?;
         self.root = Some(root);
         let (call, list) = (
             if first { "host.setBuildRootList" } else { "host.updateBuildRootList" },

@@ -127,7 +127,13 @@ fn fresh(dir: &Path) -> Result<(), Failure> {
 
 async fn remove(dir: &Path) {
     let path = dir.to_owned();
-    let removed = tokio::task::spawn_blocking(move || toji_sandbox::remove_tree(&path)).await;
+    let clean = move || {
+        toji_sandbox::remove_tree(&path)?;
+        // The directory above is shared with tasks of similar numbers; the last one takes it away.
+        let _ = path.parent().map(std::fs::remove_dir);
+        std::io::Result::Ok(())
+    };
+    let removed = tokio::task::spawn_blocking(clean).await;
     let problem = match removed {
         Ok(Ok(())) => return,
         Ok(Err(error)) => chain(&error),
