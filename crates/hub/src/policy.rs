@@ -31,10 +31,8 @@ pub struct Decision {
 /// `ConfigurationError` that names policy and line.
 pub fn load(config: &Config) -> Result<PolicySet, Fault> {
     let texts = config.policies.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    PolicySet::with_defaults(texts, &Catalog::hub()).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|e| format!(": {e}"));
-        Fault::configuration(format!("{error}{}", cause.unwrap_or_default()))
-    })
+    let parsed = PolicySet::with_defaults(texts, &Catalog::hub());
+    parsed.map_err(|error| Fault::configuration(error.to_string()))
 }
 
 impl Call {
