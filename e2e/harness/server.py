@@ -31,7 +31,7 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **self.env}, start_new_session=True)
+                env={**os.environ, "NO_COLOR": "1", **self.env}, start_new_session=True)
         deadline = time.monotonic() + timeout
         while not ready_file.exists():
             if self.process.poll() is not None:

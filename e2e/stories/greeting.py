@@ -42,7 +42,7 @@ def list_api(w):
 @story()
 def call(w):
     """Any call by name, in Python's and JSON's notation, with named arguments."""
-    eq(w.anonymous("call", "echo", "1", "two", "3.5").out, "[1, 'two', '3.5']\n", "echo")
+    eq(w.anonymous("call", "echo", "1", "two", "3.5").out, "[1, 'two', 3.5]\n", "echo")
     user = json.loads(w.koji("call", "--json-output", "getLoggedInUser").out)
     eq((user["name"], user["status"], user["usertype"]), (w.ready["admin_user"], 0, 0), "the logged-in user")
     tag = w.name("call")
