@@ -92,6 +92,10 @@ class World:
             self._hub = self.new_hub().login(self.ready["admin_user"], self.ready["admin_password"])
         return self._hub
 
+    def renew(self):
+        """Forgets the session, so that the next use logs in again."""
+        self._hub = None
+
     def new_hub(self):
         """An anonymous session."""
         return Hub(self.ready["hub"])

@@ -78,7 +78,7 @@ def one_kill(w, server, target, pkg, delay):
     server.kill()
     caller.join(30)
     server.start()
-    w._hub = None
+    w.renew()
     w.hub.call("echo", pkg)
     for name in caller.made:
         that(w.hub.call("getTag", name) is not None, f"createTag({name!r}) was acknowledged but the tag is not there")

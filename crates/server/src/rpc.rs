@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -78,6 +78,10 @@ fn caller(headers: &HeaderMap, peer: SocketAddr) -> Result<toji_hub::Request, Fa
 }
 
 async fn read_body(body: Body, limit: usize) -> Result<Bytes, String> {
+    // What announces too much is refused before it is sent.
+    if body.size_hint().lower() > limit as u64 {
+        return Err("Request too long".to_owned());
+    }
     let document = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.downcast_ref::<LengthLimitError>().is_some() {
             "Request too long".to_owned()
