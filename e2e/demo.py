@@ -17,7 +17,6 @@ sys.path.insert(0, str(HERE))
 from harness.command import run  # noqa: E402
 from harness.dnf import dnf, run_inside  # noqa: E402
 from harness.hub import Hub  # noqa: E402
-from harness.rpms import query  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 BEGIN = time.monotonic()
@@ -45,14 +44,13 @@ def prepare(hub, admin, packages):
 
 def build(hub, source):
     """Uploads and builds a source package, to the repository that has it."""
-    nvr = query(source, "%{NAME}-%{VERSION}-%{RELEASE}")
     remote = hub.upload(source, f"cli-build/{time.time()}.{os.getpid()}")
     task = hub.call("build", remote, "demo", {})
-    say(f"building {nvr}: task {task}")
+    say(f"building {Path(source).name}: task {task}")
     hub.wait(task)
-    made = hub.call("getBuild", nvr)
-    rpms = ", ".join(f"{r['nvr']}.{r['arch']}" for r in hub.call("listRPMs", made["id"]))
-    say(f"built and tagged {nvr}: {rpms}")
+    (made,) = hub.call("listBuilds", taskID=task)
+    rpms = ", ".join(f"{r['nvr']}.{r['arch']}" for r in hub.call("listRPMs", made["build_id"]))
+    say(f"built and tagged {made['nvr']}: {rpms}")
     wanted = hub.call("tagLastChangeEvent", "demo-build")
     request = hub.call("repo.request", "demo-build", min_event=wanted)
     repo = await_repo(hub, request)
