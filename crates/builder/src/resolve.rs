@@ -7,6 +7,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::rich::{Capability, Need};
 
+/// What a package of the repository never provides: rpm's own features, and the C library, since
+/// the buildroot runs the machine's programs and they need theirs.
+const OWN: [&str; 5] = ["rpmlib(", "rtld(", "libc.so.6", "libm.so.6", "ld-linux"];
+
 /// A package that a repository offers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Offer {
@@ -98,7 +102,7 @@ impl<'o> Pool<'o> {
             |other: &Option<Box<Need>>| other.as_ref().map_or(Some(vec![]), |o| choose(o));
         match need {
             Need::Plain(capability) => {
-                if ["rpmlib(", "rtld("].iter().any(|own| capability.name.starts_with(own)) {
+                if OWN.iter().any(|own| capability.name.starts_with(own)) {
                     return Some(vec![]);
                 }
                 let met = |at: &usize| self.offers[*at].meets(capability);
@@ -249,6 +253,14 @@ mod tests {
         let (names, missing) = plan(&offers, &["a", "gcc", "foo"]);
         assert_eq!(names, ["a-1-1.x86_64", "b-2-1.x86_64", "c-1-1.x86_64"]);
         assert_eq!(missing, ["nowhere by c-1-1.x86_64", "foo"]);
+    }
+
+    #[test]
+    fn the_c_library_is_the_machines() {
+        let runtime = offer("runtime", "1", &["libc.so.6", "ld-linux-x86-64.so.2()(64bit)"], &[]);
+        let user = offer("a", "1", &[], &["libc.so.6", "ld-linux-x86-64.so.2()(64bit)"]);
+        assert_eq!(plan(&[runtime.clone(), user], &["a"]), (vec!["a-1-1.x86_64".into()], vec![]));
+        assert_eq!(plan(&[runtime], &["runtime"]).0, ["runtime-1-1.x86_64"]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Tables of names: finding and making entries by id or name.
 
-use crate::versioned::insert_id;
 use crate::{Result, Row, Tx, params};
 
 /// A table with an `id` and a unique `name`.
@@ -64,9 +63,12 @@ pub async fn by_name(tx: &mut Tx, names: Names, name: &str) -> Result<Option<Row
     tx.query_opt(&sql, params![name]).await
 }
 
-/// Makes an entry and gives its id.
+/// Makes an entry and gives its id; gives the id of the one that somebody else has just made.
 pub async fn insert(tx: &mut Tx, names: Names, name: &str) -> Result<i64> {
-    insert_id(tx, names.table(), &[("name", name.into())]).await
+    let table = names.table();
+    let sql = format!("INSERT INTO {table} (name) VALUES ($1) ON CONFLICT (name) DO NOTHING");
+    tx.execute(&sql, params![name]).await?;
+    tx.scalar(&format!("SELECT id FROM {table} WHERE name = $1"), params![name]).await
 }
 
 /// Gives an entry another name.
