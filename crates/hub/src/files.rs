@@ -90,7 +90,7 @@ pub(crate) async fn undo(hub: &Hub, placement: Placement) {
     let Placement { journal, steps, written } = placement;
     let undone = blocking(move || {
         for path in written {
-            toji_store::remove_tree(&path)?;
+            toji_store::remove_file(&path, &stop)?;
         }
         steps.iter().try_for_each(|step| toji_store::undo(step, &stop))
     });

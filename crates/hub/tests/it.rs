@@ -1,12 +1,15 @@
 //! The hub's rules, on both databases.
 
 mod it {
+    mod build;
     mod host;
     mod office;
     mod package;
+    mod people;
     mod repo;
     mod scheduler;
     mod tag;
+    mod task;
     mod user;
     mod world;
 }

@@ -13,5 +13,5 @@ pub use area::{Area, Entry};
 pub use digest::{Algorithm, Hasher, hash};
 pub use error::{Error, Result};
 pub use path::{join, normalize};
-pub use place::{Fate, Placed, Step, link_back, place, relative_link, remove_tree, undo};
+pub use place::{Step, link_back, place, relative_link, remove_file, remove_tree, undo};
 pub use upload::{Begin, Upload};

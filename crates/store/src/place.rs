@@ -15,22 +15,6 @@ pub struct Step {
     pub to: PathBuf,
 }
 
-/// What happens to the old path when a placement is finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It becomes a link to the new one.
-    Link,
-    /// It stays.
-    Keep,
-}
-
-/// Files that were placed; the old ones are still there.
-#[derive(Clone, Debug, Default)]
-pub struct Placed {
-    /// What was placed.
-    pub steps: Vec<Step>,
-}
-
 /// Places a file: the new path appears at once and whole, the old one stays until
 /// [`link_back`].
 ///
@@ -88,11 +72,19 @@ pub fn undo(step: &Step, stop: &Path) -> Result<()> {
     if !fs::symlink_metadata(&step.from).is_ok_and(|m| m.is_file()) {
         return Ok(());
     }
-    match fs::remove_file(&step.to) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&step.to)(e)),
+    remove_file(&step.to, stop)
+}
+
+/// Removes a file and the directories that become empty, up to `stop`; a missing file is fine.
+///
+/// # Errors
+/// When the file cannot be removed.
+pub fn remove_file(path: &Path, stop: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path)(e)),
         _ => {}
     }
-    let mut dir = step.to.parent();
+    let mut dir = path.parent();
     while let Some(path) = dir.filter(|p| p.starts_with(stop) && *p != stop) {
         // The first directory that is not empty ends it.
         if fs::remove_dir(path).is_err() {
