@@ -2,7 +2,7 @@
 
 use toji_db::scheduler as sql;
 use toji_types::arch::canonical;
-use toji_value::{Args, Fault, Map, Value};
+use toji_value::{Args, Fault, Map};
 
 use crate::Call;
 use crate::dispatch::invoke;
