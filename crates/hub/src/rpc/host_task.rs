@@ -222,8 +222,10 @@ async fn subtask(
 
 impl Handle for HostTaskSetWait {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        task::lock_held(call, self.parent).await?;
+        let held = task::lock_held(call, self.parent).await?;
         wait::set(call, self.parent, self.tasks.as_deref()).await?;
+        // A subtask may have ended before it was awaited: the host looks once more.
+        held.host_id.into_iter().for_each(|host| call.signal(Topic::Host(host)));
         Ok(Value::Nil)
     }
 }

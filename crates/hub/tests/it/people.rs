@@ -43,7 +43,12 @@ impl Stage {
     }
 
     /// A call with positional arguments.
-    pub(super) async fn call(&self, who: &Request, method: &str, args: Value) -> Result<Value, Fault> {
+    pub(super) async fn call(
+        &self,
+        who: &Request,
+        method: &str,
+        args: Value,
+    ) -> Result<Value, Fault> {
         let Value::Array(positional) = args else { panic!("arguments are a list") };
         let args = Args { positional, keywords: Map::new() };
         self.world.hub.call(who, method, args).await
