@@ -23,5 +23,5 @@ macro_rules! areas {
 }
 
 areas! {
-    build, buildroot, catalog, external_repo, group, history, host, host_build, host_task, notification, package, policy, repo, repo_host, rpm, scheduler, session, system, tag, tagged, tagging, target, task, upload, user,
+    archive, build, buildroot, catalog, external_repo, group, history, host, host_build, host_task, notification, package, policy, repo, repo_host, rpm, scheduler, session, system, tag, tagged, tagging, target, task, upload, user,
 }

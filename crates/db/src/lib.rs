@@ -22,6 +22,7 @@
 //! - Lists are one parameter: `id = ANY($1)`, `id <> ALL($1)`.
 
 pub mod admin;
+pub mod archive;
 pub mod build;
 pub mod buildroot;
 pub mod catalog;

@@ -52,6 +52,7 @@ impl Registry {
                 $( methods.insert(<$rpc as Rpc>::SIGNATURE.name, Method::of::<$rpc>()); )*
             };
         }
+        toji_api::archive_rpcs!(register);
         toji_api::build_rpcs!(register);
         toji_api::buildroot_rpcs!(register);
         toji_api::catalog_rpcs!(register);

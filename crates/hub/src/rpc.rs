@@ -1,5 +1,6 @@
 //! The handlers of the declared calls, one module for each area.
 
+mod archive;
 mod build;
 mod buildroot;
 mod catalog;
