@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) sql: String,
     /// Whether it changes or locks rows (on SQLite: needs the writer).
     pub(crate) writes: bool,
+    /// Whether it means something else outside of a transaction (PostgreSQL).
+    pub(crate) transactional: bool,
     /// Result columns, known after the first run.
     pub(crate) columns: OnceLock<Arc<Columns>>,
 }
@@ -62,11 +64,12 @@ impl Plans {
 fn make_plan(engine: Engine, sql: &str) -> Plan {
     let tokens = tokens(sql);
     let writes = writes(&tokens);
+    let transactional = writes || tokens.iter().any(binds_transaction);
     let sql = match engine {
         Engine::Postgres => sql.to_owned(),
         Engine::Sqlite => rewrite(&tokens).join(" "),
     };
-    Plan { sql, writes, columns: OnceLock::new() }
+    Plan { sql, writes, transactional, columns: OnceLock::new() }
 }
 
 fn writes(tokens: &[Token<'_>]) -> bool {
@@ -78,6 +81,17 @@ fn writes(tokens: &[Token<'_>]) -> bool {
             .any(|w| w[0].is_word("FOR") && (w[1].is_word("UPDATE") || w[1].is_word("SHARE"))),
         Some(_) => true,
         None => false,
+    }
+}
+
+/// Whether a function's result or effect lasts for the transaction.
+fn binds_transaction(token: &Token<'_>) -> bool {
+    const NAMES: [&str; 4] = ["NOW", "TOJI_AGO", "CURRENT_TIMESTAMP", "SET_CONFIG"];
+    match token {
+        Token::Word(word) => {
+            word.starts_with("pg_advisory") || NAMES.iter().any(|n| token.is_word(n))
+        }
+        _ => false,
     }
 }
 

@@ -39,6 +39,14 @@ pub async fn tables(db: &Db, mut tables: Vec<Table>, sequences: &[(String, i64)]
             return Err(Error::Schema(format!("{}: unusable column names", table.name)));
         }
         rows += tx.copy_csv(&table.name, &columns, table.csv).await?;
+        if db.engine() == Engine::Postgres && columns.split(',').any(|c| c == "id") {
+            // SQLite does this by itself.
+            let sql = format!(
+                "SELECT setval('{0}_id_seq', GREATEST(max(id), 1)) AS last FROM {0}",
+                table.name
+            );
+            tx.execute(&sql, &[]).await?;
+        }
     }
     for (name, last) in sequences {
         set_sequence(&mut tx, name, *last).await?;

@@ -107,6 +107,15 @@ enum Job<'a> {
     Copy(&'a str, Bytes),
 }
 
+impl Job<'_> {
+    fn needs_transaction(&self) -> bool {
+        match self {
+            Job::Batch(_) | Job::Copy(..) => true,
+            Job::Query(plan, _) | Job::Execute(plan, _) => plan.transactional,
+        }
+    }
+}
+
 /// What came of it.
 enum Done {
     Rows(Vec<Row>),
@@ -153,15 +162,21 @@ impl Session {
         }
     }
 
-    /// Does the job; the transaction's BEGIN goes ahead of its first statement in the same packet.
+    /// Whether the transaction has begun at the server.
+    pub(crate) fn begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Does the job. The transaction's BEGIN goes ahead of the first statement that needs one, in the
+    /// same packet: each statement sees its own snapshot anyway, so mere reading needs none.
     ///
-    /// When the first statement meets a connection that has died at rest, another one is taken:
-    /// nothing was done yet.
+    /// When a connection has died before that, another one is taken: nothing was done yet.
     async fn run(&mut self, job: Job<'_>) -> Result<Done> {
-        let first = !self.begun;
-        self.begun = true;
+        let at_rest = !self.begun;
+        let first = at_rest && job.needs_transaction();
+        self.begun |= first;
         let out = self.attempt(job.clone(), first).await;
-        if first && matches!(out, Err(Error::Lost(_))) {
+        if at_rest && matches!(out, Err(Error::Lost(_))) {
             self.client = Some(take(&self.pool).await?);
             return self.attempt(job, first).await;
         }

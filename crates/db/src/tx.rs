@@ -17,17 +17,20 @@ pub struct Tx {
     session: Session,
     wrote: bool,
     failed: bool,
-    /// Open savepoints: for each, how long the outbox was and whether an event existed.
+    /// Open savepoints. The database knows only of those before which something was done that a
+    /// failure could spoil, so that calls that only read cost no extra round trips.
     savepoints: Vec<Mark>,
     next_savepoint: u32,
     pub(crate) outbox: Vec<Pending>,
     pub(crate) event: Option<i64>,
 }
 
+/// A savepoint: how long the outbox was, the event, and whether the database knows of it.
 struct Mark {
     number: u32,
     outbox: usize,
     event: Option<i64>,
+    set: bool,
 }
 
 enum Session {
@@ -128,6 +131,7 @@ impl Tx {
     /// Runs several statements in one text, in the engine's own dialect.
     pub(crate) async fn batch(&mut self, sql: String) -> Result<()> {
         self.connect(true).await?;
+        self.set_savepoints().await?;
         self.wrote = true;
         let out = self.session_batch(sql).await;
         self.note(out)
@@ -141,6 +145,7 @@ impl Tx {
         csv: Vec<u8>,
     ) -> Result<u64> {
         self.connect(true).await?;
+        self.set_savepoints().await?;
         self.wrote = true;
         let out = match &mut self.session {
             Session::Sqlite(s) => s.copy_csv(table, columns, csv).await,
@@ -157,11 +162,12 @@ impl Tx {
         }
         self.next_savepoint += 1;
         let number = self.next_savepoint;
-        if self.connected() {
-            let out = self.session_batch(format!("SAVEPOINT sp{number}")).await;
-            self.note(out)?;
-        }
-        self.savepoints.push(Mark { number, outbox: self.outbox.len(), event: self.event });
+        self.savepoints.push(Mark {
+            number,
+            outbox: self.outbox.len(),
+            event: self.event,
+            set: false,
+        });
         Ok(Savepoint(number))
     }
 
@@ -171,7 +177,7 @@ impl Tx {
             return Err(Error::Aborted);
         }
         let at = self.find(savepoint)?;
-        if self.connected() {
+        if self.savepoints[at].set {
             let out = self.session_batch(format!("RELEASE SAVEPOINT sp{}", savepoint.0)).await;
             self.note(out)?;
         }
@@ -182,7 +188,7 @@ impl Tx {
     /// Undoes everything since the savepoint, and a failure with it; the savepoint stays.
     pub async fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         let at = self.find(savepoint)?;
-        if self.connected() {
+        if self.savepoints[at].set {
             self.session_batch(format!("ROLLBACK TO SAVEPOINT sp{}", savepoint.0)).await?;
         }
         self.failed = false;
@@ -263,7 +269,7 @@ impl Tx {
             return Ok(true);
         }
         let Some(writer) = pool.try_writer() else { return Ok(false) };
-        self.adopt(writer).await?;
+        self.session = Session::Sqlite(writer);
         Ok(true)
     }
 
@@ -274,49 +280,50 @@ impl Tx {
         }
         let plan = self.db.inner.plans.plan(sql);
         self.connect(plan.writes).await?;
+        let spoils = match &self.session {
+            Session::Postgres(s) => s.begun() || plan.transactional,
+            _ => plan.writes,
+        };
+        if spoils {
+            self.set_savepoints().await?;
+        }
         self.wrote |= plan.writes;
         Ok(plan)
+    }
+
+    /// Tells the database of the open savepoints.
+    async fn set_savepoints(&mut self) -> Result<()> {
+        let new = self.savepoints.iter_mut().filter(|m| !m.set);
+        let sql: String = new
+            .map(|m| {
+                m.set = true;
+                format!("SAVEPOINT sp{};", m.number)
+            })
+            .collect();
+        if sql.is_empty() {
+            return Ok(());
+        }
+        let out = self.session_batch(sql).await;
+        self.note(out)
     }
 
     async fn connect(&mut self, writes: bool) -> Result<()> {
         match (&self.session, &self.db.inner.pool) {
             (Session::None, Pool::Postgres(pool)) => {
                 self.session = Session::Postgres(pool.session().await?);
-                self.replay().await
             }
             (Session::None, Pool::Sqlite(pool)) => {
-                let session = pool.session(writes).await?;
-                self.adopt(session).await
+                self.session = Session::Sqlite(pool.session(writes).await?);
             }
             (Session::Sqlite(s), Pool::Sqlite(pool)) if writes && !s.is_writer() => {
                 let pool = pool.clone();
                 // The snapshot ends first: nobody waits for the writer with a reader in hand.
                 self.session = Session::None;
-                let session = pool.session(true).await?;
-                self.adopt(session).await
+                self.session = Session::Sqlite(pool.session(true).await?);
             }
-            _ => Ok(()),
+            _ => {}
         }
-    }
-
-    async fn adopt(&mut self, session: sqlite::Session) -> Result<()> {
-        self.session = Session::Sqlite(session);
-        self.replay().await
-    }
-
-    /// Sets the open savepoints on a connection that is new to the transaction.
-    async fn replay(&mut self) -> Result<()> {
-        if self.savepoints.is_empty() {
-            return Ok(());
-        }
-        let sql: String =
-            self.savepoints.iter().map(|m| format!("SAVEPOINT sp{};", m.number)).collect();
-        let out = self.session_batch(sql).await;
-        self.note(out)
-    }
-
-    fn connected(&self) -> bool {
-        !matches!(self.session, Session::None)
+        Ok(())
     }
 
     async fn session_batch(&mut self, sql: String) -> Result<()> {

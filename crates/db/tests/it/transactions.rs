@@ -167,18 +167,58 @@ fn sqlite_reads_one_snapshot() {
 #[tokio::test]
 async fn lost_server_connection_is_told_and_replaced() {
     let test = TestDb::new(Engine::Postgres).await;
-    let db = &test.db;
-    let mut tx = db.begin();
-    let pid: i64 = tx.scalar("SELECT pg_backend_pid()", &[]).await.unwrap();
     let killer = test.reopen().await;
-    killer.begin().query("SELECT pg_terminate_backend($1)", params![pid]).await.unwrap();
-    let error = loop {
-        match tx.query("SELECT 1 AS one", &[]).await {
-            Ok(_) => tokio::task::yield_now().await,
-            Err(error) => break error,
-        }
-    };
+    let own_pid = "SELECT pg_backend_pid()";
+    let kill = "SELECT pg_terminate_backend($1, 10000)";
+    let mut tx = test.db.begin();
+    add(&mut tx, "lost").await.unwrap();
+    let pid: i64 = tx.scalar(own_pid, &[]).await.unwrap();
+    assert!(killer.begin().scalar::<bool>(kill, params![pid]).await.unwrap());
+    let error = tx.query("SELECT 1 AS one", &[]).await.unwrap_err();
     assert!(matches!(error, Error::Lost(_)), "{error:?}");
     drop(tx);
-    assert!(names(db).await.is_empty());
+    assert!(names(&test.db).await.is_empty());
+    // A transaction that has only read goes on with another connection.
+    let mut tx = test.db.begin();
+    let pid: i64 = tx.scalar(own_pid, &[]).await.unwrap();
+    assert!(killer.begin().scalar::<bool>(kill, params![pid]).await.unwrap());
+    add(&mut tx, "kept").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(names(&test.db).await, ["kept"]);
+}
+
+#[test]
+fn reading_leaves_no_open_transaction() {
+    toji_testkit::run_on(Engine::Postgres, async |db: Db| {
+        let mut tx = db.begin();
+        let point = tx.savepoint().await.unwrap();
+        let pid: i64 = tx.scalar("SELECT pg_backend_pid()", &[]).await.unwrap();
+        tx.release(point).await.unwrap();
+        drop(tx);
+        let mut reader = db.begin();
+        let same: i64 = reader.scalar("SELECT pg_backend_pid()", &[]).await.unwrap();
+        assert_eq!(same, pid);
+        let sql = "SELECT state FROM pg_stat_activity WHERE pid = $1";
+        assert_eq!(db.begin().scalar::<String>(sql, params![pid]).await.unwrap(), "idle");
+    });
+}
+
+both_databases! {
+    async fn savepoint_around_failing_read(db: Db) {
+        let mut tx = db.begin();
+        for _ in 0..3 {
+            let point = tx.savepoint().await.unwrap();
+            assert!(tx.query("SELECT nothing FROM nowhere", &[]).await.is_err());
+            tx.rollback_to(point).await.unwrap();
+            add(&mut tx, "x").await.unwrap();
+            let inner = tx.savepoint().await.unwrap();
+            assert!(tx.query("SELECT nothing FROM nowhere", &[]).await.is_err());
+            tx.rollback_to(inner).await.unwrap();
+            assert!(tx.query("SELECT name FROM package", &[]).await.unwrap().len() == 1);
+            tx.rollback_to(point).await.unwrap();
+            tx.release(point).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        assert!(names(&db).await.is_empty());
+    }
 }
