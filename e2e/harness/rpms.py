@@ -15,6 +15,7 @@ License: MIT
 {summary}.
 
 %prep
+%setup -q -c -T
 %build
 {build}
 

@@ -196,8 +196,9 @@ impl Handle for DownloadTaskOutput {
             return Err(Fault::generic(format!("Invalid file name: {}", self.file_name)));
         }
         let offset = Option::<i64>::from_value(self.offset)?.unwrap_or(0);
+        // An imported log is a link into the build's directory, so the root is that of all files.
         let root = call.hub.paths.work(self.volume.as_deref());
-        let dir = call.hub.paths.taskrelpath(self.task_id);
+        let (root, dir) = beside(&root, &call.hub.paths.taskrelpath(self.task_id));
         let (name, task_id, size) = (self.file_name, self.task_id, self.size);
         blocking(move || {
             let missing = || Fault::generic(format!("no file \"{name}\" output by task {task_id}"));
@@ -249,6 +250,14 @@ impl Handle for ListTaskOutput {
             Ok(if stat || all_volumes { files.into() } else { Value::Array(names) })
         })
         .await
+    }
+}
+
+/// The parent of `root`, and `dir` of `root` as seen from there.
+fn beside(root: &str, dir: &str) -> (String, String) {
+    match root.rsplit_once('/') {
+        Some((parent, name)) => (parent.to_owned(), format!("{name}/{dir}")),
+        None => (root.to_owned(), dir.to_owned()),
     }
 }
 
