@@ -15,15 +15,18 @@ rpcs! {
     write sslLogin(*args: Vec<Value>, **opts: Map) -> Value;
 
     /// Ends the session, or another session of the same user.
-    #[access(login)]
+    #[access(custom, "logged in")]
+    #[python("logout")]
     write logout(session_id: Option<i64> = None) -> Value;
 
     /// Ends a subsession.
-    #[access(login)]
+    #[access(custom, "logged in")]
+    #[python("logoutChild")]
     write logoutChild(session_id: i64) -> Value;
 
     /// Makes a child of the session and returns its id and key.
-    #[access(login)]
+    #[access(custom, "logged in")]
+    #[python("subsession")]
     write subsession() -> Value;
 
     /// Makes this the only session of the user that may work.
@@ -31,7 +34,8 @@ rpcs! {
     write exclusiveSession(*args: Vec<Value>, **opts: Map) -> Value;
 
     /// Gives up the exclusive use.
-    #[access(login)]
+    #[access(custom, "logged in")]
+    #[python("sharedSession")]
     write sharedSession() -> Value;
 
     /// Returns the session as text.

@@ -69,7 +69,6 @@ rpcs! {
 
     /// Returns the moment of an event.
     #[access(anonymous)]
-    #[python("get_event")]
     #[example("[1]")]
     read getEvent(id: i64, strict: bool = true) -> Value;
 
