@@ -76,16 +76,14 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
     parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
     let pages = toji_web::router(Arc::new(InProcess { hub: hub.clone(), stop: stop.clone() }));
-    let server = tokio::spawn(toji_server::serve(
+    // The server ends last: the builder reports the end of its tasks through it.
+    let server_stop = CancellationToken::new();
+    let mut server = tokio::spawn(toji_server::serve(
         hub.clone(),
         pages,
         listener,
         toji_server::Options::default(),
-        // The server goes last: the builder reports the end of its tasks through it.
-        {
-            let stop = stop.clone();
-            async move { stop.cancelled().await }
-        },
+        server_stop.clone().cancelled_owned(),
     ));
     if !options.no_builder {
         let builder = data.builder(&url, &accounts);
@@ -101,10 +99,18 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         ready.write(file)?;
     }
     ready.greet();
-    let result = server.await.context("the server's task failed")?;
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        ended = &mut server => Some(ended),
+    };
     stop.cancel();
     while parts.join_next().await.is_some() {}
-    result
+    server_stop.cancel();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => server.await,
+    };
+    ended.context("the server's task failed")?
 }
 
 /// SIGTERM and Ctrl-C end the process in order.
