@@ -133,7 +133,9 @@ def broken_xml(w):
         b"]><methodCall><methodName>echo</methodName><params><param><value><string>&j;</string></value></param></params></methodCall>")
     external = (b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><methodCall><methodName>echo</methodName>'
                 b"<params><param><value><string>&a;</string></value></param></params></methodCall>")
-    closed = deep + b"</data></array></value>" * 100_000 + b"</param></params></methodCall>"
+    # All of it closed again would exceed the size limit, so this one is less deep.
+    most = deep[: deep.index(b"<value>")] + b"<value><array><data>" * 80_000
+    closed = most + b"</data></array></value>" * 80_000 + b"</param></params></methodCall>"
     cases = {"cut": whole[:-20], "empty": b"", "not XML": b"hello", "deep": deep, "deep and closed": closed, "entities": lol,
              "external entity": external, "no method": b"<?xml version='1.0'?><methodCall></methodCall>",
              "bad int": whole.replace(b"<int>1</int>", b"<int>one</int>"), "bytes": b"\xff\xfe\x00" * 1000,
