@@ -48,8 +48,8 @@ def build(w):
     has(w.anonymous("list-history", "--build", nvr), f"{nvr} tagged into {target} by {admin} [still active]")
 
     tree = w.anonymous("taskinfo", "-v", "-r", str(task))
-    has(tree, f"Task: {task}", "Type: build", f"Owner: {admin}", "State: closed", f"Build: {nvr} (", "Request Parameters:",
-        f"Target: {target}", "Type: buildArch", "Type: tagBuild", "build.log", "root.log", "Host: ", "Weight: ")
+    has(tree, f"Task: {task}", "Type: build", f"Owner: {admin}", "State: closed", f"Build: {nvr} (", "Request Parameters:", "Type: rebuildSRPM",
+        f"Build Target: {target}", "Type: buildArch", "Type: tagBuild", "build.log", "root.log", "Host: ")
     has(w.koji("list-tasks", "--mine", "--method", "build", "--all"), f"build ({target}, {nvr}.src.rpm)")
     check_files(w, nvr)
 
