@@ -50,7 +50,7 @@ def build(w):
     tree = w.anonymous("taskinfo", "-v", "-r", str(task))
     has(tree, f"Task: {task}", "Type: build", f"Owner: {admin}", "State: closed", f"Build: {nvr} (", "Request Parameters:", "Type: rebuildSRPM",
         f"Build Target: {target}", "Type: buildArch", "Type: tagBuild", "build.log", "root.log", "Host: ")
-    has(w.koji("list-tasks", "--mine", "--method", "build", "--all"), f"build ({target}, {nvr}.src.rpm)")
+    has(w.koji("list-tasks", "--mine", "--method", "build", "--all", "--after", "2020-01-01"), f"build ({target}, {nvr}.src.rpm)")
     check_files(w, nvr)
 
 
