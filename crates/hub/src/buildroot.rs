@@ -84,8 +84,8 @@ fn internal(known: &[Map], rpm: &Map) -> Result<i64, Fault> {
     }
     let matches = || known.iter().filter(|k| same_nvra(k, rpm));
     let own = || matches().filter(|k| k.int("external_repo_id") == Some(0));
-    let found = own().find(|k| !k.truthy("draft")).or_else(|| own().last());
-    let found = found.or_else(|| matches().last()).and_then(|k| k.int("id"));
+    let found = own().find(|k| !k.truthy("draft")).or_else(|| own().next_back());
+    let found = found.or_else(|| matches().next_back()).and_then(|k| k.int("id"));
     found.ok_or_else(|| Fault::generic(format!("No such rpm: {}", Value::from(rpm.clone()).repr())))
 }
 
