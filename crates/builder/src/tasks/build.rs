@@ -24,6 +24,10 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let (srpm, source) = build.source_package().await?;
     let package = remote_header(task, &srpm).await?;
     let data = build.data(&package, source)?;
+    if let Some(done) = build.made_before(&data).await? {
+        build.tag_once(done).await?;
+        return Ok(Value::Nil);
+    }
     let extra_arches = build.check_package(text_of(&data, "name")?).await?;
     let arches = build.arches(package.header(), extra_arches.as_deref()).await?;
     let build_id = match build.scratch() {
@@ -297,6 +301,36 @@ impl<'t> Build<'t> {
             return Err(Failure::build("could not find a built srpm"));
         }
         Ok(made)
+    }
+
+    /// The build, if an earlier run of this task completed it: a builder that died between the
+    /// import and the end of its task must not fail on its own work.
+    async fn made_before(&self, data: &Value) -> Result<Option<i64>> {
+        if self.scratch() || self.opts.get("draft").truthy() {
+            return Ok(None);
+        }
+        let nvr = map! {
+            "name" => data.get("name"),
+            "version" => data.get("version"),
+            "release" => data.get("release"),
+        };
+        let build = self.task.call("getBuild", (nvr,)).await?;
+        let complete = build.get("state").as_int() == Some(toji_types::BuildState::Complete as i64);
+        let own = build.get("task_id").as_int() == Some(self.task.id);
+        Ok(build.get("id").as_int().filter(|_| complete && own))
+    }
+
+    /// Tags the build unless the earlier run came that far.
+    async fn tag_once(&self, build: i64) -> Result<()> {
+        if self.skip_tag {
+            return Ok(());
+        }
+        let tags = self.task.call("listTags", (build,)).await?;
+        let tags = tags.as_array().unwrap_or_default();
+        if tags.iter().any(|tag| tag.get("id").as_int() == Some(self.dest_tag)) {
+            return Ok(());
+        }
+        self.tag(build).await
     }
 
     async fn tag(&self, build: i64) -> Result<()> {
