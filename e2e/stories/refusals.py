@@ -67,7 +67,7 @@ def unknown_names(w):
     has(w.koji("tag-build", "--wait", "nosuchtag", "a-1-1", code=1).err, "No such build: 'a-1-1'")
     # koji looks at the name before it looks at the target; so a hub that is asked directly must refuse on its own.
     task = w.hub.call("build", "cli-build/x/none-1-1.src.rpm", "nosuchtarget", {})
-    state = w.hub.wait(task, 60, "FAILED")
+    state = w.hub.wait(task, 300, "FAILED")
     eq(state["state"], 5, "the task's state")
     has(w.hub.describe(task), "nosuchtarget")
     has(w.anonymous("list-tagged", "nosuchtag", code=2).err, "No such tag: nosuchtag")

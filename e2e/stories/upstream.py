@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness.command import run
 from harness.dnf import dnf, run_inside
+from harness.server import Server
 from harness.story import eq, has, story, that
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -23,9 +24,19 @@ def releases():
     return found
 
 
-@story(slow=True)
-def releases_are_built(w):
+@story(own=True, slow=True)
+def releases_are_built(own):
     """All releases of e2e/upstream are built with the packages that they must give; dnf installs programs, and they run."""
+    server = Server(own.toji, own.dir / "data").start()
+    try:
+        build_releases(own.world(server))
+        eq(server.stop(), 0, "the exit code after SIGTERM")
+    finally:
+        server.stop()
+
+
+def build_releases(w):
+    """The waves of builds, and what must come out."""
     sources = ROOT / ".x/upstream"
     run(HERE / "fetch", sources, timeout=900)
     todo = releases()
