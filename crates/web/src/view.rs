@@ -1,5 +1,7 @@
 //! From the hub's answers to what a template shows.
 
+use std::collections::BTreeMap;
+
 use toji_types::{BuildState, TaskState};
 use toji_value::Value;
 
@@ -15,7 +17,10 @@ pub(crate) fn template_value(value: &Value) -> minijinja::Value {
         Value::Array(items) => {
             items.iter().map(template_value).collect::<Vec<minijinja::Value>>().into()
         }
-        Value::Struct(map) => map.iter().map(|(k, v)| (k.to_owned(), template_value(v))).collect(),
+        Value::Struct(map) => {
+            let members = map.iter().map(|(k, v)| (k.to_owned(), template_value(v)));
+            members.collect::<BTreeMap<String, minijinja::Value>>().into()
+        }
     }
 }
 
@@ -55,4 +60,19 @@ pub(crate) fn build_word(state: i64) -> &'static str {
         BuildState::Failed => "failed",
         BuildState::Canceled => "canceled",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use toji_value::{Value, list, map};
+
+    #[test]
+    fn members_reach_the_template() {
+        let task = Value::Struct(map! { "id" => 7, "state" => 2, "files" => list!["a", "b"] });
+        let shown = super::with_state(task, super::task_word);
+        let env = minijinja::Environment::new();
+        let text = "{{ task.id }} {{ task.state_word }} {{ task.files|join('+') }}";
+        let context = minijinja::context! { task => shown };
+        assert_eq!(env.render_str(text, context).ok().as_deref(), Some("7 closed a+b"));
+    }
 }
