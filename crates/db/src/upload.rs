@@ -14,9 +14,3 @@ pub async fn volume_exists(tx: &mut Tx, name: &str) -> Result<bool> {
     let sql = "SELECT id FROM volume WHERE name = $1";
     Ok(tx.query_opt(sql, params![name]).await?.is_some())
 }
-
-/// The names of all volumes.
-pub async fn volumes(tx: &mut Tx) -> Result<Vec<String>> {
-    let rows = tx.query("SELECT name FROM volume ORDER BY id", params![]).await?;
-    rows.iter().map(|row| row.get("name")).collect()
-}

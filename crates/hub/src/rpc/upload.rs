@@ -226,7 +226,7 @@ impl Handle for ListTaskOutput {
             return Err(Fault::generic("Task doesn't exist"));
         }
         let volumes = if self.all_volumes {
-            toji_db::upload::volumes(&mut call.tx).await?
+            toji_db::build::volumes(&mut call.tx).await?
         } else {
             vec!["DEFAULT".to_owned()]
         };
