@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.command import run
 from harness.hub import Hub
+from harness.postgres import Postgres
 from harness.rpms import from_spec, srpm
 from harness.server import Server
 from stories.published import menagerie
@@ -28,9 +29,9 @@ def bench(function):
 class Bench:
     """A fresh server for a benchmark, started when it is first used."""
 
-    def __init__(self, toji, directory, quick):
+    def __init__(self, toji, directory, quick, extra=()):
         self.dir, self.quick, self.toji = Path(directory), quick, toji
-        self.server = Server(toji, self.dir / "data")
+        self.server = Server(toji, self.dir / "data", extra=extra)
         self._hub = None
 
     def start(self):
@@ -102,18 +103,41 @@ def processor_seconds(pid):
 
 @bench
 def rpc(b):
-    """Calls per second over HTTP at 16 clients, and the hub's own speed beside its peer's query."""
+    """Calls per second over HTTP at 1 and 16 clients, on both databases, and what the database itself can do."""
+    seconds = 2 if b.quick else 10
+    figures, _ = calls(b, "sqlite", seconds), b.close()
+    postgres = Postgres(b.dir / "pg").start()
+    other = Bench(b.toji, b.dir / "onpg", b.quick, ["--database", postgres.create("toji")])
+    other.dir.mkdir()
+    try:
+        figures.update(calls(other, "postgres", seconds))
+        build = other.hub.call("getBuild", "benched-1.0-1")["id"]
+        seen = postgres.statements(lambda: other.hub.call("getBuild", build))
+        query = next(text for text in seen if "FROM build" in text and "JOIN events" in text)
+        # A colon opens a variable of pgbench, also inside a column's alias.
+        script = query.replace('"extra:json"', '"extra"').replace("$1", ":build") + ";\n"
+        for clients in (1, 16):
+            figures[f"pgbench_{clients}_per_s"] = postgres.pgbench("toji", script, clients, seconds, [("build", build)])
+    finally:
+        other.close()
+        postgres.stop()
+    ratios = {f"{db}_getBuild_{n}_to_pgbench": figures[f"{db}_getBuild_{n}_per_s"] / figures[f"pgbench_{n}_per_s"]
+              for db in ("sqlite", "postgres") for n in (1, 16)}
+    return figures, ratios
+
+
+def calls(b, prefix, seconds):
+    """Drives three calls of a server that holds one build."""
     ready = b.start()
     source = srpm(b.dir, "benched")
     b.target("t")
     b.hub.wait(b.submit("t", source, "benched"))
     build = b.hub.call("getBuild", "benched-1.0-1")["id"]
-    seconds = 2 if b.quick else 10
     figures = {}
     for clients in (1, 16):
-        for name, method, args in (("getBuild", "getBuild", (build,)), ("echo", "echo", (1,)), ("getTag", "getTag", ("t",))):
-            figures.update(load(b, ready["hub"], name, method, args, clients, seconds))
-    return figures, {}
+        for method, args in (("getBuild", (build,)), ("echo", (1,)), ("getTag", ("t",))):
+            figures.update(load(b, ready["hub"], f"{prefix}_{method}", method, args, clients, seconds))
+    return figures
 
 
 def load(b, url, name, method, args, clients, seconds):

@@ -1,0 +1,115 @@
+"""A throw-away PostgreSQL server that listens at a socket in its own directory."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from .command import run
+
+
+class Postgres:
+    """A running server; `url("name")` is a database of it."""
+
+    def __init__(self, directory, settings=()):
+        self.dir = Path(directory)
+        self.dir.mkdir(parents=True)
+        # PostgreSQL refuses to run as root; then it runs as the user that its package made, or nobody.
+        self.owner = None
+        if os.geteuid() == 0:
+            names = {user.pw_name for user in pwd.getpwall()}
+            self.owner = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+            os.chown(self.dir, self.owner.pw_uid, self.owner.pw_gid)
+            for parent in self.dir.parents:
+                if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
+                    parent.chmod(parent.stat().st_mode | 0o001)
+        self.settings = ["listen_addresses=''", f"unix_socket_directories='{self.dir}'", "max_connections=200",
+                         "timezone=UTC", *settings]
+
+    def start(self):
+        """Makes the data directory, if there is none yet, and starts the server."""
+        if not (self.dir / "data").exists():
+            self._run("initdb", "-U", "toji", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D", self.dir / "data")
+            (self.dir / "data" / "postgresql.auto.conf").write_text("".join(f"{s}\n" for s in self.settings))
+        # The server keeps what it inherits open, so its output goes to its log alone.
+        self._run("pg_ctl", "start", "-w", "-s", "-t", "60", "-l", self.dir / "log", "-D", self.dir / "data")
+        return self
+
+    def stop(self, mode="fast"):
+        """Ends the server; `immediate` is a crash."""
+        if (self.dir / "data" / "postmaster.pid").exists():
+            self._run("pg_ctl", "stop", "-s", "-m", mode, "-D", self.dir / "data")
+
+    def create(self, name):
+        """Makes an empty database and returns its URL."""
+        self.psql("postgres", f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def url(self, name):
+        """The address of a database."""
+        return f"postgres:///{name}?host={self.dir}&user=toji"
+
+    def psql(self, name, statement):
+        """Runs a statement and returns its rows as text, columns separated by `|`."""
+        arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.dir, "-U", "toji", "-d", name]
+        return run(binary("psql"), *arguments, "-c", statement).out
+
+    def statements(self, action):
+        """The texts of the statements that the server gets from `action`, which may be run several times."""
+        log = self.dir / "log"
+        begin = log.stat().st_size
+        self.psql("postgres", "ALTER SYSTEM SET log_statement = 'all'")
+        self.psql("postgres", "SELECT pg_reload_conf()")
+        try:
+            # Open sessions take the new setting when the signal has reached them.
+            for _ in range(100):
+                action()
+                with open(log, errors="replace") as lines:
+                    lines.seek(begin)
+                    found = parse_statements(lines.read())
+                if any("$1" in text for text in found):
+                    return found
+        finally:
+            self.psql("postgres", "ALTER SYSTEM RESET log_statement")
+            self.psql("postgres", "SELECT pg_reload_conf()")
+        raise RuntimeError("the server logged no prepared statement")
+
+    def pgbench(self, name, script, clients, seconds, variables=()):
+        """Transactions per second that `pgbench -M prepared` reaches with a script."""
+        file = self.dir / "script.sql"
+        file.write_text(script)
+        told = [part for key, value in variables for part in ("-D", f"{key}={value}")]
+        said = run(binary("pgbench"), "-n", "-M", "prepared", "-c", clients, "-j", min(clients, 2), "-T", seconds,
+                   "-f", file, *told, "-h", self.dir, "-U", "toji", name).out
+        return float(re.search(r"tps = ([\d.]+)", said).group(1))
+
+    def _run(self, program, *arguments):
+        user = {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []} if self.owner else {}
+        done = subprocess.run([binary(program), *map(str, arguments)], cwd=self.dir, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE if program == "initdb" else None, **user)
+        if done.returncode:
+            log = self.dir / "log"
+            raise RuntimeError(f"{program} failed: {done.stderr!r}\n{log.read_text() if log.exists() else ''}")
+
+
+def binary(name):
+    """Where a program of PostgreSQL is; Debian keeps the server's ones out of the path."""
+    found = shutil.which(name)
+    if found:
+        return found
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    if not places:
+        raise FileNotFoundError(f"{name} of PostgreSQL is not installed")
+    return str(places[-1])
+
+
+def parse_statements(log):
+    """The statements of a server's log, prepared ones with their `$1`."""
+    found = []
+    for entry in re.split(r"^(?=\S)", log, flags=re.M):
+        match = re.match(r"^\S+ \S+ \S+ \[\d+\] LOG:  (?:statement|execute [^:]*): (.*)", entry, flags=re.S)
+        if match:
+            found.append(re.sub(r"\n\t", "\n", match.group(1)).strip())
+    return found
