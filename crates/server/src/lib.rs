@@ -4,10 +4,12 @@ mod events;
 mod files;
 mod grpc;
 mod health;
+mod in_process;
 mod listing;
 mod rpc;
 mod serve;
 
+pub use in_process::InProcess;
 pub use serve::{Options, serve};
 
 use axum::Router;

@@ -145,7 +145,7 @@ async fn postgres_template(server: &Server, server_url: &str) -> String {
 }
 
 /// `postgres://…/OTHER?…` with another database name.
-fn with_database(url: &str, name: &str) -> String {
+pub fn with_database(url: &str, name: &str) -> String {
     let (base, query) =
         url.split_once('?').map_or((url, String::new()), |(b, q)| (b, format!("?{q}")));
     let (scheme, rest) = base.split_once("://").expect("a URL");

@@ -21,7 +21,7 @@
 mod database;
 mod server;
 
-pub use database::{TestDb, run_on};
+pub use database::{TestDb, run_on, with_database};
 pub use server::server_url;
 
 pub use toji_db::{Db, Engine};

@@ -1,6 +1,5 @@
 //! The one binary of Toji.
 
-mod backend;
 mod up;
 
 use std::process::ExitCode;

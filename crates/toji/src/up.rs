@@ -12,10 +12,9 @@ use anyhow::Context as _;
 use toji_bus::Bus;
 use toji_db::Db;
 use toji_hub::{Config, Hub};
+use toji_server::InProcess;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-use crate::backend::InProcess;
 
 /// What `toji up` can be told.
 #[derive(clap::Args)]

@@ -7,9 +7,11 @@ use toji_web::{Backend, BoxFuture, Waiter};
 use tokio_util::sync::CancellationToken;
 
 /// Answers the pages' calls as an anonymous caller.
-pub(crate) struct InProcess {
-    pub(crate) hub: Hub,
-    pub(crate) stop: CancellationToken,
+pub struct InProcess {
+    /// Whose calls they are.
+    pub hub: Hub,
+    /// Ends long answers when the server shuts down.
+    pub stop: CancellationToken,
 }
 
 impl Backend for InProcess {

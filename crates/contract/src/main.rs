@@ -1,0 +1,53 @@
+//! Serves recorded data of a Koji hub, so that answers can be compared; see `./x contract`.
+
+mod api;
+mod database;
+mod dataset;
+mod fileroot;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "toji-contract", arg_required_else_help = true)]
+/// Answers of a real Koji hub, and Toji's beside them.
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load a recorded data set into a fresh database and file root and serve it until interrupted.
+    Serve(serve::Options),
+    /// Compare the declared calls with the kept list; with --write, write the list.
+    Api {
+        /// The kept list: an object of names and their parameters.
+        file: PathBuf,
+        /// Write the file instead of comparing.
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TOJI_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match cli.command {
+        Command::Serve(options) => serve::run(options),
+        Command::Api { file, write: true } => api::write(&file),
+        Command::Api { file, write: false } => api::check(&file),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
