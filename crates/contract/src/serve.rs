@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use toji_bus::Bus;
 use toji_hub::{Config, Hub};
-use toji_server::InProcess;
+use toji_server::{InProcess, Site};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -98,7 +98,8 @@ async fn answer(
     }
     tracing::info!("serving {url}/kojihub, files in {}", root.path().display());
     let server_options = toji_server::Options::default();
-    toji_server::serve(hub, pages, listener, server_options, stop.cancelled_owned()).await
+    let site = Site { hub, pages }.fixed();
+    toji_server::serve(site, listener, server_options, stop.cancelled_owned()).await
 }
 
 /// The options of the hub whose answers were recorded.

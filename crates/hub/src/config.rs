@@ -1,6 +1,10 @@
 //! Options of the hub, with the names, meanings and defaults of Koji's `hub.conf`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// What a plugin's own file says: options by name in small letters, by section.
+pub type PluginOptions = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The options that the hub's rules read.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct Config {
     pub max_request_length: usize,
     /// `LockOut`: only administrators may call.
     pub lock_out: bool,
+    /// `ServerOffline`, with `OfflineMessage`: every call gets this text as its fault.
+    pub offline: Option<String>,
     /// `SessionRenewalTimeout`, in minutes; 0 turns renewal off.
     pub session_renewal_timeout: i64,
     /// `MissingPolicyOk`: a policy that is not defined allows.
@@ -35,6 +41,16 @@ pub struct Config {
     pub user_pattern: String,
     /// `HostPrincipalFormat`: principal of a new host, with `%s` for its name.
     pub host_principal_format: Option<String>,
+    /// Who may log in with a verified identity, and as whom.
+    pub logins: LoginOptions,
+    /// `VerbosePolicy` (and `KojiDebug`): a refusal names the rule that caused it.
+    pub verbose_policy: bool,
+    /// `RPMDefaultChecksums`: the checksums that are computed unless others are asked for.
+    pub rpm_default_checksums: Vec<String>,
+    /// `Plugins`: names of the plugins that are on.
+    pub plugins: Vec<String>,
+    /// The files in `plugins/` beside `hub.conf`, by name without `.conf`.
+    pub plugin_options: BTreeMap<String, PluginOptions>,
     /// `EnableMaven`.
     pub enable_maven: bool,
     /// `EnableWin`.
@@ -45,6 +61,21 @@ pub struct Config {
     pub scheduler: SchedulerOptions,
     /// Repository options.
     pub repo: RepoOptions,
+}
+
+/// The options of logins by Kerberos and by client certificates.
+#[derive(Clone, Debug)]
+pub struct LoginOptions {
+    /// `AllowedKrbRealms`: realms of principals; nothing means any.
+    pub allowed_realms: Option<Vec<String>>,
+    /// `ProxyPrincipals`: principals that may log in other users.
+    pub proxy_principals: Vec<String>,
+    /// `ProxyDNs`: subjects of certificates that may log in other users.
+    pub proxy_dns: Vec<String>,
+    /// `AllowProxyAuthType`: such logins may name another way of authentication than their own.
+    pub allow_proxy_auth_type: bool,
+    /// `DNUsernameComponent`: the part of a certificate's subject that is the user's name.
+    pub dn_username_component: String,
 }
 
 /// The `[scheduler]` options; all times in seconds.
@@ -71,6 +102,8 @@ pub struct SchedulerOptions {
 pub struct RepoOptions {
     /// `MaxRepoTasks`: newRepo tasks at a time.
     pub max_repo_tasks: i64,
+    /// `MaxRepoTasksMaven`: those among them for tags with Maven.
+    pub max_repo_tasks_maven: i64,
     /// `RepoRetries`: tries of a failed request.
     pub repo_retries: i64,
     /// `RequestCleanTime`, in minutes: finished requests are kept for this long.
@@ -83,6 +116,12 @@ pub struct RepoOptions {
     pub repo_lag_window: i64,
     /// `RepoQueueUser`: owner of the tasks that the queue makes.
     pub repo_queue_user: String,
+    /// `DebuginfoTags`: patterns of tags whose repositories have debuginfo by default.
+    pub debuginfo_tags: Vec<String>,
+    /// `SourceTags`: the same for source packages.
+    pub source_tags: Vec<String>,
+    /// `SeparateSourceTags`: the same for source packages in a repository of their own.
+    pub separate_source_tags: Vec<String>,
     /// `AllowNewRepo`: the call `newRepo` may be used.
     pub allow_new_repo: bool,
     /// Toji's own: tags that targets build in always get a current repository, without being asked.
@@ -107,17 +146,35 @@ impl Default for Config {
             check_client_ip: true,
             max_request_length: 4_194_304,
             lock_out: false,
+            offline: None,
             session_renewal_timeout: 1440,
             missing_policy_ok: true,
             max_name_length: 256,
             name_pattern: r"^[A-Za-z0-9/_.+-]+$".into(),
             user_pattern: r"^[A-Za-z0-9/_.@-]+$".into(),
             host_principal_format: None,
+            logins: LoginOptions::default(),
+            verbose_policy: false,
+            rpm_default_checksums: vec!["md5".into(), "sha256".into()],
+            plugins: Vec::new(),
+            plugin_options: BTreeMap::new(),
             enable_maven: false,
             enable_win: false,
             policies: Vec::new(),
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),
+        }
+    }
+}
+
+impl Default for LoginOptions {
+    fn default() -> Self {
+        LoginOptions {
+            allowed_realms: None,
+            proxy_principals: Vec::new(),
+            proxy_dns: Vec::new(),
+            allow_proxy_auth_type: false,
+            dn_username_component: "CN".into(),
         }
     }
 }
@@ -140,12 +197,16 @@ impl Default for RepoOptions {
     fn default() -> Self {
         RepoOptions {
             max_repo_tasks: 10,
+            max_repo_tasks_maven: 2,
             repo_retries: 3,
             request_clean_time: 1440,
             repo_lag: 3600,
             repo_auto_lag: 7200,
             repo_lag_window: 600,
             repo_queue_user: "kojira".into(),
+            debuginfo_tags: Vec::new(),
+            source_tags: Vec::new(),
+            separate_source_tags: Vec::new(),
             allow_new_repo: true,
             auto_build_tags: true,
             init_timeout: 7200.0,

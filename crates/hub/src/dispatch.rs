@@ -101,6 +101,7 @@ impl Hub {
     /// # Errors
     /// The fault for the caller; nothing is changed then.
     pub async fn call(&self, request: &Request, method: &str, args: Args) -> Result<Value, Fault> {
+        self.online()?;
         if !is_multicall(method) {
             self.registry.get(method)?;
         }
@@ -135,6 +136,7 @@ impl Hub {
     /// # Errors
     /// `AuthError` for everybody but a builder in its exclusive session.
     pub async fn identify_host(&self, request: &Request) -> Result<i64, Fault> {
+        self.online()?;
         let mut call = Call::new(self.clone(), self.db.begin(), request.clone());
         session::open(&mut call).await?;
         call.verified_host().await

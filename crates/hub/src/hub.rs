@@ -70,6 +70,28 @@ impl Hub {
         Hub(Arc::new(inner))
     }
 
+    /// The same hub with other options: requests that run keep theirs.
+    pub fn reconfigured(&self, config: Config) -> Self {
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        Hub::with_outside(self.db.clone(), self.bus.clone(), config, clock, random)
+    }
+
+    /// Whether the patterns of names are usable.
+    ///
+    /// # Errors
+    /// `ConfigurationError` that names the option.
+    pub fn names(&self) -> Result<(), Fault> {
+        self.names.as_ref().map(drop).map_err(Fault::clone)
+    }
+
+    /// Refuses everything while `ServerOffline` is set.
+    ///
+    /// # Errors
+    /// `ServerOffline` with `OfflineMessage`.
+    pub(crate) fn online(&self) -> Result<(), Fault> {
+        self.config.offline.as_ref().map_or(Ok(()), |text| Err(Fault::offline(text.as_str())))
+    }
+
     /// Finishes or undoes imports that a crash interrupted; returns how many there were.
     ///
     /// On a database that other hubs use too, imports of the last ten minutes are left alone: they

@@ -23,6 +23,8 @@ pub struct Decision {
     pub allowed: bool,
     /// The text behind `allow` or `deny`, or why there is none.
     pub reason: String,
+    /// The rule that refused, where `VerbosePolicy` tells callers.
+    pub rule: Option<String>,
 }
 
 /// Parses the policies of a configuration.
@@ -79,9 +81,12 @@ impl Call {
             tracing::error!(policy = name, rule, "invalid action in a policy");
         }
         if !verdict.allowed && force && self.forced(name, data).await? {
-            return Ok(Decision { allowed: true, reason: "overriden by force".to_owned() });
+            let reason = "overriden by force".to_owned();
+            return Ok(Decision { allowed: true, reason, rule: None });
         }
-        Ok(Decision { allowed: verdict.allowed, reason: verdict.reason })
+        let verbose = self.hub.config.verbose_policy;
+        let rule = verbose.then(|| outcome.as_ref().map(Outcome::last_rule).unwrap_or_default());
+        Ok(Decision { allowed: verdict.allowed, reason: verdict.reason, rule })
     }
 
     /// Whether force helps the user that the data are about.
@@ -142,6 +147,7 @@ impl Decision {
             "" => String::new(),
             reason => format!(": {reason}"),
         };
-        Err(Fault::not_allowed(format!("policy violation ({policy}){reason}")))
+        let rule = self.rule.map(|rule| format!(" [rule: {rule}]")).unwrap_or_default();
+        Err(Fault::not_allowed(format!("policy violation ({policy}){reason}{rule}")))
     }
 }

@@ -185,6 +185,7 @@ impl Hub {
         params: Params,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Map, Fault> {
+        self.online()?;
         let (place, user_id) = self.upload_place(request, &params).await?;
         let verify = match params.fileverify.as_str() {
             "" => None,

@@ -10,7 +10,7 @@ mod rpc;
 mod serve;
 
 pub use in_process::InProcess;
-pub use serve::{Options, serve};
+pub use serve::{Options, Site, serve};
 
 use axum::Router;
 use axum::routing::{any, get};

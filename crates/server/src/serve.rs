@@ -3,13 +3,17 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use toji_hub::Hub;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{Shared, files};
@@ -27,22 +31,46 @@ impl Default for Options {
     }
 }
 
-/// Serves the hub, with the web pages of `pages`, until `shutdown` completes; then it drains.
+/// What is served: the hub with its options, and the web pages below `/koji`.
+#[derive(Clone)]
+pub struct Site {
+    /// The hub.
+    pub hub: Hub,
+    /// The pages.
+    pub pages: Router,
+}
+
+impl Site {
+    /// A site that stays as it is.
+    pub fn fixed(self) -> watch::Receiver<Site> {
+        watch::channel(self).1
+    }
+
+    fn router(&self, draining: &CancellationToken) -> anyhow::Result<Router> {
+        let topdir = &self.hub.config.topdir;
+        let files = files::Root::open(topdir)
+            .with_context(|| format!("failed to open the file root {}", topdir.display()))?;
+        let shared = Shared { hub: self.hub.clone(), files, draining: draining.clone() };
+        Ok(crate::router(shared, self.pages.clone()))
+    }
+}
+
+/// Serves the site until `shutdown` completes; then it drains.
 ///
-/// HTTP/1.1 and HTTP/2 (gRPC) share the port.
+/// A request is answered by the site that is current when it comes; running ones are not disturbed by a
+/// change. HTTP/1.1 and HTTP/2 (gRPC) share the port.
 ///
 /// # Errors
 /// When the file root cannot be opened.
 pub async fn serve(
-    hub: Hub,
-    pages: Router,
+    mut site: watch::Receiver<Site>,
     listener: TcpListener,
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let draining = tokio_util::sync::CancellationToken::new();
-    let files = files::Root::open(&hub.config.topdir)?;
-    let router = crate::router(Shared { hub, files, draining: draining.clone() }, pages);
+    let draining = CancellationToken::new();
+    let first = site.borrow_and_update().router(&draining)?;
+    let routers = watch::Sender::new(first);
     let graceful = GracefulShutdown::new();
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().keep_alive(true).header_read_timeout(std::time::Duration::from_secs(60));
@@ -52,6 +80,13 @@ pub async fn serve(
     loop {
         let (stream, peer) = tokio::select! {
             () = &mut shutdown => break,
+            Ok(()) = site.changed() => {
+                match site.borrow_and_update().router(&draining) {
+                    Ok(router) => drop(routers.send_replace(router)),
+                    Err(error) => tracing::error!("the site stays as it was: {error:#}"),
+                }
+                continue;
+            }
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -63,7 +98,7 @@ pub async fn serve(
             },
         };
         stream.set_nodelay(true).ok();
-        let service = service(router.clone(), peer);
+        let service = service(routers.subscribe(), peer);
         let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let watched = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
@@ -80,9 +115,9 @@ pub async fn serve(
     Ok(())
 }
 
-/// The router as the service of one connection, which knows its peer.
+/// The current router as the service of one connection, which knows its peer.
 fn service(
-    router: Router,
+    routers: watch::Receiver<Router>,
     peer: SocketAddr,
 ) -> hyper_util::service::TowerToHyperService<
     impl tower::Service<
@@ -92,10 +127,11 @@ fn service(
         Future = impl Send,
     > + Clone,
 > {
-    let service = router.map_request(move |request: axum::http::Request<_>| {
-        let mut request = request.map(axum::body::Body::new);
+    let service = tower::service_fn(move |request: axum::http::Request<_>| {
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        request
+        let router = routers.borrow().clone();
+        router.oneshot(request)
     });
     hyper_util::service::TowerToHyperService::new(service)
 }

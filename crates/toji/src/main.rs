@@ -1,10 +1,17 @@
 //! The one binary of Toji.
 
+mod builder;
+mod conf;
+mod hub;
+mod log;
+mod parts;
 mod up;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use log::Log;
 
 /// A build system for RPM distributions.
 #[derive(Parser)]
@@ -18,17 +25,24 @@ struct Cli {
 enum Command {
     /// Start everything in one process: hub, builder, repositories and web pages.
     Up(up::Options),
+    /// Serve a hub, configured by Koji's hub.conf.
+    Hub(hub::Options),
+    /// Build tasks of a hub, configured by Koji's kojid.conf.
+    Builder(builder::Options),
+    /// Keep repositories for hubs that run with --no-repod.
+    Repod(hub::RepodOptions),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TOJI_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = Log::start();
     // Two providers can be in one program; the choice must be made before the first TLS connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match cli.command {
         Command::Up(options) => up::run(options),
+        Command::Hub(options) => hub::run(options, &log),
+        Command::Builder(options) => builder::run(options),
+        Command::Repod(options) => hub::run_repod(options, &log),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

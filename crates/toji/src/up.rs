@@ -4,17 +4,19 @@ mod data;
 mod first_run;
 mod ready;
 
+pub(crate) use data::write_private;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use toji_bus::Bus;
 use toji_db::Db;
 use toji_hub::{Config, Hub};
-use toji_server::InProcess;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::parts;
 
 /// What `toji up` can be told.
 #[derive(clap::Args)]
@@ -64,22 +66,16 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let accounts = first_run::prepare(&hub, &data).await?;
 
     let stop = CancellationToken::new();
-    tokio::spawn(wait_for_signal(stop.clone()));
+    tokio::spawn(parts::wait_for_signal(stop.clone()));
     let mut parts = tokio::task::JoinSet::new();
-    parts.spawn({
-        let (relay, stopped) = (toji_hub::relay::run(hub.clone()), stop.clone());
-        async move {
-            tokio::select! { () = relay => {}, () = stopped.cancelled() => {} }
-        }
-    });
+    parts.spawn(parts::relay(hub.clone(), stop.clone()));
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
     parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
-    let pages = toji_web::router(Arc::new(InProcess { hub: hub.clone(), stop: stop.clone() }));
+    let site = parts::site(&hub, &stop).fixed();
     // The server ends last: the builder reports the end of its tasks through it.
     let server_stop = CancellationToken::new();
     let mut server = tokio::spawn(toji_server::serve(
-        hub.clone(),
-        pages,
+        site,
         listener,
         toji_server::Options::default(),
         server_stop.clone().cancelled_owned(),
@@ -110,16 +106,4 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         None => server.await,
     };
     ended.context("the server's task failed")?
-}
-
-/// SIGTERM and Ctrl-C end the process in order.
-async fn wait_for_signal(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    tracing::info!("ending: running requests are finished first");
-    stop.cancel();
 }

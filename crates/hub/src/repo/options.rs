@@ -1,5 +1,6 @@
 //! Options of repositories: what a tag says, and what a request changes.
 
+use toji_policy::glob_match_any;
 use toji_value::{Fault, Map, Value, map};
 
 use crate::Config;
@@ -45,6 +46,14 @@ pub fn of_tag(config: &Config, tag: &Tag, changes: &Value) -> Result<(Map, Map),
     let mut opts = map! {
         "src" => false, "debuginfo" => false, "separate_src" => false, "maven" => false,
     };
+    let patterns = [
+        ("debuginfo", &config.repo.debuginfo_tags),
+        ("src", &config.repo.source_tags),
+        ("separate_src", &config.repo.separate_source_tags),
+    ];
+    for (name, _) in patterns.iter().filter(|(_, tags)| glob_match_any(&tag.name, tags)) {
+        opts.insert(*name, true);
+    }
     match (tag.extra("repo.opts"), tag.extra("with_debuginfo")) {
         (Some(Value::Struct(own)), _) => opts.extend(known(own)),
         // the older way to say it
@@ -110,6 +119,11 @@ mod tests {
             "src" => true, "debuginfo" => true, "separate_src" => false, "maven" => true,
         };
         assert_eq!((opts, custom), (want, map! { "debuginfo" => true }));
+
+        config.repo.source_tags = vec!["f*".into(), "t".into()];
+        config.repo.separate_source_tags = vec!["f*".into()];
+        let (opts, _) = of_tag(&config, &tag(Map::new(), false), &none).unwrap();
+        assert!(opts.truthy("src") && !opts.truthy("separate_src"));
 
         let old = map! { "with_debuginfo" => true };
         let (opts, _) = of_tag(&config, &tag(old, false), &none).unwrap();

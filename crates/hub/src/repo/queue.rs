@@ -11,8 +11,6 @@ use crate::task::wait::{Answer, result_of};
 
 /// The name in Koji's `locks` table.
 pub const LOCK: &str = "repo-queue";
-/// Maven repositories at a time (`MaxRepoTasksMaven`).
-const MAX_MAVEN: i64 = 2;
 const PRIORITY: i64 = 15;
 
 /// What a look at the queue did.
@@ -49,7 +47,9 @@ pub async fn check(call: &mut Call) -> Result<Report, Fault> {
     }
     for request in idle {
         let of_maven = is_maven(&request);
-        let room = tasks < call.hub.config.repo.max_repo_tasks && !(of_maven && maven >= MAX_MAVEN);
+        let limits = &call.hub.config.repo;
+        let maven_room = !of_maven || maven < limits.max_repo_tasks_maven;
+        let room = tasks < limits.max_repo_tasks && maven_room;
         if !room {
             report.held_back += 1;
             continue;

@@ -20,7 +20,7 @@ impl Handle for GetRPMChecksums {
             return Err(Fault::generic("rpm_id must be an integer"));
         };
         let found = rpm::need(call, &self.rpm_id).await?;
-        let types = types(&self.checksum_types)?;
+        let types = types(&self.checksum_types, &call.hub.config.rpm_default_checksums)?;
         let numbers: Vec<i64> = types.iter().map(|t| t.number()).collect();
         let keys = db::sigkeys(&mut call.tx, id).await?;
         let mut sums = Map::new();
@@ -43,19 +43,18 @@ impl Handle for GetRPMChecksums {
     }
 }
 
-/// The types that are asked for; MD5 and SHA-256 if none are.
-fn types(value: &Value) -> Result<Vec<ChecksumType>, Fault> {
+/// The types that are asked for, or the configured ones.
+fn types(value: &Value, default: &[String]) -> Result<Vec<ChecksumType>, Fault> {
+    let read = |shown: &str| {
+        let unknown = || Fault::generic(format!("Checksum_type {shown} isn't supported"));
+        ChecksumType::from_name(shown).ok_or_else(unknown)
+    };
     if !value.truthy() {
-        return Ok(vec![ChecksumType::Md5, ChecksumType::Sha256]);
+        return default.iter().map(|name| read(name)).collect();
     }
     let names = value.as_array();
     let names = names.ok_or_else(|| Fault::generic("checksum_type must be a list"))?;
-    let read = |name: &Value| {
-        let shown = name.display();
-        let unknown = || Fault::generic(format!("Checksum_type {shown} isn't supported"));
-        ChecksumType::from_name(&shown).ok_or_else(unknown)
-    };
-    names.iter().map(read).collect()
+    names.iter().map(|name| read(&name.display())).collect()
 }
 
 /// Computes and keeps the checksums that are not known.

@@ -1,0 +1,262 @@
+//! The options of `hub.conf`, one line for each: what it sets, or why it cannot be honoured.
+
+use anyhow::{Context as _, bail};
+
+use super::{Conf, Ini};
+
+/// What an option does.
+enum Effect {
+    Text(fn(&mut Conf, String)),
+    Flag(fn(&mut Conf, bool)),
+    Number(fn(&mut Conf, i64)),
+    /// Text in which mistakes are possible.
+    Parsed(fn(&mut Conf, &str) -> anyhow::Result<()>),
+    /// A limit of the process, set at the start.
+    Limit,
+    /// Not honoured, which is told unless the value is one of these.
+    Told(&'static [&'static str], &'static str),
+}
+
+use Effect::{Flag, Limit, Number, Parsed, Text, Told};
+
+/// Koji's options, section `[hub]`.
+const HUB: &[(&str, Effect)] = &[
+    ("DBName", Text(|c, v| c.database.name = Some(v))),
+    ("DBUser", Text(|c, v| c.database.user = Some(v))),
+    ("DBHost", Text(|c, v| c.database.host = Some(v))),
+    ("DBPort", Number(|c, v| c.database.port = Some(v))),
+    ("DBPass", Text(|c, v| c.database.password = Some(v))),
+    ("DBConnectionString", Text(|c, v| c.database.connection = Some(v))),
+    ("KojiDir", Text(|c, v| c.hub.topdir = v.into())),
+    ("KojiWebURL", Text(|c, v| c.hub.web_url = v)),
+    ("EmailDomain", Text(|c, v| c.hub.email_domain = v)),
+    ("NotifyOnSuccess", Flag(|c, v| c.hub.notify_on_success = v)),
+    ("DisableNotifications", Flag(|c, v| c.hub.disable_notifications = v)),
+    ("ProxyPrincipals", Text(|c, v| c.hub.logins.proxy_principals = list(&v, ','))),
+    ("ProxyDNs", Text(|c, v| c.hub.logins.proxy_dns = list(&v, '|'))),
+    ("AllowProxyAuthType", Flag(|c, v| c.hub.logins.allow_proxy_auth_type = v)),
+    ("DNUsernameComponent", Text(|c, v| c.hub.logins.dn_username_component = v)),
+    ("AllowedKrbRealms", Text(|c, v| c.hub.logins.allowed_realms = realms(&v))),
+    ("HostPrincipalFormat", Text(|c, v| c.hub.host_principal_format = Some(v))),
+    (
+        "DisableURLSessions",
+        Told(
+            TRUE,
+            "sessions in URLs end up in logs and are never accepted; clients older than 1.31 cannot log in",
+        ),
+    ),
+    (
+        "DisableGSSAPIProxyDNFallback",
+        Told(TRUE, "ProxyDNs are for certificates only; list principals in ProxyPrincipals"),
+    ),
+    ("CheckClientIP", Flag(|c, v| c.hub.check_client_ip = v)),
+    ("LoginCreatesUser", Flag(|c, v| c.hub.login_creates_user = v)),
+    ("SessionRenewalTimeout", Number(|c, v| c.hub.session_renewal_timeout = v)),
+    ("Plugins", Parsed(plugins)),
+    ("PluginPath", Told(ANY, "")),
+    (
+        "KojiDebug",
+        Flag(|c, v| {
+            c.debug = v;
+            c.hub.verbose_policy |= v;
+        }),
+    ),
+    ("KojiTraceback", Told(&["", "none"], "callers get no tracebacks; they are in the log")),
+    ("VerbosePolicy", Flag(|c, v| c.hub.verbose_policy |= v)),
+    ("LogLevel", Parsed(log_level)),
+    ("LogFormat", Told(&[], "the log has a format of its own")),
+    ("MissingPolicyOk", Flag(|c, v| c.hub.missing_policy_ok = v)),
+    ("EnableMaven", Flag(|c, v| c.hub.enable_maven = v)),
+    ("EnableWin", Flag(|c, v| c.hub.enable_win = v)),
+    ("RLIMIT_AS", Limit),
+    ("RLIMIT_CORE", Limit),
+    ("RLIMIT_CPU", Limit),
+    ("RLIMIT_DATA", Limit),
+    ("RLIMIT_FSIZE", Limit),
+    ("RLIMIT_MEMLOCK", Limit),
+    ("RLIMIT_NOFILE", Limit),
+    ("RLIMIT_NPROC", Limit),
+    ("RLIMIT_OFILE", Limit),
+    ("RLIMIT_RSS", Limit),
+    ("RLIMIT_STACK", Limit),
+    (
+        "MemoryWarnThreshold",
+        Told(&["", "0", "5000"], "requests share one process; watch its memory from outside"),
+    ),
+    (
+        "MaxRequestLength",
+        Parsed(|c, v| {
+            c.hub.max_request_length = v.parse().context("must be a number of bytes")?;
+            if c.hub.max_request_length == 0 {
+                c.hub.max_request_length = usize::MAX;
+            }
+            Ok(())
+        }),
+    ),
+    ("LockOut", Flag(|c, v| c.hub.lock_out = v)),
+    ("ServerOffline", Flag(|c, v| c.offline = v)),
+    ("OfflineMessage", Text(|c, v| c.offline_message = Some(v))),
+    (
+        "MaxNameLengthInternal",
+        Parsed(|c, v| {
+            c.hub.max_name_length = v.parse().context("must be a length")?;
+            Ok(())
+        }),
+    ),
+    ("RegexNameInternal", Text(|c, v| c.hub.name_pattern = v)),
+    ("RegexUserName", Text(|c, v| c.hub.user_pattern = v)),
+    ("RPMDefaultChecksums", Text(|c, v| c.hub.rpm_default_checksums = words(&v))),
+    ("MaxJobs", Number(|c, v| c.hub.scheduler.max_jobs = v)),
+    ("CapacityOvercommit", Number(|c, v| c.hub.scheduler.capacity_overcommit = v as f64)),
+    ("ReadyTimeout", Number(|c, v| c.hub.scheduler.ready_timeout = v as f64)),
+    ("AssignTimeout", Number(|c, v| c.hub.scheduler.assign_timeout = v as f64)),
+    ("SoftRefusalTimeout", Number(|c, v| c.hub.scheduler.soft_refusal_timeout = v as f64)),
+    ("HostTimeout", Number(|c, v| c.hub.scheduler.host_timeout = v as f64)),
+    ("RunInterval", Number(|c, v| c.hub.scheduler.run_interval = v as f64)),
+    ("MaxRepoTasks", Number(|c, v| c.hub.repo.max_repo_tasks = v)),
+    ("MaxRepoTasksMaven", Number(|c, v| c.hub.repo.max_repo_tasks_maven = v)),
+    ("RepoRetries", Number(|c, v| c.hub.repo.repo_retries = v)),
+    ("RequestCleanTime", Number(|c, v| c.hub.repo.request_clean_time = v)),
+    ("AllowNewRepo", Flag(|c, v| c.hub.repo.allow_new_repo = v)),
+    ("RepoLag", Number(|c, v| c.hub.repo.repo_lag = v)),
+    ("RepoAutoLag", Number(|c, v| c.hub.repo.repo_auto_lag = v)),
+    ("RepoLagWindow", Number(|c, v| c.hub.repo.repo_lag_window = v)),
+    ("RepoQueueUser", Text(|c, v| c.hub.repo.repo_queue_user = v)),
+    ("DebuginfoTags", Text(|c, v| c.hub.repo.debuginfo_tags = words(&v))),
+    ("SourceTags", Text(|c, v| c.hub.repo.source_tags = words(&v))),
+    ("SeparateSourceTags", Text(|c, v| c.hub.repo.separate_source_tags = words(&v))),
+];
+
+const TRUE: &[&str] = &["1", "yes", "true", "on"];
+/// Options that need no word.
+const ANY: &[&str] = &["*"];
+
+/// Koji's hub plugins that are built in. Others are Python programs, which this hub cannot load.
+const BUILT_IN: &[&str] = &[
+    "dud",
+    "echo",
+    "kiwi",
+    "protonmsg",
+    "rpm2maven",
+    "runroot_hub",
+    "save_failed_tree",
+    "sidetag_hub",
+    "tag2distrepo",
+];
+
+/// Takes the sections `[hub]` and `[policy]`.
+pub(super) fn take(conf: &mut Conf, ini: &Ini) -> anyhow::Result<()> {
+    for (name, value) in ini.section("hub") {
+        let found = HUB.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
+        let Some((known, effect)) = found else {
+            conf.warnings.push(format!("{name} is not an option of the hub"));
+            continue;
+        };
+        apply(conf, known, effect, value).with_context(|| format!("option {known}"))?;
+    }
+    conf.hub.policies = ini.section("policy").into_iter().collect();
+    Ok(())
+}
+
+fn apply(conf: &mut Conf, name: &str, effect: &Effect, value: String) -> anyhow::Result<()> {
+    match effect {
+        Text(set) => set(conf, value),
+        Flag(set) => set(conf, truth(&value)?),
+        Number(set) => set(conf, value.parse().context("must be a whole number")?),
+        Parsed(set) => set(conf, &value)?,
+        Limit if value.is_empty() => {}
+        Limit => conf.limits.push((name.to_owned(), value)),
+        Told(quiet, reason) => {
+            let small = value.to_lowercase();
+            if *quiet != ANY && !quiet.contains(&small.as_str()) {
+                conf.warnings.push(format!("{name} is not honoured: {reason}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Truth as Python's `configparser` reads it.
+pub(super) fn truth(value: &str) -> anyhow::Result<bool> {
+    match value.to_lowercase().as_str() {
+        "1" | "yes" | "true" | "on" => Ok(true),
+        "0" | "no" | "false" | "off" => Ok(false),
+        _ => bail!("must be yes or no"),
+    }
+}
+
+/// The parts of a list, without the empty ones.
+pub(super) fn list(value: &str, separator: char) -> Vec<String> {
+    let parts = value.split(separator).map(str::trim).filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+pub(super) fn words(value: &str) -> Vec<String> {
+    value.split_whitespace().map(str::to_owned).collect()
+}
+
+fn realms(value: &str) -> Option<Vec<String>> {
+    (value.trim() != "*").then(|| list(value, ','))
+}
+
+fn plugins(conf: &mut Conf, value: &str) -> anyhow::Result<()> {
+    let names = words(value);
+    if let Some(name) = names.iter().find(|name| !BUILT_IN.contains(&name.as_str())) {
+        bail!(
+            "{name} is not built in, and Python programs cannot be loaded; what it vetoes or answers \
+             would be missing without a word, so the hub does not start with it"
+        );
+    }
+    conf.hub.plugins = names;
+    Ok(())
+}
+
+/// `LogLevel` is one level, or `logger:level` pairs of which only Koji knows the loggers.
+fn log_level(conf: &mut Conf, value: &str) -> anyhow::Result<()> {
+    for part in value.split_whitespace() {
+        let (logger, level) = part.split_once(':').unwrap_or(("", part));
+        let level = match level {
+            "DEBUG" => "debug",
+            "INFO" => "info",
+            "WARNING" => "warn",
+            "ERROR" | "CRITICAL" => "error",
+            _ => bail!("{level} is not a level"),
+        };
+        if matches!(logger, "" | "koji") {
+            conf.log = Some(level);
+        } else {
+            let text = format!("LogLevel of {logger} is not honoured: set TOJI_LOG instead");
+            conf.warnings.push(text);
+        }
+    }
+    Ok(())
+}
+
+/// Toji's own options, section `[toji]`, which a Koji hub passes over.
+const OWN: &[(&str, Effect)] = &[
+    (
+        "Listen",
+        Parsed(|c, v| {
+            c.listen = Some(v.parse().context("must be ADDRESS:PORT")?);
+            Ok(())
+        }),
+    ),
+    (
+        "DatabaseConnections",
+        Parsed(|c, v| {
+            c.connections = Some(v.parse().context("must be a number")?);
+            Ok(())
+        }),
+    ),
+    ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
+];
+
+/// Takes the section `[toji]`; here an unknown name is a mistake.
+pub(super) fn take_own(conf: &mut Conf, ini: &Ini) -> anyhow::Result<()> {
+    for (name, value) in ini.section("toji") {
+        let found = OWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
+        let Some((known, effect)) = found else { bail!("{name} is not an option of [toji]") };
+        apply(conf, known, effect, value).with_context(|| format!("option {known}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! `toji hub`: a hub on its own, configured as Koji's; several may share one PostgreSQL.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use toji_bus::Bus;
+use toji_db::{Db, Engine};
+use toji_hub::Hub;
+use toji_server::Site;
+use toji_value::Fault;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::conf::{Conf, Files};
+use crate::{Log, parts};
+
+/// What `toji hub` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Configuration in the format of Koji's hub.conf [default: $KOJI_HUB_CONFIG or
+    /// /etc/koji-hub/hub.conf]; files in FILE.d (or $KOJI_HUB_CONFIGDIR) are read before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Database, `postgres://…` or `sqlite:PATH`, instead of the one in the configuration.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Address to listen at, instead of `Listen` in `[toji]`; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
+    /// Written when the hub serves: a JSON object with its addresses.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Leave the upkeep of repositories to other hubs, or to `toji repod`.
+    #[arg(long)]
+    no_repod: bool,
+    /// Leave the scheduling of tasks to other hubs.
+    #[arg(long)]
+    no_scheduler: bool,
+}
+
+/// What `toji repod` can be told.
+#[derive(clap::Args)]
+pub(crate) struct RepodOptions {
+    /// Configuration in the format of Koji's hub.conf, found as for `toji hub`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Database, instead of the one in the configuration.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+/// The content of the ready file.
+#[derive(Serialize)]
+struct Ready {
+    url: String,
+    hub: String,
+    web: String,
+    files: String,
+    pid: u32,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment names files, as for Koji's hub")]
+fn files(config: Option<PathBuf>) -> Files {
+    Files::find(config, |name| std::env::var(name).ok())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("failed to start the runtime")
+}
+
+/// Serves until SIGTERM or an interrupt, then drains; SIGHUP reads the configuration anew.
+pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
+    let files = files(options.config.clone());
+    let conf = files.read()?;
+    adopt(&conf, log);
+    conf.apply_limits();
+    runtime()?.block_on(serve(options, files, conf, log))
+}
+
+/// Keeps repositories for hubs that leave it to this process.
+pub(crate) fn run_repod(options: RepodOptions, log: &Log) -> anyhow::Result<()> {
+    let conf = files(options.config).read()?;
+    adopt(&conf, log);
+    conf.apply_limits();
+    runtime()?.block_on(async {
+        let hub = open(conf, options.database.as_deref()).await?;
+        let stop = CancellationToken::new();
+        tokio::spawn(parts::wait_for_signal(stop.clone()));
+        let relay = tokio::spawn(parts::relay(hub.clone(), stop.clone()));
+        toji_hub::repod::serve(hub, stop.cancelled_owned()).await;
+        relay.await.context("the relay failed")
+    })
+}
+
+/// Tells what is not honoured, and sets the detail of the log.
+fn adopt(conf: &Conf, log: &Log) {
+    if let Some(level) = conf.log {
+        log.set(level);
+    }
+    conf.tell();
+}
+
+async fn open(conf: Conf, database: Option<&str>) -> anyhow::Result<Hub> {
+    let url = conf.database(database)?;
+    let mut options = toji_db::Options::default();
+    options.connections = conf.connections.unwrap_or(options.connections);
+    let db = Db::open(&url, &options).await.context("failed to open the database")?;
+    db.migrate().await.context("failed to bring the database's schema up to date")?;
+    if db.engine() == Engine::Sqlite {
+        tracing::warn!("an embedded database is for one hub only");
+    }
+    let hub = Hub::new(db, Bus::new(), conf.hub);
+    check(&hub)?;
+    hub.recover().await.map_err(|fault| anyhow::anyhow!("failed to recover: {}", fault.message))?;
+    Ok(hub)
+}
+
+/// Refuses options that would make every call fail.
+fn check(hub: &Hub) -> anyhow::Result<()> {
+    let wrong = |fault: Fault| anyhow::anyhow!("hub.conf: {}", fault.message);
+    let policies = hub.policies.as_ref().map(drop).map_err(Fault::clone);
+    policies.and_then(|()| hub.names()).map_err(wrong)
+}
+
+async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("failed to listen for signals")?;
+    let local = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let address = options.listen.or(conf.listen).unwrap_or(local);
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen at {address}"))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let hub = open(conf, options.database.as_deref()).await?;
+
+    let stop = CancellationToken::new();
+    tokio::spawn(parts::wait_for_signal(stop.clone()));
+    let relay = tokio::spawn(parts::relay(hub.clone(), stop.clone()));
+    let mut upkeep = Upkeep::start(&hub, &options, &stop);
+    let (current, site) = watch::channel(parts::site(&hub, &stop));
+    let drain = toji_server::Options::default();
+    let mut server =
+        tokio::spawn(toji_server::serve(site, listener, drain, stop.clone().cancelled_owned()));
+    if let Some(file) = &options.ready_file {
+        ready(&url, file)?;
+    }
+    tracing::info!("hub at {url}/kojihub");
+    let ended = loop {
+        tokio::select! {
+            ended = &mut server => break ended,
+            Some(()) = hangup.recv(), if !stop.is_cancelled() => {
+                if let Some(hub) = reload(&current, &files, log) {
+                    upkeep.end().await;
+                    upkeep = Upkeep::start(&hub, &options, &stop);
+                    current.send_replace(parts::site(&hub, &stop));
+                    tracing::info!("the configuration was read anew");
+                }
+            }
+        }
+    };
+    stop.cancel();
+    upkeep.end().await;
+    relay.await.context("the relay failed")?;
+    ended.context("the server's task failed")?
+}
+
+/// The hub with the options that the files have now; nothing if they have mistakes.
+fn reload(current: &watch::Sender<Site>, files: &Files, log: &Log) -> Option<Hub> {
+    let read = files.read().and_then(|conf| {
+        adopt(&conf, log);
+        let hub = current.borrow().hub.reconfigured(conf.hub);
+        check(&hub).map(|()| hub)
+    });
+    match read {
+        Ok(hub) => Some(hub),
+        Err(error) => {
+            tracing::error!("the configuration stays as it was: {error:#}");
+            None
+        }
+    }
+}
+
+fn ready(url: &str, file: &std::path::Path) -> anyhow::Result<()> {
+    let ready = Ready {
+        url: url.to_owned(),
+        hub: format!("{url}/kojihub"),
+        web: format!("{url}/koji"),
+        files: format!("{url}/kojifiles"),
+        pid: std::process::id(),
+    };
+    let text = serde_json::to_vec_pretty(&ready).context("failed to write the ready file")?;
+    crate::up::write_private(file, &text)
+}
+
+/// The loops that read the hub's options at their start.
+struct Upkeep {
+    stop: CancellationToken,
+    loops: JoinSet<()>,
+}
+
+impl Upkeep {
+    fn start(hub: &Hub, options: &Options, stop: &CancellationToken) -> Upkeep {
+        let stop = stop.child_token();
+        let mut loops = JoinSet::new();
+        if !options.no_scheduler {
+            loops.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
+        }
+        if !options.no_repod {
+            loops.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
+        }
+        Upkeep { stop, loops }
+    }
+
+    async fn end(&mut self) {
+        self.stop.cancel();
+        while self.loops.join_next().await.is_some() {}
+    }
+}

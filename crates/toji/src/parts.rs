@@ -1,0 +1,33 @@
+//! The parts of a process that work for a hub, for `toji up` and `toji hub` alike.
+
+use std::sync::Arc;
+
+use toji_hub::Hub;
+use toji_server::{InProcess, Site};
+use tokio_util::sync::CancellationToken;
+
+/// Tells what was committed, until `stop`.
+pub(crate) async fn relay(hub: Hub, stop: CancellationToken) {
+    tokio::select! {
+        () = toji_hub::relay::run(hub) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// The hub with its web pages.
+pub(crate) fn site(hub: &Hub, stop: &CancellationToken) -> Site {
+    let backend = InProcess { hub: hub.clone(), stop: stop.clone() };
+    Site { hub: hub.clone(), pages: toji_web::router(Arc::new(backend)) }
+}
+
+/// Cancels `stop` at SIGTERM and Ctrl-C, so that the process ends in order.
+pub(crate) async fn wait_for_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("ending: running requests are finished first");
+    stop.cancel();
+}
