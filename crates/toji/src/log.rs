@@ -1,5 +1,7 @@
 //! The log on standard error; `TOJI_LOG` sets its detail, or else a configuration file.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// The running log.
@@ -17,6 +19,7 @@ impl Log {
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_filter_reloading();
         let handle = subscriber.reload_handle();
         subscriber.init();
