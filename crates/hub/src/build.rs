@@ -161,6 +161,9 @@ pub async fn cancel(call: &mut Call, id: i64) -> Result<bool, Fault> {
     db::end(&mut call.tx, id, BuildState::Canceled).await?;
     db::clear_reservation(&mut call.tx, id).await?;
     told(call, &build, BuildState::Canceled);
+    if let Some(task) = build.task_id {
+        crate::tagging::notice::built(call, task, id).await?;
+    }
     Ok(true)
 }
 

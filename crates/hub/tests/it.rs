@@ -3,6 +3,7 @@
 mod it {
     mod build;
     mod host;
+    mod notice;
     mod office;
     mod package;
     mod people;

@@ -7,6 +7,7 @@ use toji_value::{Fault, FromValue, Map, Value};
 
 use crate::build::import::{self, Results};
 use crate::dispatch::Handle;
+use crate::tagging::notice;
 use crate::{Call, build, task};
 
 impl Handle for HostInitBuild {
@@ -65,6 +66,7 @@ impl Handle for HostCompleteBuild {
             logs: logs(&self.logs)?,
         };
         let done = import::complete(call, self.task_id, self.build_id, results).await?;
+        notice::built(call, self.task_id, self.build_id).await?;
         Ok(done.shown.into())
     }
 }
@@ -85,6 +87,7 @@ impl Handle for HostFailBuild {
             return Err(Fault::generic(format!("cannot update build {id}, state: {state}")));
         }
         build::fail(call, &found).await?;
+        notice::built(call, self.task_id, id).await?;
         Ok(Value::Nil)
     }
 }

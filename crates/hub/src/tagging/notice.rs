@@ -103,28 +103,37 @@ pub async fn tagged(call: &mut Call, build: &Build, what: Tagging) -> Result<(),
 
 /// Submits the message about a build that ended, if somebody wants it.
 ///
+/// The task belongs to the caller: for a cancelled build the message names who cancelled it.
+///
 /// # Errors
 /// When the database fails.
-pub async fn built(call: &mut Call, task_id: i64, build: &Build) -> Result<(), Fault> {
+pub async fn built(call: &mut Call, task_id: i64, build_id: i64) -> Result<(), Fault> {
     if call.hub.config.disable_notifications {
         return Ok(());
     }
+    let Some(build) = crate::build::by_id(call, build_id).await? else { return Ok(()) };
     let (method, args) = crate::task::request(call, task_id).await?;
-    let known = crate::task::make::policy_values(call, &method, &args).await?;
-    let target = match known.get("target").filter(|t| !t.is_nil()) {
+    // other methods have no target that the hub knows of
+    let named = match method.as_str() {
+        "build" | "maven" => args.get(1),
+        "winbuild" => args.get(2),
+        _ => None,
+    };
+    let target = match named.filter(|name| name.truthy()) {
         Some(name) => crate::target::find(call, name, None).await?,
         None => None,
     };
     let dest = target.as_ref().map(|t| t.dest_tag);
     let succeeded = build.state == BuildState::Complete;
-    let addresses = recipients(call, build, dest, succeeded).await?;
+    let addresses = recipients(call, &build, dest, succeeded).await?;
     if addresses.is_empty() {
         return Ok(());
     }
     let shown = target.map(|t| Value::from(t.to_map())).unwrap_or_default();
     let web_url = call.hub.config.web_url.clone();
     let addresses = Value::Array(addresses.into_iter().map(Value::from).collect());
-    let args = vec![addresses, build.shown.clone().into(), shown, web_url.into()];
-    let options = make::Options { owner: Some(build.owner_id), ..make::Options::default() };
+    let owner = call.user_id().or(Some(build.owner_id));
+    let args = vec![addresses, build.shown.into(), shown, web_url.into()];
+    let options = make::Options { owner, ..make::Options::default() };
     make::make(call, "buildNotification", args, options).await.map(drop)
 }

@@ -18,10 +18,14 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn new(db: Db) -> Stage {
+        Stage::with(db, |config| config.disable_notifications = true).await
+    }
+
+    pub(super) async fn with(db: Db, change: impl FnOnce(&mut toji_hub::Config)) -> Stage {
         let dir = tempfile::tempdir().unwrap();
         let world = World::new(db, |config| {
             config.topdir = dir.path().to_owned();
-            config.disable_notifications = true;
+            change(config);
         })
         .await;
         let mut call = world.call().await;
