@@ -32,12 +32,14 @@ def main():
     """Runs the stages; a failed one does not hide what the later ones would say, but for a failed build."""
     parser = argparse.ArgumentParser(prog="./x test", description=__doc__)
     parser.add_argument("stories", nargs="*", help="only these end-to-end stories, and nothing else")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], help="what the stories' servers keep their data in")
     options = parser.parse_args()
     os.chdir(ROOT)
     os.environ.setdefault("CARGO_INCREMENTAL", "0")
     target = Path(os.environ.setdefault("CARGO_TARGET_DIR", str(ROOT / "target")))
     toji = target / "debug" / "toji"
-    e2e = [sys.executable, "-B", "e2e/run.py", "--toji", str(toji), *options.stories]
+    chosen = ["--database", options.database] if options.database else []
+    e2e = [sys.executable, "-B", "e2e/run.py", "--toji", str(toji), *chosen, *options.stories]
     plan = [s for s in stages() if not options.stories or s[0] == "build"] + [("stories", e2e)]
 
     rows = []

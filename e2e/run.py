@@ -18,6 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import commands  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.server import Server  # noqa: E402
 from harness.story import STORIES, Shared, World, koji_program  # noqa: E402
 
 
@@ -56,10 +59,14 @@ class Runner:
         try:
             if tale.own:
                 directory.mkdir(parents=True)
-                tale(Own(self, directory))
+                own = Own(self, directory)
+                tale(own)
+                ran = set().union(*(w.commands for w in own.worlds))
             else:
                 world = World(self.shared.get(), self.koji, directory)
                 tale(world)
+                ran = world.commands
+            commands.check(tale.label, ran)
         except Exception as error:
             self.failed.append(tale.label)
             lines = [f"FAIL {tale.label} ({time.monotonic() - begin:.1f} s)"]
@@ -98,10 +105,12 @@ class Own:
 
     def __init__(self, runner, directory):
         self.toji, self.koji_program, self.dir = runner.options.toji, runner.koji, directory
+        self.worlds = []
 
     def world(self, server, name="world"):
         """The things of an ordinary story, on `server`."""
-        return World(server, self.koji_program, self.dir / name)
+        self.worlds.append(World(server, self.koji_program, self.dir / name))
+        return self.worlds[-1]
 
 
 def main():
@@ -109,6 +118,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stories", nargs="*", help="parts of labels, or patterns")
     parser.add_argument("--toji", default=os.environ.get("TOJI", str(HERE.parent / "target/debug/toji")))
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default=os.environ.get("TOJI_E2E_DATABASE", "sqlite"),
+                        help="what the servers of the stories keep their data in")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="print the labels")
     parser.add_argument("--keep", action="store_true", help="keep the directory of the run")
@@ -121,7 +132,14 @@ def main():
     directory = tempfile.mkdtemp(prefix="toji-e2e-")
     os.chmod(directory, 0o755)
     runner = Runner(options, directory)
-    runner.run_all(tales)
+    if options.database == "postgres":
+        quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        Server.postgres = Postgres(Path(directory) / "pg", quick).start()
+    try:
+        runner.run_all(tales)
+    finally:
+        if Server.postgres:
+            Server.postgres.stop("immediate")
     if runner.failed or options.keep:
         print(f"the files of this run are in {directory}")
     else:

@@ -1,9 +1,12 @@
 """One `toji up` process: started on a data directory, asked nothing, ended or killed."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +17,10 @@ class StartFailed(Exception):
 
 class Server:
     """A running `toji up`; `ready` is what it wrote about itself."""
+
+    # Set for a whole run to the PostgreSQL server that the stories use; without it each server has its embedded database.
+    postgres = None
+    databases, making = {}, threading.Lock()
 
     def __init__(self, toji, data, listen="127.0.0.1:0", extra=(), env=None):
         self.toji, self.data = str(toji), Path(data)
@@ -28,6 +35,8 @@ class Server:
         ready_file.unlink(missing_ok=True)
         command = [self.toji, "up", "--data", str(self.data), "--listen", self.listen]
         command += ["--ready-file", str(ready_file), *self.extra]
+        if Server.postgres:
+            command += ["--database", self.database_url()]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -67,6 +76,22 @@ class Server:
     def alive(self):
         """Whether the process still runs."""
         return self.process is not None and self.process.poll() is None
+
+    def database_url(self):
+        """The PostgreSQL database that belongs to the data directory, made at the first call."""
+        with Server.making:
+            if self.data not in Server.databases:
+                Server.databases[self.data] = Server.postgres.create(f"e2e{len(Server.databases)}")
+            return Server.databases[self.data]
+
+    def set_password(self, user, password):
+        """Gives a user a password in the database, as Koji's administrators do: no call does it."""
+        text = "UPDATE users SET password = '{}' WHERE name = '{}'".format(*(v.replace("'", "''") for v in (password, user)))
+        if Server.postgres:
+            Server.postgres.psql(self.database_url().split("/")[-1].split("?")[0], text)
+            return
+        with contextlib.closing(sqlite3.connect(self.data / "toji.db", timeout=60)) as link, link:
+            link.execute(text)
 
     def log_tail(self, lines=40):
         """The end of what the process logged."""

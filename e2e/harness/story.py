@@ -12,6 +12,7 @@ from .rpms import srpm
 from .server import Server
 
 STORIES = []
+PASSWORD = "the password of every user that a story makes"
 
 
 def story(own=False, slow=False):
@@ -79,6 +80,7 @@ class World:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.number = next(self.numbers)
         self._hub = None
+        self.commands = set()
 
     @property
     def ready(self):
@@ -107,12 +109,32 @@ class World:
     def koji(self, *argv, code=0, **more):
         """Runs the stock client as the administrator."""
         start = run_in_terminal if more.pop("tty", False) else run
-        return start(self.koji_program, *self.ready["koji_args"], *argv, code=code, cwd=more.pop("cwd", self.dir), **more)
+        return self.ran(argv, start(self.koji_program, *self.ready["koji_args"], *argv, code=code,
+                                    cwd=more.pop("cwd", self.dir), **more))
 
     def anonymous(self, *argv, code=0, **more):
         """Runs the stock client without a login."""
-        return run(self.koji_program, "-c", self.ready["koji_conf"], "--noauth", *argv, code=code,
-                   cwd=more.pop("cwd", self.dir), **more)
+        return self.ran(argv, run(self.koji_program, "-c", self.ready["koji_conf"], "--noauth", *argv, code=code,
+                                  cwd=more.pop("cwd", self.dir), **more))
+
+    def as_user(self, user, *argv, code=0, **more):
+        """Runs the stock client as a user that `user` made."""
+        return self.ran(argv, run(
+            self.koji_program, "-c", self.ready["koji_conf"], "--authtype", "password", "--user", user, "--password",
+            PASSWORD, *argv, code=code, cwd=more.pop("cwd", self.dir), **more))
+
+    def user(self, base="user"):
+        """Makes a user who can log in and has no permission; returns the name."""
+        name = self.name(base)
+        self.hub.call("createUser", name)
+        self.server.set_password(name, PASSWORD)
+        return name
+
+    def ran(self, argv, result):
+        """Remembers which commands of the client did their work in this story."""
+        if result.code == 0:
+            self.commands.update(str(a) for a in argv[:1])
+        return result
 
     def srpm(self, name, *args, **words):
         """Makes a source package in the story's directory."""
@@ -147,7 +169,7 @@ class Shared:
     """The server that most stories use together, started by the first that asks."""
 
     def __init__(self, toji, directory):
-        self.server = Server(toji, Path(directory) / "shared")
+        self.server = Server(toji, Path(directory) / "shared", extra=["--builders", "3"])
         self.lock, self.failure = threading.Lock(), None
 
     def get(self):

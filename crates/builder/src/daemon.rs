@@ -268,7 +268,8 @@ impl Builder {
     /// The weights of the tasks that do not wait.
     fn load(&self) -> f64 {
         let busy = self.running.values().filter(|r| !r.signals.waiting.load(Ordering::Relaxed));
-        busy.map(|running| running.weight).sum()
+        // The sum of nothing would be -0.0, and be shown so.
+        busy.fold(0.0, |load, running| load + running.weight)
     }
 
     fn ready(&self) -> bool {

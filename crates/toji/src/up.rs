@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Run no builder in this process.
     #[arg(long)]
     no_builder: bool,
+    /// How many builders to run in this process; each is a host of its own.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "no_builder")]
+    builders: u16,
 }
 
 /// Runs until SIGTERM or an interrupt, then drains.
@@ -63,7 +66,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         Config { topdir: data.topdir(), web_url: format!("{url}/koji"), ..Config::default() };
     let hub = Hub::new(db, Bus::new(), config);
     hub.recover().await.map_err(|fault| anyhow::anyhow!("failed to recover: {}", fault.message))?;
-    let accounts = first_run::prepare(&hub, &data).await?;
+    let builders = usize::from(options.builders);
+    let accounts = first_run::prepare(&hub, &data, builders).await?;
 
     let stop = CancellationToken::new();
     tokio::spawn(parts::wait_for_signal(stop.clone()));
@@ -80,12 +84,13 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         toji_server::Options::default(),
         server_stop.clone().cancelled_owned(),
     ));
-    if !options.no_builder {
-        let builder = data.builder(&url, &accounts);
+    let logins = accounts.hosts().into_iter().take(if options.no_builder { 0 } else { builders });
+    for (login, number) in logins.zip(1..) {
+        let builder = data.builder(&url, &login, number);
         let stopped = stop.clone();
         parts.spawn(async move {
             if let Err(error) = toji_builder::Builder::run(builder, stopped).await {
-                tracing::error!("the builder stopped: {error}");
+                tracing::error!("the builder {} stopped: {error}", login.user);
             }
         });
     }

@@ -16,6 +16,24 @@ pub(crate) struct Accounts {
     pub(crate) admin_password: String,
     pub(crate) host_user: String,
     pub(crate) host_password: String,
+    /// The builders after the first; files of earlier versions have none.
+    #[serde(default)]
+    pub(crate) more_hosts: Vec<Login>,
+}
+
+/// A builder's name and password.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+impl Accounts {
+    /// All builders' logins, the first one's first.
+    pub(crate) fn hosts(&self) -> Vec<Login> {
+        let first = Login { user: self.host_user.clone(), password: self.host_password.clone() };
+        std::iter::once(first).chain(self.more_hosts.iter().cloned()).collect()
+    }
 }
 
 impl Dir {
@@ -67,13 +85,14 @@ impl Dir {
         write_private(&self.0.join("accounts.json"), &serde_json::to_vec_pretty(accounts)?)
     }
 
-    /// The settings of the builder in this process.
-    pub(crate) fn builder(&self, url: &str, accounts: &Accounts) -> toji_builder::Config {
+    /// The settings of a builder in this process, which works in a directory of its own; the first has number 1.
+    pub(crate) fn builder(&self, url: &str, login: &Login, number: usize) -> toji_builder::Config {
+        let dir = if number == 1 { "builder".to_owned() } else { format!("builder{number}") };
         let mut config = toji_builder::Config::new(
             format!("{url}/kojihub"),
-            &accounts.host_user,
-            &accounts.host_password,
-            self.0.join("builder"),
+            &login.user,
+            &login.password,
+            self.0.join(dir),
         );
         // A single machine builds what its owner gives it: sources may come from anywhere.
         config.allowed_scms = "*:*:no".to_owned();

@@ -6,33 +6,64 @@ use anyhow::Context as _;
 use toji_hub::{Hub, Request, SessionKey};
 use toji_value::{Args, Map, Value, map};
 
-use super::data::{Accounts, Dir};
+use super::data::{Accounts, Dir, Login};
 
 /// The channels that the builder of a single machine serves: all that this version has tasks for.
 const CHANNELS: &[&str] = &["default", "createrepo"];
 
-/// Makes the accounts, or finds those of an earlier start.
-pub(crate) async fn prepare(hub: &Hub, data: &Dir) -> anyhow::Result<Accounts> {
-    let accounts = match data.accounts()? {
-        Some(accounts) => accounts,
-        None => {
-            let accounts = Accounts {
-                admin_user: "kojiadmin".to_owned(),
-                admin_password: password()?,
-                host_user: "builder.localdomain".to_owned(),
-                host_password: password()?,
-            };
-            data.keep_accounts(&accounts)?;
-            accounts
-        }
-    };
+/// Makes the accounts, or finds those of an earlier start; there are logins for at least `builders` builders then.
+pub(crate) async fn prepare(hub: &Hub, data: &Dir, builders: usize) -> anyhow::Result<Accounts> {
+    let accounts = accounts(data, builders)?;
     let mut tx = hub.db.begin_write().await?;
     let (user, password) = (&accounts.admin_user, &accounts.admin_password);
     toji_db::setup::administrator(&mut tx, user, password).await?;
     tx.commit().await.context("failed to make the administrator")?;
 
     let admin = Admin::login(hub, &accounts).await?;
-    let host = accounts.host_user.as_str();
+    for host in accounts.hosts() {
+        add_host(&admin, &host.user).await?;
+    }
+    let queue_user = hub.config.repo.repo_queue_user.as_str();
+    if admin.call("getUser", vec![queue_user.into()], Map::new()).await?.is_nil() {
+        admin.call("createUser", vec![queue_user.into()], Map::new()).await?;
+        admin.call("grantPermission", vec![queue_user.into(), "repo".into()], Map::new()).await?;
+    }
+    admin.call("logout", vec![], Map::new()).await?;
+    let mut tx = hub.db.begin_write().await?;
+    for host in accounts.hosts() {
+        toji_db::setup::set_password(&mut tx, &host.user, &host.password).await?;
+    }
+    tx.commit().await.context("failed to set the builders' passwords")?;
+    Ok(accounts)
+}
+
+/// The kept accounts, with what is missing added and kept.
+fn accounts(data: &Dir, builders: usize) -> anyhow::Result<Accounts> {
+    let kept = data.accounts()?;
+    let fresh = kept.is_none();
+    let mut accounts = match kept {
+        Some(accounts) => accounts,
+        None => Accounts {
+            admin_user: "kojiadmin".to_owned(),
+            admin_password: password()?,
+            host_user: "builder.localdomain".to_owned(),
+            host_password: password()?,
+            more_hosts: Vec::new(),
+        },
+    };
+    let missing = builders.saturating_sub(accounts.hosts().len());
+    for _ in 0..missing {
+        let user = format!("builder{}.localdomain", accounts.hosts().len() + 1);
+        accounts.more_hosts.push(Login { user, password: password()? });
+    }
+    if fresh || missing > 0 {
+        data.keep_accounts(&accounts)?;
+    }
+    Ok(accounts)
+}
+
+/// Makes a builder's host, unless it is there, in all channels.
+async fn add_host(admin: &Admin<'_>, host: &str) -> anyhow::Result<()> {
     if admin.call("getHost", vec![host.into()], Map::new()).await?.is_nil() {
         let arch = std::env::consts::ARCH;
         admin.call("addHost", vec![host.into(), arch.into()], Map::new()).await?;
@@ -46,16 +77,7 @@ pub(crate) async fn prepare(hub: &Hub, data: &Dir) -> anyhow::Result<Accounts> {
             admin.call("addHostToChannel", args, map! { "create" => true }).await?;
         }
     }
-    let queue_user = hub.config.repo.repo_queue_user.as_str();
-    if admin.call("getUser", vec![queue_user.into()], Map::new()).await?.is_nil() {
-        admin.call("createUser", vec![queue_user.into()], Map::new()).await?;
-        admin.call("grantPermission", vec![queue_user.into(), "repo".into()], Map::new()).await?;
-    }
-    admin.call("logout", vec![], Map::new()).await?;
-    let mut tx = hub.db.begin_write().await?;
-    toji_db::setup::set_password(&mut tx, host, &accounts.host_password).await?;
-    tx.commit().await.context("failed to set the builder's password")?;
-    Ok(accounts)
+    Ok(())
 }
 
 /// The administrator's session, in this process.
