@@ -88,7 +88,7 @@ class Server:
         """Gives a user a password in the database, as Koji's administrators do: no call does it."""
         text = "UPDATE users SET password = '{}' WHERE name = '{}'".format(*(v.replace("'", "''") for v in (password, user)))
         if Server.postgres:
-            Server.postgres.psql(self.database_url().split("/")[-1].split("?")[0], text)
+            Server.postgres.psql(self.database_url().split("?")[0].split("/")[-1], text)
             return
         with contextlib.closing(sqlite3.connect(self.data / "toji.db", timeout=60)) as link, link:
             link.execute(text)
