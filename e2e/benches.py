@@ -202,30 +202,78 @@ def build(b):
 
 @bench
 def dispatch(b):
-    """From the making of a task to its running, with 100 builders connected and 1,000 tasks queued that fit none of them."""
-    ready = b.start()
-    builders, queued, tasks = (10, 100, 20) if b.quick else (100, 1000, 300)
-    for n in range(builders):
-        b.hub.call("addHost", f"crowd-{n}", ["x86_64"])
-    # No call sets a password, and the benchmark needs a hundred users that have one.
-    with sqlite3.connect(database(b.server.data), timeout=30) as db:
-        db.execute("UPDATE users SET password = 'crowd' WHERE name LIKE 'crowd-%'")
-    program = Path(b.toji).parent / "examples/crowd"
-    crowd = subprocess.Popen([program, ready["hub"], str(builders), "crowd", b.dir / "crowd"])
-    try:
-        wait_until(lambda: sum(h["ready"] for h in b.hub.call("listHosts")) > builders, "the builders are not ready")
-        b.hub.call("multiCall", [
+    """From the making of a task to its running, with builders connected and tasks queued that fit none of them."""
+    figures = {}
+    for builders, queued in ((10, 100),) if b.quick else ((100, 1000), (500, 10_000)):
+        for engine in ("sqlite", "postgres"):
+            directory = b.dir / f"{engine}-{builders}"
+            directory.mkdir()
+            server = Postgres(b.dir / f"pg-{builders}").start() if engine == "postgres" else None
+            extra = ["--database", server.create("toji")] if server else []
+            crowd = Crowd(Bench(b.toji, directory, b.quick, extra), server, builders)
+            try:
+                found = crowd.measure(queued, 20 if b.quick else 300)
+            finally:
+                crowd.close()
+            figures.update({f"{engine}_{builders}_{queued}_{key}": value for key, value in found.items()})
+    return figures, {}
+
+
+class Crowd:
+    """A server with many builders that are one process: they speak the real protocol and do nothing."""
+
+    def __init__(self, b, postgres, builders):
+        self.b, self.postgres, self.builders, self.process = b, postgres, builders, None
+
+    def start(self):
+        """Adds the hosts, starts the builders and returns when all are ready."""
+        ready, hub = self.b.start(), self.b.hub
+        hub.call("multiCall", [{"methodName": "addHost", "params": [f"crowd-{n}", ["x86_64"]]} for n in range(self.builders)])
+        # No call sets a password, and the benchmark needs many users that have one.
+        statement = "UPDATE users SET password = 'crowd' WHERE name LIKE 'crowd-%'"
+        if self.postgres:
+            self.postgres.psql("toji", statement)
+        else:
+            with sqlite3.connect(database(self.b.server.data), timeout=30) as db:
+                db.execute(statement)
+        program = Path(self.b.toji).parent / "examples/crowd"
+        self.process = subprocess.Popen([program, ready["hub"], str(self.builders), "crowd", self.b.dir / "crowd"])
+        wait_until(lambda: sum(h["ready"] for h in hub.call("listHosts")) > self.builders, "the builders are not ready")
+
+    def measure(self, queued, tasks):
+        """Times single tasks on a full queue, then many trivial ones at once."""
+        self.start()
+        hub, found = self.b.hub, {}
+        if self.postgres:
+            before, span = self.transactions(), 5 if self.b.quick else 30
+            time.sleep(span)
+            found["idle_transactions_per_s"] = (self.transactions() - before) / span
+        hub.call("multiCall", [
             {"methodName": "makeTask", "params": ["sleep", [0], {"__starstar": True, "arch": "s390x"}]}] * queued)
-        waits = []
-        for _ in range(tasks):
-            task = b.hub.call("makeTask", "sleep", [0])
-            info = b.hub.wait(task)
-            waits.append(info["start_ts"] - info["create_ts"])
-    finally:
-        crowd.terminate()
-        crowd.wait(60)
-    p50, p99 = quantiles(waits)
-    return {"builders": builders, "queued": queued, "p50_ms": p50 * 1000, "p99_ms": p99 * 1000}, {}
+        infos = [hub.wait(hub.call("makeTask", "sleep", [0])) for _ in range(tasks)]
+        p50, p99 = quantiles([info["start_ts"] - info["create_ts"] for info in infos])
+        found.update(p50_ms=p50 * 1000, p99_ms=p99 * 1000)
+        begin = time.perf_counter()
+        made = hub.call("multiCall", [{"methodName": "makeTask", "params": ["sleep", [0]]}] * (tasks * 10))
+        last = [one[0] for one in made]
+        while last:
+            last = [t for t, info in zip(last, hub.call("getTaskInfo", last)) if info["state"] not in (2, 3, 5)]
+            time.sleep(0.05)
+        found["tasks_per_s"] = tasks * 10 / (time.perf_counter() - begin)
+        return found
+
+    def transactions(self):
+        """Transactions of the database so far."""
+        return int(self.postgres.psql("postgres", "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'toji'"))
+
+    def close(self):
+        """Ends the builders and the servers."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(60)
+        self.b.close()
+        if self.postgres:
+            self.postgres.stop()
 
 
 def database(data):

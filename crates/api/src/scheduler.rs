@@ -34,4 +34,16 @@ rpcs! {
     #[python("get_task_runs")]
     #[example("[]")]
     read scheduler.getTaskRuns(clauses: Value = None, fields: Value = None, opts: Value = None) -> Value;
+
+    /// Tells why a task has not started: the `reason`, its `position` in the `queue` of its channel and arch, and
+    /// what keeps each of the `hosts`. Not in Koji.
+    #[access(anonymous)]
+    #[example("[1]")]
+    read scheduler.explain(taskID: i64) -> Value;
+
+    /// Counts how many waiting tasks of each channel and arch would start at once, `now` and `then` with more `hosts`:
+    /// each a map of `arches`, `channels` (names; default `default`), `capacity` (2) and `count` (1). Not in Koji.
+    #[access(anonymous)]
+    #[example("[[{\"arches\": \"s390x\", \"count\": 10}]]")]
+    read scheduler.forecast(hosts: Value = None) -> Value;
 }

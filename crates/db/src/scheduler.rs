@@ -101,6 +101,25 @@ pub async fn hosts(tx: &mut Tx) -> Result<Vec<Row>> {
     .await
 }
 
+/// Names by id: of hosts and of channels.
+pub async fn names(tx: &mut Tx, table: Named) -> Result<Vec<(i64, String)>> {
+    let sql = match table {
+        Named::Hosts => "SELECT id, name FROM host ORDER BY id",
+        Named::Channels => "SELECT id, name FROM channels ORDER BY id",
+    };
+    let rows = tx.query(sql, params![]).await?;
+    rows.iter().map(|row| Ok((row.get("id")?, row.get("name")?))).collect()
+}
+
+/// What [`names`] gives the names of.
+#[derive(Clone, Copy, Debug)]
+pub enum Named {
+    /// All hosts.
+    Hosts,
+    /// All channels.
+    Channels,
+}
+
 /// The enabled channels of hosts: `host_id`, `channel_id`.
 pub async fn host_channels(tx: &mut Tx) -> Result<Vec<Row>> {
     tx.query(
@@ -112,21 +131,22 @@ pub async fn host_channels(tx: &mut Tx) -> Result<Vec<Row>> {
     .await
 }
 
-/// Tasks in state `free`: `id`, `channel_id`, `arch`, `weight`, `priority`, `created` (seconds).
+/// Tasks in state `free`: `id`, `owner`, `channel_id`, `arch`, `weight`, `priority`, `created` (seconds).
 pub async fn free_tasks(tx: &mut Tx, free: i64) -> Result<Vec<Row>> {
     tx.query(
-        "SELECT id, channel_id, arch, weight, priority, date_part('epoch', create_time) AS created \
+        "SELECT id, owner, channel_id, arch, weight, priority, date_part('epoch', create_time) AS created \
          FROM task WHERE state = $1 ORDER BY priority, create_time, id LIMIT $2",
         params![free, MAX_FREE],
     )
     .await
 }
 
-/// Tasks in one of `states`: `id`, `host_id`, `state`, `waiting`, `weight`, and `assigned` (seconds)
+/// Tasks in one of `states`: `id`, `owner`, `channel_id`, `host_id`, `state`, `waiting`, `weight`, and `assigned` (seconds)
 /// where the scheduler has an active run for them.
 pub async fn active_tasks(tx: &mut Tx, states: &[i64]) -> Result<Vec<Row>> {
     tx.query(
-        "SELECT task.id AS id, task.host_id AS host_id, task.state AS state, task.waiting AS waiting, \
+        "SELECT task.id AS id, task.owner AS owner, task.channel_id AS channel_id, \
+         task.host_id AS host_id, task.state AS state, task.waiting AS waiting, \
          task.weight AS weight, \
          (SELECT min(date_part('epoch', create_time)) FROM scheduler_task_runs \
           WHERE task_id = task.id AND active IS TRUE) AS assigned \

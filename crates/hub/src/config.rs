@@ -93,6 +93,8 @@ pub struct SchedulerOptions {
     pub soft_refusal_timeout: f64,
     /// `HostTimeout`: tasks of a host that has not reported for this long are freed.
     pub host_timeout: f64,
+    /// `FairShares` (Toji's own): channels and users share the hosts evenly within a priority.
+    pub fair_shares: bool,
     /// `RunInterval`: the slow fallback between runs when no signal comes.
     pub run_interval: f64,
 }
@@ -188,6 +190,7 @@ impl Default for SchedulerOptions {
             assign_timeout: 300.0,
             soft_refusal_timeout: 900.0,
             host_timeout: 900.0,
+            fair_shares: true,
             run_interval: 60.0,
         }
     }

@@ -6,6 +6,7 @@
 
 mod apply;
 pub(crate) mod arch;
+pub(crate) mod explain;
 mod snapshot;
 
 use std::future::Future;

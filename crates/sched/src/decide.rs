@@ -7,6 +7,7 @@ use toji_types::TaskId;
 use crate::bins::{Bins, Index};
 use crate::check::{Decision, WaitReason, check_active};
 use crate::demand::spread;
+use crate::order::order;
 use crate::snapshot::{FreeTask, Snapshot};
 
 /// A free task with what placing it needs.
@@ -79,11 +80,7 @@ fn candidates<'a>(
     bins: &Bins<'_>,
     refusals: &'a HashMap<TaskId, Vec<Index>>,
 ) -> Vec<Candidate<'a>> {
-    let mut tasks: Vec<&FreeTask> = snapshot.free.iter().collect();
-    tasks.sort_by(|a, b| {
-        (a.priority.cmp(&b.priority)).then(a.created.total_cmp(&b.created)).then(a.id.cmp(&b.id))
-    });
-    tasks
+    order(snapshot)
         .into_iter()
         .map(|task| Candidate {
             task,

@@ -7,8 +7,11 @@ mod bins;
 mod check;
 mod decide;
 mod demand;
+mod explain;
+mod order;
 mod snapshot;
 
 pub use check::{Decision, FreeReason, WaitReason};
 pub use decide::decide;
+pub use explain::{Obstacle, Queue, forecast, obstacles, position};
 pub use snapshot::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Snapshot};

@@ -1,6 +1,6 @@
 //! What the scheduler sees.
 
-use toji_types::{ChannelId, HostId, TaskId};
+use toji_types::{ChannelId, HostId, TaskId, UserId};
 
 /// The scheduler's settings; the defaults are a Koji hub's. Times are in seconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Config {
     pub soft_refusal_timeout: f64,
     /// Silence after which a host's open tasks are taken back (`HostTimeout`).
     pub host_timeout: f64,
+    /// Within a priority, share the hosts evenly among channels and their users, instead of oldest first.
+    pub fair_shares: bool,
 }
 
 impl Default for Config {
@@ -28,6 +30,7 @@ impl Default for Config {
             assign_timeout: 300.0,
             soft_refusal_timeout: 900.0,
             host_timeout: 900.0,
+            fair_shares: true,
         }
     }
 }
@@ -58,6 +61,8 @@ pub struct Host {
 pub struct FreeTask {
     /// Its id.
     pub id: TaskId,
+    /// Who made it.
+    pub owner: UserId,
     /// The channel whose hosts may take it.
     pub channel: ChannelId,
     /// The arch that a host needs; any host has `noarch`.
@@ -84,6 +89,10 @@ pub enum ActiveState {
 pub struct ActiveTask {
     /// Its id.
     pub id: TaskId,
+    /// Who made it.
+    pub owner: UserId,
+    /// Its channel.
+    pub channel: ChannelId,
     /// The host; a task without one is a fault that the scheduler mends.
     pub host: Option<HostId>,
     /// Assigned or open.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use toji_sched::*;
-use toji_types::{ChannelId, HostId, TaskId, arch};
+use toji_types::{ChannelId, HostId, TaskId, UserId, arch};
 
 const NOW: f64 = 10_000.0;
 const ARCHES: [&str; 4] = ["x86_64", "i686", "aarch64", "noarch"];
@@ -39,6 +39,7 @@ prop_compose! {
 prop_compose! {
     fn free()(
         channel in 1i64..4,
+        owner in 1i64..4,
         arch in 0usize..4,
         weight in weight(),
         priority in 18i64..22,
@@ -46,6 +47,7 @@ prop_compose! {
     ) -> FreeTask {
         FreeTask {
             id: TaskId(0),
+            owner: UserId(owner),
             channel: ChannelId(channel),
             arch: ARCHES[arch].to_owned(),
             weight,
@@ -58,6 +60,8 @@ prop_compose! {
 prop_compose! {
     fn active()(
         host in 0i64..12,
+        channel in 1i64..4,
+        owner in 1i64..4,
         open in any::<bool>(),
         waiting in any::<bool>(),
         weight in weight(),
@@ -65,6 +69,8 @@ prop_compose! {
     ) -> ActiveTask {
         ActiveTask {
             id: TaskId(0),
+            owner: UserId(owner),
+            channel: ChannelId(channel),
             host: (host > 0).then_some(HostId(host)),
             state: if open { ActiveState::Open } else { ActiveState::Assigned },
             waiting,
@@ -79,6 +85,7 @@ prop_compose! {
         mut hosts in prop::collection::vec(host(), 0..10),
         mut free in prop::collection::vec(free(), 0..40),
         mut active in prop::collection::vec(active(), 0..10),
+        fair_shares in any::<bool>(),
         refusals in prop::collection::vec((1i64..41, 1i64..11, any::<bool>(), 0.0..2000.0), 0..40),
     ) -> Snapshot {
         for (id, host) in (1..).zip(&mut hosts) {
@@ -99,7 +106,7 @@ prop_compose! {
                 time: NOW - age,
             })
             .collect();
-        Snapshot { now: NOW, config: Config::default(), hosts, free, active, refusals }
+        Snapshot { now: NOW, config: Config { fair_shares, ..Config::default() }, hosts, free, active, refusals }
     }
 }
 
@@ -212,7 +219,12 @@ proptest! {
         prop_assert_eq!(order.len(), s.free.len());
         for pair in order.windows(2) {
             let key = |t: &FreeTask| (t.priority, t.created as i64, t.id);
-            prop_assert!(key(pair[0]) < key(pair[1]));
+            let (before, after) = (pair[0], pair[1]);
+            prop_assert!(before.priority <= after.priority);
+            let peers = before.owner == after.owner && before.channel == after.channel;
+            if peers || !s.config.fair_shares {
+                prop_assert!(key(before) < key(after), "the older first, among those of one user");
+            }
         }
     }
 
@@ -226,4 +238,77 @@ proptest! {
         other.active.rotate_left(half);
         prop_assert_eq!(decide(&s), decide(&other));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// A farm in the model: tasks run for as long as they weigh, and new ones come while others wait.
+    #[test]
+    fn nothing_starves_and_more_builders_are_not_slower(
+        work in prop::collection::vec((1i64..4, 0u8..30, 1u8..5), 1..120),
+        hosts in 1i64..4,
+    ) {
+        let few = run_model(&work, hosts);
+        prop_assert!(few.is_some(), "a task was never placed");
+        let more = run_model(&work, hosts + 1);
+        // A list schedule may change its order with the machines, but by no more than one task (Graham).
+        prop_assert!(more <= few.map(|end| end + 4), "{more:?} with one host more than {few:?}");
+    }
+}
+
+/// When the last task ends, if all do within twice the whole work; `work` is (user, arrival, length).
+fn run_model(work: &[(i64, u8, u8)], hosts: i64) -> Option<u64> {
+    let mut s = Snapshot { now: NOW, ..Snapshot::default() };
+    s.config.capacity_overcommit = 0.0;
+    s.hosts = (1..=hosts)
+        .map(|id| Host {
+            id: HostId(id),
+            enabled: true,
+            ready: true,
+            updated: Some(NOW),
+            capacity: 1.0,
+            max_jobs: Some(1),
+            arches: vec!["x86_64".into()],
+            channels: vec![ChannelId(1)],
+        })
+        .collect();
+    let mut ends: BTreeMap<TaskId, u64> = BTreeMap::new();
+    let limit = 31 + 2 * work.iter().map(|w| u64::from(w.2)).sum::<u64>();
+    for clock in 0..limit {
+        s.active.retain(|task| ends[&task.id] > clock);
+        for (number, (user, _, _)) in
+            (0..).zip(work).filter(|(_, (_, arrival, _))| u64::from(*arrival) == clock)
+        {
+            s.free.push(FreeTask {
+                id: TaskId(number),
+                owner: UserId(*user),
+                channel: ChannelId(1),
+                arch: "x86_64".into(),
+                weight: 0.9,
+                priority: 20,
+                created: NOW + clock as f64,
+            });
+        }
+        for decision in decide(&s) {
+            let Decision::Assign { task, host } = decision else { continue };
+            let at = s.free.iter().position(|t| t.id == task).unwrap();
+            let free = s.free.remove(at);
+            ends.insert(task, clock + u64::from(work[task.0 as usize].2));
+            s.active.push(ActiveTask {
+                id: task,
+                owner: free.owner,
+                channel: free.channel,
+                host: Some(host),
+                state: ActiveState::Open,
+                waiting: false,
+                weight: free.weight,
+                assigned: None,
+            });
+        }
+        if ends.len() == work.len() {
+            return ends.values().max().copied();
+        }
+    }
+    None
 }

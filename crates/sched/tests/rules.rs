@@ -1,7 +1,7 @@
 //! The scheduler's rules, one by one.
 
 use toji_sched::*;
-use toji_types::{ChannelId, HostId, TaskId};
+use toji_types::{ChannelId, HostId, TaskId, UserId};
 
 const NOW: f64 = 1_000_000.0;
 
@@ -21,6 +21,7 @@ fn host(id: i64) -> Host {
 fn task(id: i64) -> FreeTask {
     FreeTask {
         id: TaskId(id),
+        owner: UserId(1),
         channel: ChannelId(1),
         arch: "x86_64".into(),
         weight: 1.0,
@@ -32,6 +33,8 @@ fn task(id: i64) -> FreeTask {
 fn active(id: i64, host: i64, weight: f64) -> ActiveTask {
     ActiveTask {
         id: TaskId(id),
+        owner: UserId(1),
+        channel: ChannelId(1),
         host: Some(HostId(host)),
         state: ActiveState::Open,
         waiting: false,
@@ -41,7 +44,8 @@ fn active(id: i64, host: i64, weight: f64) -> ActiveTask {
 }
 
 fn snapshot(hosts: Vec<Host>, free: Vec<FreeTask>) -> Snapshot {
-    Snapshot { now: NOW, hosts, free, ..Snapshot::default() }
+    let config = Config { fair_shares: false, ..Config::default() };
+    Snapshot { now: NOW, config, hosts, free, ..Snapshot::default() }
 }
 
 fn assign(task: i64, host: i64) -> Decision {
@@ -218,4 +222,104 @@ fn reasons_read_well() {
     assert_eq!(WaitReason::NotReady { hosts: 1 }.to_string(), "not ready: 1 host");
     assert_eq!(WaitReason::Busy { hosts: 3 }.to_string(), "busy: 3 hosts");
     assert_eq!(FreeReason::AssignTimeout { refused: true }.to_string(), "Task assignment timeout");
+}
+
+fn of(user: i64, mut task: FreeTask) -> FreeTask {
+    task.owner = UserId(user);
+    task
+}
+
+fn assigned(s: &Snapshot) -> Vec<i64> {
+    let one = |d: &Decision| match d {
+        Decision::Assign { task, .. } => Some(task.0),
+        _ => None,
+    };
+    decide(s).iter().filter_map(one).collect()
+}
+
+#[test]
+fn a_user_does_not_wait_behind_anothers_thousand_tasks() {
+    let mut free: Vec<FreeTask> = (10..1010).map(|id| of(1, task(id))).collect();
+    free.extend((2000..2003).map(|id| of(2, task(id))));
+    let mut s = snapshot(vec![host(1)], free);
+    s.config.capacity_overcommit = 0.0;
+    s.config.fair_shares = true;
+    s.hosts[0].capacity = 6.5;
+    assert_eq!(assigned(&s), [10, 2000, 11, 2001, 12, 2002]);
+    s.config.fair_shares = false;
+    assert_eq!(assigned(&s), [10, 11, 12, 13, 14, 15]);
+}
+
+#[test]
+fn what_a_user_has_running_counts_and_urgent_tasks_still_go_first() {
+    let mut urgent = of(1, task(12));
+    urgent.priority = 5;
+    let mut s = snapshot(vec![host(1)], vec![of(1, task(10)), of(2, task(11)), urgent]);
+    s.active = vec![active(1, 1, 2.0)];
+    s.config.fair_shares = true;
+    s.hosts[0].capacity = 50.0;
+    assert_eq!(assigned(&s), [12, 11, 10]);
+    s.active[0].waiting = true;
+    assert_eq!(assigned(&s), [12, 11, 10], "the urgent task counts already");
+    s.free.pop();
+    assert_eq!(assigned(&s), [10, 11], "a task that waits for its subtasks does not count");
+}
+
+#[test]
+fn channels_share_before_users_do() {
+    let mut other = of(1, task(30));
+    other.channel = ChannelId(2);
+    let mut free: Vec<FreeTask> = (10..13).map(|id| of(1, task(id))).collect();
+    free.extend((20..23).map(|id| of(2, task(id))));
+    free.push(other);
+    let mut s = snapshot(vec![host(1)], free);
+    s.hosts[0].channels.push(ChannelId(2));
+    s.config.fair_shares = true;
+    s.hosts[0].capacity = 50.0;
+    assert_eq!(assigned(&s), [10, 30, 20, 11, 21, 12, 22]);
+}
+
+#[test]
+fn each_host_says_what_keeps_it() {
+    let mut hosts: Vec<Host> = (1..=8).map(host).collect();
+    hosts[0].enabled = false;
+    hosts[1].channels.clear();
+    hosts[2].arches = vec!["s390x".into()];
+    hosts[3].ready = false;
+    hosts[4].updated = Some(NOW - 500.0);
+    hosts[5].max_jobs = Some(1);
+    let mut s = snapshot(hosts, vec![task(10)]);
+    s.config.capacity_overcommit = 0.0;
+    s.free[0].weight = 1.5;
+    s.active = vec![active(1, 6, 0.1), active(2, 7, 1.0)];
+    s.refusals = vec![Refusal { task: TaskId(10), host: HostId(8), soft: true, time: NOW - 100.0 }];
+    let found: Vec<Obstacle> = obstacles(&s, &s.free[0]).into_values().collect();
+    assert_eq!(
+        found,
+        [
+            Obstacle::Disabled,
+            Obstacle::OtherChannel,
+            Obstacle::OtherArch,
+            Obstacle::NotReady,
+            Obstacle::Silent(500.0),
+            Obstacle::MaxJobs(1),
+            Obstacle::Capacity { free: 1.0, needed: 1.5 },
+            Obstacle::Refused(Some(800.0)),
+        ]
+    );
+    s.refusals.clear();
+    assert_eq!(obstacles(&s, &s.free[0])[&HostId(8)], Obstacle::Queued);
+}
+
+#[test]
+fn a_forecast_counts_by_channel_and_arch_and_more_hosts_change_it() {
+    let mut s = snapshot(vec![host(1)], (10..20).map(task).collect());
+    s.config.capacity_overcommit = 0.0;
+    s.hosts[0].capacity = 2.5;
+    let key = (ChannelId(1), "x86_64".to_owned());
+    assert_eq!(forecast(&s)[&key], Queue { assigned: 2, waiting: 8 });
+    s.hosts.extend((2..5).map(|id| Host { capacity: 2.5, ..host(id) }));
+    assert_eq!(forecast(&s)[&key], Queue { assigned: 8, waiting: 2 });
+    assert_eq!(position(&s, TaskId(12)), Some((3, 10)));
+    assert_eq!(position(&s, TaskId(99)), None);
 }

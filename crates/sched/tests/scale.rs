@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use toji_sched::*;
-use toji_types::{ChannelId, HostId, TaskId};
+use toji_types::{ChannelId, HostId, TaskId, UserId};
 
 fn large(tasks: i64, hosts: i64) -> Snapshot {
     let arches = ["x86_64", "aarch64", "ppc64le", "s390x"];
@@ -26,6 +26,7 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
         free: (0..tasks)
             .map(|n| FreeTask {
                 id: TaskId(n),
+                owner: UserId(n % 11),
                 channel: ChannelId(1 + n % 4),
                 arch: if n % 3 == 0 { "noarch".into() } else { arch(n) },
                 weight: 0.5 + (n % 7) as f64,
@@ -36,6 +37,8 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
         active: (0..hosts)
             .map(|n| ActiveTask {
                 id: TaskId(tasks + n),
+                owner: UserId(n % 11),
+                channel: ChannelId(1 + n % 4),
                 host: Some(HostId(n)),
                 state: ActiveState::Open,
                 waiting: n % 2 == 0,

@@ -7,6 +7,7 @@ use toji_value::{Fault, FromValue, Value, map};
 
 use crate::Call;
 use crate::dispatch::Handle;
+use crate::scheduler::explain;
 
 /// Runs a query that the caller composed.
 pub(super) async fn view(
@@ -54,5 +55,17 @@ impl Handle for SchedulerGetTaskRefusals {
 impl Handle for SchedulerGetTaskRuns {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         view(call, &sql::RUNS, &self.clauses, &self.fields, &ordered(self.opts)).await
+    }
+}
+
+impl Handle for SchedulerExplain {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        explain::task(call, self.task_id).await
+    }
+}
+
+impl Handle for SchedulerForecast {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        explain::forecast(call, &self.hosts).await
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use toji_db::scheduler as sql;
 use toji_db::{Result, Row, Tx};
 use toji_sched::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Snapshot};
-use toji_types::{ChannelId, HostId, TaskId, TaskState};
+use toji_types::{ChannelId, HostId, TaskId, TaskState, UserId};
 
 use crate::config::SchedulerOptions;
 
@@ -40,6 +40,7 @@ fn config(options: &SchedulerOptions) -> Config {
         assign_timeout: options.assign_timeout,
         soft_refusal_timeout: options.soft_refusal_timeout,
         host_timeout: options.host_timeout,
+        fair_shares: options.fair_shares,
     }
 }
 
@@ -61,6 +62,7 @@ fn host(row: &Row, channels: &mut HashMap<i64, Vec<ChannelId>>) -> Result<Host> 
 fn free_task(row: &Row) -> Result<FreeTask> {
     Ok(FreeTask {
         id: TaskId(row.get("id")?),
+        owner: UserId(row.get_opt("owner")?.unwrap_or(0)),
         // a task always has a channel; one that lost it waits, with the reason that no host serves it
         channel: ChannelId(row.get_opt("channel_id")?.unwrap_or(0)),
         arch: row.get_opt::<String>("arch")?.unwrap_or_else(|| "noarch".into()),
@@ -74,6 +76,8 @@ fn active_task(row: &Row) -> Result<ActiveTask> {
     let open = row.get::<i64>("state")? == TaskState::Open as i64;
     Ok(ActiveTask {
         id: TaskId(row.get("id")?),
+        owner: UserId(row.get_opt("owner")?.unwrap_or(0)),
+        channel: ChannelId(row.get_opt("channel_id")?.unwrap_or(0)),
         host: row.get_opt("host_id")?.map(HostId),
         state: if open { ActiveState::Open } else { ActiveState::Assigned },
         waiting: row.get_opt("waiting")?.unwrap_or(false),

@@ -37,8 +37,9 @@ both_databases! {
         let first = world.task("default", "i386", 10).await;
         let other = world.task("default", "s390x", 20).await;
         let maven = world.task("createrepo", "noarch", 20).await;
-        let report = run_once(&world.hub, false).await.unwrap();
+        let mut report = run_once(&world.hub, false).await.unwrap();
         assert_eq!((report.assigned, report.freed), (2, 0));
+        report.waiting.sort();
         assert_eq!(report.waiting, [
             (TaskId(other), WaitReason::NoHostWithArch),
             (TaskId(maven), WaitReason::NoHostInChannel),
@@ -205,5 +206,38 @@ both_databases! {
         let most = "SELECT max(n) FROM (SELECT count(*) AS n FROM task WHERE state = 4 GROUP BY host_id) AS hosts";
         assert_eq!(world.get(most, &[]).await, Value::Int(2));
         assert_eq!(world.get("SELECT count(*) FROM scheduler_task_runs", &[]).await, Value::Int(6));
+    }
+
+    async fn explains_a_waiting_task_host_by_host(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        let host = world.host("builder").await;
+        let ahead = world.task("default", "s390x", 20).await;
+        let task = world.task("default", "s390x", 20).await;
+        let told = world.rpc("scheduler.explain", vec![task.into()], Map::new()).await.unwrap();
+        assert_eq!(told.get("reason"), &Value::from("no enabled host of the channel has the arch"));
+        assert_eq!((told.get("position"), told.get("queue")), (&Value::Int(2), &Value::Int(2)));
+        let own = map! { "id" => host, "name" => "builder", "reason" => "does not have the arch" };
+        assert_eq!(told.get("hosts"), &list![own]);
+        let missing = world.rpc("scheduler.explain", vec![Value::Int(9999)], Map::new()).await;
+        assert_eq!(missing.unwrap_err().message, "No such task: 9999");
+        let _ = ahead;
+    }
+
+    async fn forecasts_what_more_hosts_would_do(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        for _ in 0..3 {
+            world.task("default", "s390x", 20).await;
+        }
+        let more = list![map! { "arches" => "s390x", "count" => 2 }];
+        let told = world.rpc("scheduler.forecast", vec![more], Map::new()).await.unwrap();
+        let count = |assigned: i64, waiting: i64| map! { "assigned" => assigned, "waiting" => waiting };
+        assert_eq!(told, list![map! {
+            "channel" => "default", "arch" => "s390x", "now" => count(0, 3), "then" => count(3, 0),
+        }]);
+        let wrong = list![map! { "arches" => "s390x", "channels" => "nowhere" }];
+        let refused = world.rpc("scheduler.forecast", vec![wrong], Map::new()).await.unwrap_err();
+        assert_eq!(refused.message, "No such channel: nowhere");
+        let state = world.get("SELECT count(*) FROM host", &[]).await;
+        assert_eq!(state, Value::Int(0), "a forecast changes nothing");
     }
 }

@@ -248,6 +248,7 @@ const OWN: &[(&str, Effect)] = &[
             Ok(())
         }),
     ),
+    ("FairShares", Flag(|c, v| c.hub.scheduler.fair_shares = v)),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
 ];
 

@@ -47,9 +47,14 @@ pub(crate) async fn one(
     let state = task.get("state").as_int().unwrap_or(-1);
     let result = match state {
         2 | 5 => {
-            let answer = site.call("getTaskResult", args, map! { "raise_fault" => false }).await?;
+            let answer =
+                site.call("getTaskResult", args.clone(), map! { "raise_fault" => false }).await?;
             Some(result_text(&answer))
         }
+        _ => None,
+    };
+    let waiting = match state {
+        0 => Some(template_value(&site.call("scheduler.explain", args, Map::new()).await?)),
         _ => None,
     };
     let title = format!("{} ({})", task.get("method").display(), id.task_id);
@@ -63,6 +68,7 @@ pub(crate) async fn one(
             children => with_states(children, task_word),
             files => template_value(&files),
             result,
+            waiting,
         },
     )
 }
