@@ -35,4 +35,52 @@ rpcs! {
         typeInfo: Value = None, queryOpts: Value = None, imageID: Option<i64> = None,
         archiveID: Option<i64> = None, strict: bool = false,
     ) -> Value;
+
+    /// Returns an archive with what its type adds, or nil.
+    #[access(anonymous)]
+    #[python("get_archive")]
+    read getArchive(archive_id: i64, strict: bool = false) -> Value;
+
+    /// Returns what an archive is for Maven, or nil.
+    #[access(anonymous)]
+    #[python("get_maven_archive")]
+    read getMavenArchive(archive_id: i64, strict: bool = false) -> Value;
+
+    /// Returns what an archive is for Windows, or nil.
+    #[access(anonymous)]
+    #[python("get_win_archive")]
+    read getWinArchive(archive_id: i64, strict: bool = false) -> Value;
+
+    /// Returns what an archive is as an image, or nil.
+    #[access(anonymous)]
+    #[python("get_image_archive")]
+    read getImageArchive(archive_id: i64, strict: bool = false) -> Value;
+
+    /// Returns the files in a zip file or tarball; other archives have none, or with `strict` fail.
+    #[access(anonymous)]
+    #[python("list_archive_files")]
+    read listArchiveFiles(
+        archive_id: i64, queryOpts: Value = None, strict: bool = false
+    ) -> Value;
+
+    /// Returns one file of a zip file or tarball, or nil.
+    #[access(anonymous)]
+    #[python("get_archive_file")]
+    read getArchiveFile(archive_id: i64, filename: String, strict: bool = false) -> Value;
+
+    /// Returns the archives of the builds in a tag, and those builds.
+    #[access(anonymous)]
+    read listTaggedArchives(
+        tag: Value, event: Value = None, inherit: bool = false, latest: Value = false,
+        package: Option<String> = None, type: Option<String> = None, strict: bool = true,
+        extra: bool = true
+    ) -> Value;
+
+    /// Returns the Maven archives that a repository of a tag holds.
+    ///
+    /// Of a group and artifact that is the newest version, or all of them in tags that include all.
+    #[access(anonymous)]
+    read getLatestMavenArchives(
+        tag: Value, event: Value = None, inherit: bool = true
+    ) -> Vec<Value>;
 }

@@ -1,5 +1,13 @@
 //! Archives and the builds that consist of them.
 
+mod import;
+mod look;
+mod tagged;
+
+pub use import::*;
+pub use look::*;
+pub use tagged::*;
+
 use crate::{QueryOpts, Result, Row, Select, Tx, params};
 use toji_value::{Map, Value};
 
@@ -62,7 +70,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("archiveinfo.checksum", "checksum"),
     ("archiveinfo.checksum_type", "checksum_type"),
     ("archiveinfo.metadata_only", "metadata_only"),
-    ("archiveinfo.extra", "extra"),
+    ("archiveinfo.extra", "extra:json"),
     ("archivetypes.name", "type_name"),
     ("archivetypes.description", "type_description"),
     ("archivetypes.extensions", "type_extensions"),
@@ -103,6 +111,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, opts: &QueryOpts) -> Result<Valu
         .filter_opt("archiveinfo.checksum = ?", filter.checksum.as_deref())
         .filter_opt("archiveinfo.checksum_type = ?", filter.checksum_type)
         .filter_opt("archiveinfo.id = ?", filter.archive)
+        .order_default("-id")
         .opts(opts)
         .fetch(tx)
         .await

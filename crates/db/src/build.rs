@@ -88,12 +88,27 @@ pub struct New {
     pub cg_id: Option<i64>,
     /// When it began and ended, if that is not now.
     pub times: (Option<Time>, Option<Time>),
+    /// A number that was reserved for it.
+    pub id: Option<i64>,
+}
+
+/// Reserves the number of a build that is yet to be made.
+pub async fn reserve_id(tx: &mut Tx) -> Result<i64> {
+    next_id(tx, "build").await
+}
+
+/// Locks a package, so that only one caller at a time counts its releases up.
+pub async fn lock_package(tx: &mut Tx, pkg_id: i64) -> Result<()> {
+    tx.query("SELECT id FROM package WHERE id = $1 FOR UPDATE", params![pkg_id]).await.map(drop)
 }
 
 /// Makes a build and returns its number; a draft's release gets its suffix.
 pub async fn insert(tx: &mut Tx, new: &New) -> Result<i64> {
     let event = event(tx).await?;
-    let id = next_id(tx, "build").await?;
+    let id = match new.id {
+        Some(id) => id,
+        None => next_id(tx, "build").await?,
+    };
     let release = if new.draft {
         toji_types::nvr::draft_release(&new.release, id)
     } else {
@@ -164,6 +179,12 @@ pub async fn traces(tx: &mut Tx, id: i64) -> Result<Row> {
         params![id],
     )
     .await
+}
+
+/// Whether a build has RPMs.
+pub async fn has_rpms(tx: &mut Tx, id: i64) -> Result<bool> {
+    let sql = "SELECT id FROM rpminfo WHERE build_id = $1 LIMIT 1";
+    Ok(tx.query_opt(sql, params![id]).await?.is_some())
 }
 
 /// Ends a build in progress in a state other than complete.

@@ -111,6 +111,86 @@ pub async fn insert_external(tx: &mut Tx, rpm: &ExternalRpm<'_>) -> Result<i64> 
     .await
 }
 
+/// Enters an RPM of an external repository; nothing if there is one of its name already.
+pub async fn insert_external_new(tx: &mut Tx, rpm: &ExternalRpm<'_>) -> Result<Option<i64>> {
+    tx.scalar_opt(
+        "INSERT INTO rpminfo (external_repo_id, name, version, release, epoch, arch, payloadhash,
+                              size, buildtime)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id",
+        params![
+            rpm.repo_id,
+            rpm.name,
+            rpm.version,
+            rpm.release,
+            rpm.epoch,
+            rpm.arch,
+            rpm.payloadhash,
+            rpm.size,
+            rpm.buildtime
+        ],
+    )
+    .await
+}
+
+/// A content generator's buildroot.
+#[derive(Clone, Debug, Default)]
+pub struct External {
+    /// The content generator.
+    pub cg_id: i64,
+    /// Its version.
+    pub cg_version: String,
+    /// What kind of container it was.
+    pub container_type: String,
+    /// Arch of the container.
+    pub container_arch: String,
+    /// Operating system of the host.
+    pub host_os: String,
+    /// Arch of the host.
+    pub host_arch: String,
+    /// Further data, as JSON text.
+    pub extra: Option<String>,
+}
+
+/// Enters the buildroot of a content generator and returns its number.
+pub async fn insert_of_generator(tx: &mut Tx, new: &External) -> Result<i64> {
+    let row = [
+        ("br_type", BrType::External.number().into()),
+        ("cg_id", new.cg_id.into()),
+        ("cg_version", (&new.cg_version).into()),
+        ("container_type", (&new.container_type).into()),
+        ("container_arch", (&new.container_arch).into()),
+        ("host_os", (&new.host_os).into()),
+        ("host_arch", (&new.host_arch).into()),
+        ("extra", new.extra.as_deref().into()),
+    ];
+    crate::versioned::insert_id(tx, "buildroot", &row).await
+}
+
+/// Adds archives to what is in a buildroot; those that are there already are left as they are.
+pub async fn add_archives(tx: &mut Tx, id: i64, archives: &[i64], project: bool) -> Result<()> {
+    let sql = "INSERT INTO buildroot_archives (buildroot_id, archive_id, project_dep)
+               SELECT $1::int, a.id, $3::bool FROM archiveinfo a
+                WHERE a.id = ANY($2) AND NOT EXISTS (
+                          SELECT 1 FROM buildroot_archives b
+                           WHERE b.buildroot_id = $1::int AND b.archive_id = a.id)
+                ORDER BY a.id";
+    tx.execute(sql, params![id, archives, project]).await.map(drop)
+}
+
+/// Enters a tool of a buildroot with its version.
+pub async fn add_tool(tx: &mut Tx, id: i64, tool: &str, version: &str) -> Result<()> {
+    let row = [("buildroot_id", id.into()), ("tool", tool.into()), ("version", version.into())];
+    crate::versioned::insert_row(tx, "buildroot_tools_info", &row).await
+}
+
+/// The repository that a buildroot was made from: `repo_id`, `tag_id`, `create_event`.
+pub async fn repository(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
+    let sql = "SELECT repo.id AS repo_id, repo.tag_id AS tag_id, repo.create_event AS create_event
+                 FROM standard_buildroot s JOIN repo ON repo.id = s.repo_id
+                WHERE s.buildroot_id = $1";
+    tx.query_opt(sql, params![id]).await
+}
+
 /// Adds RPMs to what is installed in a buildroot; those that are there already are left as they are.
 pub async fn install(tx: &mut Tx, id: i64, rpms: &[i64], update: bool) -> Result<()> {
     let sql = "INSERT INTO buildroot_listing (buildroot_id, rpm_id, is_update)

@@ -5,10 +5,10 @@ use toji_value::Value;
 use crate::{Result, Row, Tx, params};
 
 /// Enters an import that is about to place files; `steps` are pairs of old and new path.
-pub async fn insert(tx: &mut Tx, build_id: i64, steps: &Value) -> Result<i64> {
+pub async fn insert(tx: &mut Tx, build_id: impl Into<Option<i64>>, steps: &Value) -> Result<i64> {
     let sql = "INSERT INTO toji_import (build_id, state, steps) VALUES ($1, 'placing', $2)
                RETURNING id";
-    tx.scalar(sql, params![build_id, steps]).await
+    tx.scalar(sql, params![build_id.into(), steps]).await
 }
 
 /// Marks an import as committed; written in the transaction of the import itself.
@@ -28,6 +28,12 @@ pub async fn older_than(tx: &mut Tx, seconds: f64) -> Result<Vec<Row>> {
                 WHERE date_part('epoch', NOW()) - date_part('epoch', created) >= $1::float8
                 ORDER BY id";
     tx.query(sql, params![seconds]).await
+}
+
+/// Those of the paths, relative to the top directory, that a digest is stored of.
+pub async fn known(tx: &mut Tx, paths: &[String]) -> Result<Vec<String>> {
+    let rows = tx.query("SELECT path FROM toji_file WHERE path = ANY($1)", params![paths]).await?;
+    rows.iter().map(|row| row.get("path")).collect()
 }
 
 /// Stores the digest of a file; the path is relative to the top directory.

@@ -42,6 +42,20 @@ pub async fn by_nvra(
     tx.query(sql, params![name, version, release, arch, external]).await
 }
 
+/// RPMs with one of these names, versions and releases: `id`, `name`, `version`, `release`,
+/// `epoch`, `arch`, `draft`, `external_repo_id`, `payloadhash`.
+pub async fn candidates(
+    tx: &mut Tx,
+    names: &[String],
+    versions: &[String],
+    releases: &[String],
+) -> Result<Vec<Row>> {
+    let sql = "SELECT id, name, version, release, epoch, arch, draft, external_repo_id, payloadhash
+                 FROM rpminfo
+                WHERE name = ANY($1) AND version = ANY($2) AND release = ANY($3) ORDER BY id";
+    tx.query(sql, params![names, versions, releases]).await
+}
+
 /// The number of an external repository by name.
 pub async fn external_repo(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
     tx.scalar_opt("SELECT id FROM external_repo WHERE name = $1", params![name]).await
@@ -72,14 +86,16 @@ pub struct New {
     pub size: i64,
     /// When it was built, seconds since 1970.
     pub buildtime: i64,
+    /// Further data, as JSON text.
+    pub extra: Option<String>,
 }
 
 /// Enters an RPM of this system and returns its number.
 pub async fn insert(tx: &mut Tx, new: &New) -> Result<i64> {
     tx.scalar(
         "INSERT INTO rpminfo (build_id, buildroot_id, name, version, release, epoch, arch, draft,
-                              external_repo_id, payloadhash, size, buildtime)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11) RETURNING id",
+                              external_repo_id, payloadhash, size, buildtime, extra)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12) RETURNING id",
         params![
             new.build_id,
             new.buildroot_id,
@@ -91,7 +107,8 @@ pub async fn insert(tx: &mut Tx, new: &New) -> Result<i64> {
             new.draft,
             &new.payloadhash,
             new.size,
-            new.buildtime
+            new.buildtime,
+            new.extra.as_deref()
         ],
     )
     .await

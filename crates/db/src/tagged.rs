@@ -93,7 +93,7 @@ pub async fn builds(tx: &mut Tx, tags: &[i64], filter: &Filter) -> Result<Vec<Ro
 }
 
 /// Tag listings that hold now, or held at an event.
-fn at(select: Select, event: Option<i64>) -> Select {
+pub(crate) fn at(select: Select, event: Option<i64>) -> Select {
     match event {
         None => select.filter_text("tag_listing.active = TRUE"),
         Some(event) => select.filter_with(

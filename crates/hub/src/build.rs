@@ -1,9 +1,16 @@
 //! Builds: finding them as callers name them, making, ending and taking them up again.
 
+pub mod complete;
+pub mod fresh;
 pub mod import;
+pub mod intake;
 pub mod release;
 pub mod remove;
 pub mod source;
+pub mod typed;
+pub mod volume;
+
+use std::path::PathBuf;
 
 use toji_db::build as db;
 use toji_types::path::BuildRef;
@@ -187,6 +194,18 @@ pub async fn fail(call: &mut Call, build: &Build) -> Result<(), Fault> {
 /// When there is a build of this name that is in progress, complete or deleted; `given` is what the
 /// caller asked for, for the message.
 pub async fn create(call: &mut Call, name: &str, new: db::New, given: &Map) -> Result<i64, Fault> {
+    create_keeping(call, name, new, given, &[]).await
+}
+
+/// Makes a build as [`create`] does; of files that an earlier try left behind, those at `keep` are
+/// the new build's own.
+pub(crate) async fn create_keeping(
+    call: &mut Call,
+    name: &str,
+    new: db::New,
+    given: &Map,
+    keep: &[PathBuf],
+) -> Result<i64, Fault> {
     let state = BuildState::try_from(new.state).map_err(|e| Fault::generic(e.to_string()))?;
     for (part, text) in [("version", &new.version), ("release", &new.release)] {
         if toji_store::join(&[text]).is_err() || text.contains('-') {
@@ -201,7 +220,7 @@ pub async fn create(call: &mut Call, name: &str, new: db::New, given: &Map) -> R
             let text = format!("Target build already exists: {} (id={id})", old.nvr());
             return Err(Fault::generic(text));
         }
-        recycle(call, &old, &new, state, given).await?;
+        recycle(call, &old, &new, state, given, keep).await?;
         return Ok(id);
     }
     let id = db::insert(&mut call.tx, &new).await?;
@@ -245,6 +264,7 @@ async fn recycle(
     new: &db::New,
     state: BuildState,
     given: &Map,
+    keep: &[PathBuf],
 ) -> Result<(), Fault> {
     if old.state == BuildState::Building {
         // The controlling task was started again.
@@ -271,7 +291,7 @@ async fn recycle(
     }
     db::clear_types(&mut call.tx, old.id).await?;
     db::recycle(&mut call.tx, old.id, new).await?;
-    remove::stray_files(call, old).await?;
+    remove::stray_files(call, old, keep).await?;
     told(call, old, state);
     Ok(())
 }

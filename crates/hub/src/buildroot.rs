@@ -97,7 +97,10 @@ async fn external(call: &mut Call, known: &[Map], rpm: &Map, location: &str) -> 
     if let Some(found) = known.iter().find(same) {
         let id = found.int("id").unwrap_or_default();
         if found.value("payloadhash") != rpm.value("payloadhash") {
-            let text = format!("hash changed for external rpm: {} ({id})", nvra(rpm));
+            let (old, new) = (found.value("payloadhash"), rpm.value("payloadhash"));
+            let (old, new) = (old.display(), new.display());
+            let name = format!("{}@{location}", nvra(rpm));
+            let text = format!("hash changed for external rpm: {name} ({old} -> {new})");
             return Err(Fault::generic(text));
         }
         return Ok(id);

@@ -59,7 +59,9 @@ impl Registry {
         toji_api::external_repo_rpcs!(register);
         toji_api::group_rpcs!(register);
         toji_api::history_rpcs!(register);
+        toji_api::host_archive_rpcs!(register);
         toji_api::host_build_rpcs!(register);
+        toji_api::import_rpcs!(register);
         toji_api::rpm_rpcs!(register);
         toji_api::tagging_rpcs!(register);
         toji_api::host_rpcs!(register);
@@ -72,6 +74,7 @@ impl Registry {
         toji_api::task_rpcs!(register);
         toji_api::repo_host_rpcs!(register);
         toji_api::session_rpcs!(register);
+        toji_api::submit_rpcs!(register);
         toji_api::system_rpcs!(register);
         toji_api::tag_rpcs!(register);
         toji_api::tagged_rpcs!(register);

@@ -3,6 +3,7 @@
 //! Start at [`Hub::call`]: it opens a transaction, validates the session, checks the access that
 //! the declaration asks for, runs the handler, commits, and then tells others what happened.
 
+pub mod archive;
 pub mod build;
 pub mod buildroot;
 mod call;

@@ -1,5 +1,8 @@
 //! RPMs: finding them as callers name them, and reading their files.
 
+pub mod external;
+pub mod known;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;

@@ -97,6 +97,28 @@ pub async fn builds(
 /// # Errors
 /// When the database fails.
 pub async fn rpms(call: &mut Call, builds: &[Row], filter: &RpmFilter) -> Result<Vec<Row>, Fault> {
+    let (ids, tag_of) = numbered(builds)?;
+    let rows = toji_db::tagged::rpms(&mut call.tx, &ids, filter).await?;
+    Ok(in_order(rows, &tag_of))
+}
+
+/// The archives of builds, in the order of the builds' tags; `btype` is `maven` or `win`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn archives(
+    call: &mut Call,
+    builds: &[Row],
+    btype: Option<&str>,
+    extra: bool,
+) -> Result<Vec<Row>, Fault> {
+    let (ids, tag_of) = numbered(builds)?;
+    let rows = toji_db::archive::of_builds(&mut call.tx, &ids, btype, extra).await?;
+    Ok(in_order(rows, &tag_of))
+}
+
+/// The numbers of builds, and the place of each one's tag.
+fn numbered(builds: &[Row]) -> Result<(Vec<i64>, HashMap<i64, usize>), Fault> {
     let mut ids = Vec::with_capacity(builds.len());
     let mut tag_of: HashMap<i64, usize> = HashMap::new();
     let mut tags: Vec<i64> = Vec::new();
@@ -111,7 +133,10 @@ pub async fn rpms(call: &mut Call, builds: &[Row], filter: &RpmFilter) -> Result
     }
     ids.sort_unstable();
     ids.dedup();
-    let mut rows = toji_db::tagged::rpms(&mut call.tx, &ids, filter).await?;
+    Ok((ids, tag_of))
+}
+
+fn in_order(mut rows: Vec<Row>, tag_of: &HashMap<i64, usize>) -> Vec<Row> {
     rows.sort_by_key(|row| row.value("build_id").as_int().and_then(|id| tag_of.get(&id)).copied());
-    Ok(rows)
+    rows
 }

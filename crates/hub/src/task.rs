@@ -70,6 +70,22 @@ pub async fn check_open(call: &mut Call, id: i64) -> Result<i64, Fault> {
     Err(Fault::not_allowed(format!("host {host} does not own task {id}")))
 }
 
+/// Refuses a task that is neither the given one nor right below it.
+///
+/// # Errors
+/// `ActionNotAllowed` for other tasks.
+pub async fn check_part(call: &mut Call, id: i64, part: i64) -> Result<(), Fault> {
+    if part == id {
+        return Ok(());
+    }
+    let row = db::get(&mut call.tx, crate::lookup::fit(part)).await?;
+    let row = row.ok_or_else(|| missing(part))?;
+    if row.value("parent").as_int() == Some(id) {
+        return Ok(());
+    }
+    Err(Fault::not_allowed(format!("task {part} is no part of task {id}")))
+}
+
 /// Locks a task that the caller may cancel: its owner, its host and administrators.
 ///
 /// # Errors

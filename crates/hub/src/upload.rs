@@ -167,7 +167,7 @@ pub(crate) fn store_fault(error: toji_store::Error) -> Fault {
         Error::Length { path, expected, found } => Fault::generic(format!(
             "Incorrect upload length for {path} - Expected {expected}, actual {found}"
         )),
-        Error::Io { .. } => {
+        Error::Io { .. } | Error::Container { .. } => {
             tracing::error!(%error, "a file operation failed");
             Fault::unexpected("the file operation failed, the hub's log tells more")
         }

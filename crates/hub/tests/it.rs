@@ -1,6 +1,7 @@
 //! The hub's rules, on both databases.
 
 mod it {
+    mod archive;
     mod build;
     mod host;
     mod notice;

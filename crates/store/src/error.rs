@@ -33,6 +33,14 @@ pub enum Error {
     /// A checksum algorithm that is not known.
     #[error("unsupported verify type: {0}")]
     Algorithm(String),
+    /// A zip file or tarball that is broken, or is none.
+    #[error("cannot list {path}: {problem}")]
+    Container {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The operating system refuses.
     #[error("{path}: {source}")]
     Io {

@@ -3,10 +3,12 @@
 //! Everything here blocks; callers run it on threads for blocking work.
 
 mod area;
+pub mod contents;
 mod digest;
 mod error;
 mod path;
 mod place;
+mod place_new;
 mod upload;
 
 pub use area::{Area, Entry};
@@ -14,4 +16,5 @@ pub use digest::{Algorithm, Hasher, hash};
 pub use error::{Error, Result};
 pub use path::{join, normalize};
 pub use place::{Step, link_back, place, relative_link, remove_file, remove_tree, undo};
+pub use place_new::{Content, Plan, place_new};
 pub use upload::{Begin, Upload};

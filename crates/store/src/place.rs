@@ -64,12 +64,14 @@ pub fn link_back(step: &Step) -> Result<()> {
 }
 
 /// Takes a placed file away again, as long as its source is there, and directories that become
-/// empty up to `stop`.
+/// empty up to `stop`; a file that somebody else has placed stays.
 ///
 /// # Errors
 /// When the file cannot be removed.
 pub fn undo(step: &Step, stop: &Path) -> Result<()> {
-    if !fs::symlink_metadata(&step.from).is_ok_and(|m| m.is_file()) {
+    let Ok(from) = fs::symlink_metadata(&step.from) else { return Ok(()) };
+    let foreign = |to: fs::Metadata| to.dev() == from.dev() && to.ino() != from.ino();
+    if !from.is_file() || fs::symlink_metadata(&step.to).is_ok_and(foreign) {
         return Ok(());
     }
     remove_file(&step.to, stop)

@@ -6,7 +6,7 @@
 //! [`recover`](crate::Hub::recover).
 
 mod noarch;
-mod place;
+pub(crate) mod place;
 
 pub use place::recover;
 
@@ -87,7 +87,7 @@ pub async fn complete(
     super::by_id(call, build_id).await?.ok_or_else(missing)
 }
 
-fn check_open(build: &Build, task_id: i64) -> Result<(), Fault> {
+pub(crate) fn check_open(build: &Build, task_id: i64) -> Result<(), Fault> {
     if build.state != BuildState::Building {
         let state = build.state;
         return Err(Fault::generic(format!("Unable to complete build: state is {state}")));
@@ -143,7 +143,7 @@ fn open(area: &Area, rel: &str) -> Result<(std::fs::File, PathBuf), Fault> {
     Ok((file, path))
 }
 
-pub(super) fn read_rpm(area: &Area, rel: &str) -> Result<Source, Fault> {
+pub(crate) fn read_rpm(area: &Area, rel: &str) -> Result<Source, Fault> {
     let (file, path) = open(area, rel)?;
     Source::read(rel, file, &path).map_err(|e| Fault::generic(chain(&e)))
 }
@@ -201,7 +201,7 @@ fn shown_epoch(epoch: Option<i64>) -> String {
 }
 
 /// The release in the packages of a build: a draft's suffix is not in them.
-fn target_release(build: &Build) -> &str {
+pub(crate) fn target_release(build: &Build) -> &str {
     if build.draft {
         nvr::target_release(&build.release).unwrap_or(&build.release)
     } else {
@@ -209,7 +209,7 @@ fn target_release(build: &Build) -> &str {
     }
 }
 
-fn check_srpm(source: &Source, expected: &str) -> Result<(), Fault> {
+pub(crate) fn check_srpm(source: &Source, expected: &str) -> Result<(), Fault> {
     let found = if source.is_source { source.file_name() } else { source.source_rpm.clone() };
     if found == expected {
         return Ok(());
@@ -246,7 +246,7 @@ async fn volume(
     }
 }
 
-fn rpm_ref(source: &Source) -> RpmRef<'_> {
+pub(crate) fn rpm_ref(source: &Source) -> RpmRef<'_> {
     RpmRef {
         name: &source.name,
         version: &source.version,
@@ -269,7 +269,7 @@ fn log_path(call: &Call, build: &Build, log: &Log) -> String {
 }
 
 /// A path below the top directory.
-fn relative(call: &Call, path: &str) -> String {
+pub(crate) fn relative(call: &Call, path: &str) -> String {
     let top = call.hub.paths.topdir();
     path.strip_prefix(top).unwrap_or(path).trim_start_matches('/').to_owned()
 }
@@ -320,6 +320,17 @@ pub(super) async fn enter(
     source: &Source,
     buildroot_id: Option<i64>,
 ) -> Result<Map, Fault> {
+    enter_with(call, build, source, buildroot_id, None).await
+}
+
+/// Enters one RPM with further data of a content generator.
+pub(crate) async fn enter_with(
+    call: &mut Call,
+    build: &Build,
+    source: &Source,
+    buildroot_id: Option<i64>,
+    extra: Option<&Value>,
+) -> Result<Map, Fault> {
     let path = relative(call, &rpm_path(call, build.at(), source));
     let size = i64::try_from(source.size).unwrap_or(i64::MAX);
     let new = rpms::New {
@@ -334,6 +345,7 @@ pub(super) async fn enter(
         payloadhash: source.sigmd5.clone(),
         size,
         buildtime: source.buildtime,
+        extra: extra.map(crate::json::dumps),
     };
     let taken = |e: toji_db::Error| match e {
         toji_db::Error::Unique { .. } => {

@@ -1,5 +1,7 @@
 //! The deletion and the reset of builds, with their files.
 
+use std::path::PathBuf;
+
 use toji_db::build as db;
 use toji_types::BuildState;
 use toji_types::path::BuildRef;
@@ -123,14 +125,19 @@ async fn remove_files(call: &mut Call, build: &Build) -> Result<(), Fault> {
 }
 
 /// Removes what an earlier try of a build left behind, on any volume.
-pub(super) async fn stray_files(call: &mut Call, build: &Build) -> Result<(), Fault> {
-    let mut stray = Vec::new();
+pub(super) async fn stray_files(
+    call: &mut Call,
+    build: &Build,
+    keep: &[PathBuf],
+) -> Result<(), Fault> {
+    let mut stray: Vec<PathBuf> = Vec::new();
     for volume in db::volumes(&mut call.tx).await? {
-        stray.push(call.hub.paths.build(BuildRef { volume: Some(&volume), ..build.at() }));
+        stray.push(call.hub.paths.build(BuildRef { volume: Some(&volume), ..build.at() }).into());
     }
+    stray.retain(|path| !keep.contains(path));
     files::blocking(move || {
         for path in stray {
-            toji_store::remove_tree(path.as_ref())?;
+            toji_store::remove_tree(&path)?;
         }
         Ok(())
     })

@@ -1,5 +1,7 @@
 //! Archives: files of builds that are no RPMs.
 
+mod look;
+
 use toji_api::archive::*;
 use toji_db::archive::Filter;
 use toji_db::{QueryOpts, Row};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use toji_store::{Error, Step};
+use toji_store::{Error, Plan, Step};
 use toji_value::{Fault, Value, list};
 
 use crate::files::{self, Placement};
@@ -17,8 +17,8 @@ pub(super) async fn place(
     steps: Vec<Step>,
     written: Vec<(PathBuf, Vec<u8>)>,
 ) -> Result<Option<i64>, Fault> {
-    let journal = enter(call, build_id, &steps, &written).await?;
-    let paths = written.iter().map(|(path, _)| path.clone()).collect();
+    let paths: Vec<PathBuf> = written.iter().map(|(path, _)| path.clone()).collect();
+    let journal = enter(call, Some(build_id), &steps, &paths).await?;
     call.files.placed(Placement { journal, steps: steps.clone(), written: paths });
     files::blocking(move || {
         steps.iter().try_for_each(toji_store::place)?;
@@ -26,6 +26,29 @@ pub(super) async fn place(
     })
     .await?;
     Ok(journal)
+}
+
+/// Enters a plan in the journal and places its files, all or none, where nothing is yet.
+///
+/// Returns the entry, which the call's transaction must mark as committed; the call takes the files
+/// back if it fails.
+pub(crate) async fn place_new(
+    call: &mut Call,
+    build_id: Option<i64>,
+    plan: &Plan,
+) -> Result<Option<i64>, Fault> {
+    let written: Vec<PathBuf> = plan.written.iter().map(|(path, _)| path.clone()).collect();
+    let journal = enter(call, build_id, &plan.steps, &written).await?;
+    let stop = PathBuf::from(call.hub.paths.topdir());
+    let work = plan.clone();
+    let placed = files::blocking(move || toji_store::place_new(&work, &stop)).await;
+    // What could not be placed whole is not there at all: only the entry is to be removed then.
+    let placement = match &placed {
+        Ok(()) => Placement { journal, steps: plan.steps.clone(), written },
+        Err(_) => Placement { journal, steps: Vec::new(), written: Vec::new() },
+    };
+    call.files.placed(placement);
+    placed.map(|()| journal)
 }
 
 fn write(path: &PathBuf, data: &[u8]) -> Result<(), Error> {
@@ -38,16 +61,16 @@ fn write(path: &PathBuf, data: &[u8]) -> Result<(), Error> {
 /// that already holds the only writer cannot have one; its files are then undone by itself only.
 async fn enter(
     call: &Call,
-    build_id: i64,
+    build_id: Option<i64>,
     steps: &[Step],
-    written: &[(PathBuf, Vec<u8>)],
+    written: &[PathBuf],
 ) -> Result<Option<i64>, Fault> {
     if call.tx.has_writes() {
         return Ok(None);
     }
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     let moves = steps.iter().map(|step| list![text(&step.from), text(&step.to)]);
-    let extra = written.iter().map(|(path, _)| list![Value::Nil, text(path)]);
+    let extra = written.iter().map(|path| list![Value::Nil, text(path)]);
     let all = Value::Array(moves.chain(extra).collect());
     let mut tx = call.hub.db.begin_write().await?;
     let id = toji_db::journal::insert(&mut tx, build_id, &all).await?;
@@ -82,8 +105,27 @@ pub async fn recover(hub: &Hub, age: f64) -> Result<usize, Fault> {
         tracing::warn!(journal = placement.journal, state, "an import was interrupted");
         match state.as_str() {
             "committed" => files::finish(hub, placement).await,
-            _ => files::undo(hub, placement).await,
+            _ => files::undo(hub, without_known(hub, placement).await?).await,
         }
     }
     Ok(count)
+}
+
+/// Leaves out what belongs to an import that was committed meanwhile: of two imports of one build
+/// the broken one must not take the other's files away.
+async fn without_known(hub: &Hub, mut placement: Placement) -> Result<Placement, Fault> {
+    let top = hub.paths.topdir();
+    let relative = |path: &std::path::Path| {
+        let path = path.strip_prefix(top).unwrap_or(path);
+        path.to_string_lossy().into_owned()
+    };
+    let paths: Vec<String> = placement.steps.iter().map(|step| relative(&step.to)).collect();
+    let mut tx = hub.db.begin();
+    let known = toji_db::journal::known(&mut tx, &paths).await?;
+    tx.rollback().await?;
+    if !known.is_empty() {
+        placement.steps.retain(|step| !known.contains(&relative(&step.to)));
+        placement.written.clear();
+    }
+    Ok(placement)
 }

@@ -4,6 +4,7 @@ use toji_api::catalog::*;
 use toji_db::{Row, catalog};
 use toji_value::{Fault, FromValue, Value};
 
+use crate::archive::kind::by_filename;
 use crate::dispatch::Handle;
 use crate::{Call, check};
 
@@ -27,7 +28,7 @@ impl Handle for GetArchiveType {
         } else if self.filename.truthy() {
             let filename = check::text(&self.filename)?;
             let text = format!("unsupported file extension: {filename}");
-            (by_filename(rows, filename)?, Fault::generic(text))
+            (by_filename(&rows, filename)?.cloned(), Fault::generic(text))
         } else {
             let text = "one of filename, type_name, or type_id must be specified";
             return Err(Fault::generic(text));
@@ -38,29 +39,6 @@ impl Handle for GetArchiveType {
             None => Ok(Value::Nil),
         }
     }
-}
-
-/// The type with the longest end of the name: `tar.gz` before `gz`.
-fn by_filename(mut rows: Vec<Row>, filename: &str) -> Result<Option<Row>, Fault> {
-    let name = filename.to_lowercase();
-    let mut end = Some(name.as_str());
-    while let Some(text) = end {
-        let has = |row: &Row| {
-            let extensions = row.value("extensions").as_str().unwrap_or_default().to_lowercase();
-            extensions.split_whitespace().any(|known| known == text)
-        };
-        let places: Vec<usize> = (0..rows.len()).filter(|place| has(&rows[*place])).collect();
-        match places.as_slice() {
-            [] => {}
-            [place] => return Ok(Some(rows.swap_remove(*place))),
-            _ => {
-                let text = format!("multiple matches for file extension: {text}");
-                return Err(Fault::generic(text));
-            }
-        }
-        end = text.split_once('.').map(|(_, rest)| rest);
-    }
-    Ok(None)
 }
 
 impl Handle for AddArchiveType {

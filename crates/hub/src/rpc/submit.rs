@@ -1,0 +1,147 @@
+//! Submission of Maven, Windows, image and wrapper builds.
+
+use toji_api::submit::*;
+use toji_value::{Fault, Map, Value, map};
+
+use super::task::submit;
+use crate::dispatch::Handle;
+use crate::task::make::{self, DEFAULT_PRIORITY};
+use crate::{Call, build, check, target};
+
+fn need_maven(call: &Call) -> Result<(), Fault> {
+    match call.hub.config.enable_maven {
+        true => Ok(()),
+        false => Err(Fault::generic("Maven support not enabled")),
+    }
+}
+
+fn or_empty(opts: Value) -> Value {
+    if opts.truthy() { opts } else { Value::Struct(Map::new()) }
+}
+
+impl Handle for MavenBuild {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        need_maven(call)?;
+        check::text(&self.url)?;
+        let args = vec![self.url, self.target, or_empty(self.opts)];
+        submit(call, "maven", args, self.priority, self.channel).await
+    }
+}
+
+impl Handle for ChainMaven {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        need_maven(call)?;
+        check::mapping(&self.builds)?;
+        let args = vec![self.builds, self.target, self.opts];
+        submit(call, "chainmaven", args, self.priority, self.channel).await
+    }
+}
+
+impl Handle for WrapperRPM {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        need_maven(call)?;
+        let mut opts = or_empty(self.opts);
+        check::text(&self.url)?;
+        let build = build::need(call, &self.build).await?;
+        let again = opts.get("scratch").truthy() || opts.get("create_build").truthy();
+        if !again && toji_db::build::has_rpms(&mut call.tx, build.id).await? {
+            let nvr = build.nvr();
+            return Err(Fault::pre_build(format!(
+                "wrapper rpms for {nvr} have already been built"
+            )));
+        }
+        let missing = || Fault::generic(format!("No such build target: {}", self.target.display()));
+        let target = target::find(call, &self.target, None).await?.ok_or_else(missing)?;
+        // Older clients name a repository; the task asks for a current one itself.
+        if let Some(opts) = opts.as_struct_mut() {
+            opts.remove("repo_id");
+        }
+        check::text(&self.channel)?;
+        let args = vec![self.url, target.to_map().into(), build.shown.into(), Value::Nil, opts];
+        submit(call, "wrapperRPM", args, self.priority, self.channel).await
+    }
+}
+
+impl Handle for WinBuild {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        if !call.hub.config.enable_win {
+            return Err(Fault::generic("Windows support not enabled"));
+        }
+        check::text(&self.vm)?;
+        check::text(&self.url)?;
+        let missing = || Fault::generic(format!("No such build target: {}", self.target.display()));
+        let found = target::find(call, &self.target, None).await?.ok_or_else(missing)?;
+        let data = map! { "vm_name" => &self.vm, "tag" => found.dest_tag };
+        let data = crate::policy::data(&data.into())?;
+        call.assert_policy("vm", &data, false).await?;
+        let args = vec![self.vm, self.url, self.target, or_empty(self.opts)];
+        submit(call, "winbuild", args, self.priority, self.channel).await
+    }
+}
+
+/// Makes a task of an image type in the channel of that name.
+async fn submit_image(
+    call: &mut Call,
+    method: &str,
+    channel: &str,
+    arch: Option<Value>,
+    args: Vec<Value>,
+    priority: Option<i64>,
+) -> Result<i64, Fault> {
+    let step = priority.unwrap_or(0);
+    if step < 0 && !call.has_perm("admin").await? {
+        return Err(Fault::not_allowed("only admins may create high-priority tasks"));
+    }
+    let mut named = map! { "channel" => channel };
+    if let Some(arch) = arch {
+        named.insert("arch", arch);
+    }
+    if step != 0 {
+        named.insert("priority", DEFAULT_PRIORITY + step);
+    }
+    let options = make::Options::from_map(call, named).await?;
+    make::make(call, method, args, options).await
+}
+
+impl Handle for BuildImage {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        let unknown =
+            || Fault::generic(format!("Unrecognized image type: {}", self.img_type.display()));
+        let kind =
+            self.img_type.as_str().filter(|k| ["livecd", "appliance", "livemedia"].contains(k));
+        let kind = kind.ok_or_else(unknown)?.to_owned();
+        for text in [&self.name, &self.ksfile, &self.version] {
+            check::text(text)?;
+        }
+        call.assert_perm(&kind).await?;
+        let arch = if kind == "livemedia" { "noarch".into() } else { self.arch.clone() };
+        let args = vec![self.name, self.version, self.arch, self.target, self.ksfile, self.opts];
+        submit_image(call, &kind, &kind, Some(arch), args, self.priority).await
+    }
+}
+
+impl Handle for BuildImageIndirection {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        let missing = || Fault::unexpected("opts must be a struct");
+        let opts = self.opts.as_struct().ok_or_else(missing)?;
+        if !opts.contains_key("scratch") && !opts.contains_key("indirection_template_url") {
+            let text = "Non-scratch builds must provide url for the indirection template";
+            return Err(Fault::not_allowed(text));
+        }
+        let arch = opts.get("arch").cloned();
+        let args = vec![self.opts];
+        submit_image(call, "indirectionimage", "image", arch, args, self.priority).await
+    }
+}
+
+impl Handle for BuildImageOz {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        for text in [&self.name, &self.inst_tree, &self.version] {
+            check::text(text)?;
+        }
+        call.assert_perm("image").await?;
+        let args =
+            vec![self.name, self.version, self.arches, self.target, self.inst_tree, self.opts];
+        submit_image(call, "image", "image", None, args, self.priority).await
+    }
+}
