@@ -120,6 +120,6 @@ async fn finish(
     db::complete(&mut call.tx, build.id, volume.id).await?;
     super::told(call, &now, BuildState::Complete);
     let done = super::by_id(call, build.id).await?.ok_or_else(missing)?;
-    notice::built(call, task_id, &done).await?;
+    notice::built(call, task_id, done.id).await?;
     Ok(done)
 }
