@@ -54,6 +54,17 @@ impl Server {
         let sql = format!("ALTER DATABASE {} RENAME TO {}", quoted(from), quoted(to));
         self.client.batch_execute(&sql).await.map_err(postgres::error)
     }
+
+    /// Runs statements outside of a transaction.
+    pub async fn batch(&self, sql: &str) -> Result<()> {
+        self.client.batch_execute(sql).await.map_err(postgres::error)
+    }
+
+    /// Takes an advisory lock until the connection ends; tells whether it was free.
+    pub(crate) async fn try_lock(&self, number: i64) -> Result<bool> {
+        let row = self.client.query_one("SELECT pg_try_advisory_lock($1)", &[&number]).await;
+        row.and_then(|row| row.try_get(0)).map_err(postgres::error)
+    }
 }
 
 fn quoted(name: &str) -> String {

@@ -55,6 +55,12 @@ impl Plans {
         plan
     }
 
+    /// All texts.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.keys().map(|text| text.to_string()).collect()
+    }
+
     /// Forgets result columns, after the schema changed.
     pub(crate) fn clear(&self) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -72,13 +78,16 @@ fn make_plan(engine: Engine, sql: &str) -> Plan {
     Plan { sql, writes, transactional, columns: OnceLock::new() }
 }
 
+/// What follows FOR in a locking clause: `FOR NO KEY UPDATE` among them.
+const LOCKS: [&str; 3] = ["UPDATE", "SHARE", "NO"];
+
 fn writes(tokens: &[Token<'_>]) -> bool {
     const DML: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
     match tokens.first() {
         Some(t) if t.is_word("WITH") => tokens.iter().any(|t| DML.iter().any(|w| t.is_word(w))),
         Some(t) if t.is_word("SELECT") || t.is_word("VALUES") => tokens
             .windows(2)
-            .any(|w| w[0].is_word("FOR") && (w[1].is_word("UPDATE") || w[1].is_word("SHARE"))),
+            .any(|w| w[0].is_word("FOR") && LOCKS.iter().any(|lock| w[1].is_word(lock))),
         Some(_) => true,
         None => false,
     }
@@ -121,7 +130,7 @@ fn rewrite_one(rest: &[Token<'_>], out: &mut Vec<String>) -> usize {
         Token::Op("!~*") => out.push("NOT REGEXP '(?i)' ||".into()),
         Token::Op("::") => return 1 + cast(&rest[1..], out),
         Token::Word(_) if word(0, "ILIKE") => out.push("MATCH".into()),
-        Token::Word(_) if word(0, "FOR") && (word(1, "UPDATE") || word(1, "SHARE")) => {
+        Token::Word(_) if word(0, "FOR") && LOCKS.iter().any(|lock| word(1, lock)) => {
             return row_lock(rest);
         }
         Token::Word(_) if word(0, "ORDER") && word(1, "BY") => return order_by(rest, out),
@@ -223,9 +232,9 @@ fn operand_start(out: &[String]) -> usize {
     start
 }
 
-/// `FOR UPDATE [OF t] [NOWAIT | SKIP LOCKED]`: on SQLite the single writer is the lock.
+/// `FOR [NO KEY] UPDATE [OF t] [NOWAIT | SKIP LOCKED]`: on SQLite the single writer is the lock.
 fn row_lock(rest: &[Token<'_>]) -> usize {
-    let mut used = 2;
+    let mut used = if rest.get(1).is_some_and(|t| t.is_word("NO")) { 4 } else { 2 };
     loop {
         match rest.get(used) {
             Some(t) if t.is_word("OF") || t.is_word("SKIP") => used += 2,
@@ -292,6 +301,10 @@ mod tests {
             ("t < $1::timestamptz", "t < toji_time(?1)"),
             ("SELECT 1 FROM l FOR UPDATE SKIP LOCKED", "SELECT 1 FROM l"),
             (
+                "SELECT 1 FROM l ORDER BY a FOR NO KEY UPDATE",
+                "SELECT 1 FROM l ORDER BY a NULLS LAST",
+            ),
+            (
                 "SELECT a FROM t ORDER BY a, f(b, c) DESC, d NULLS FIRST LIMIT $1",
                 "SELECT a FROM t ORDER BY a NULLS LAST , f ( b , c ) DESC NULLS FIRST , d NULLS FIRST LIMIT ?1",
             ),
@@ -311,6 +324,7 @@ mod tests {
             ("WITH a AS (SELECT 1) INSERT INTO b SELECT * FROM a", true),
             (" /* x */ insert into t values (1)", true),
             ("SELECT 1 FROM t FOR UPDATE", true),
+            ("SELECT 1 FROM t FOR NO KEY UPDATE", true),
             ("SELECT 'FOR UPDATE'", false),
         ] {
             assert_eq!(make_plan(Engine::Sqlite, sql).writes, want, "{sql}");

@@ -76,3 +76,11 @@ pub async fn rename(tx: &mut Tx, names: Names, id: i64, name: &str) -> Result<()
     let sql = format!("UPDATE {} SET name = $2 WHERE id = $1", names.table());
     tx.execute(&sql, params![id, name]).await.map(drop)
 }
+
+/// Holds an object until the end of the transaction, so that what is read of it from now on stays.
+///
+/// Others may go on referring to it: only those wait who hold it too.
+pub async fn hold(tx: &mut Tx, names: Names, id: i64) -> Result<()> {
+    let sql = format!("SELECT id FROM {} WHERE id = $1 FOR NO KEY UPDATE", names.table());
+    tx.query(&sql, params![id]).await.map(drop)
+}

@@ -6,8 +6,11 @@ use toji_value::Value;
 use crate::versioned::{insert, revoke};
 use crate::{Param, QueryOpts, Result, Row, Select, Tx, params};
 
-/// Whether a tag holds a build now; the entry is locked.
+/// Whether a tag holds a build now; the build is held, so that this stays so, and the entry is locked.
 pub async fn is_tagged(tx: &mut Tx, tag: i64, build: i64) -> Result<bool> {
+    // A build that is not tagged has no entry to lock.
+    let sql = "SELECT id FROM build WHERE id = $1 FOR NO KEY UPDATE";
+    tx.query(sql, params![build]).await?;
     let sql = "SELECT build_id FROM tag_listing
                 WHERE tag_id = $1 AND build_id = $2 AND active = TRUE FOR UPDATE";
     Ok(tx.query_opt(sql, params![tag, build]).await?.is_some())

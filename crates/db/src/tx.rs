@@ -17,6 +17,7 @@ pub struct Tx {
     session: Session,
     wrote: bool,
     failed: bool,
+    clash: Option<Clash>,
     /// Open savepoints. The database knows only of those before which something was done that a
     /// failure could spoil, so that calls that only read cost no extra round trips.
     savepoints: Vec<Mark>,
@@ -39,6 +40,15 @@ enum Session {
     Postgres(postgres::Session),
 }
 
+/// How a transaction met another one; it stays known when the failure is taken back to a savepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clash {
+    /// A row with the same key was there: perhaps another transaction was faster.
+    Key,
+    /// The database or a check of versioned rows found a conflict: the transaction must begin anew.
+    Conflict,
+}
+
 /// A savepoint of a [`Tx`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(u32);
@@ -50,6 +60,7 @@ impl Tx {
             session: Session::None,
             wrote: false,
             failed: false,
+            clash: None,
             savepoints: Vec::new(),
             next_savepoint: 0,
             outbox: Vec::new(),
@@ -70,6 +81,18 @@ impl Tx {
     /// Whether a statement so far changed or locked anything, or an outbox entry waits.
     pub fn has_writes(&self) -> bool {
         self.wrote || !self.outbox.is_empty()
+    }
+
+    /// Whether, and how, the transaction met another one.
+    pub fn clash(&self) -> Option<Clash> {
+        self.clash
+    }
+
+    /// Fails the transaction because of what another one did.
+    pub(crate) fn conflict(&mut self) -> Error {
+        self.failed = true;
+        self.clash = Some(Clash::Conflict);
+        Error::Conflict
     }
 
     /// The rows of a statement.
@@ -342,6 +365,12 @@ impl Tx {
     /// Remembers that a statement failed.
     fn note<T>(&mut self, out: Result<T>) -> Result<T> {
         self.failed |= out.is_err();
+        let clash = match &out {
+            Err(Error::Conflict) => Some(Clash::Conflict),
+            Err(Error::Unique { .. }) => Some(Clash::Key),
+            _ => None,
+        };
+        self.clash = self.clash.max(clash);
         out
     }
 }

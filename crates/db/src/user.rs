@@ -3,6 +3,7 @@
 use toji_types::UserType;
 use toji_value::Value;
 
+use crate::lookup::{Names, hold};
 use crate::versioned::{insert, insert_id, insert_row, revoke, update};
 use crate::{QueryOpts, Result, Row, Select, Tx, params};
 
@@ -169,8 +170,9 @@ pub async fn members(tx: &mut Tx, group_id: i64) -> Result<Vec<Row>> {
     .await
 }
 
-/// Whether a user is in a group; the membership's row is locked.
+/// Whether a user is in a group; the user is held, so that this stays so.
 pub async fn is_member(tx: &mut Tx, group_id: i64, user_id: i64) -> Result<bool> {
+    hold(tx, Names::Users, user_id).await?;
     let sql = "SELECT user_id FROM user_groups
                 WHERE active = TRUE AND user_id = $1 AND group_id = $2 FOR UPDATE";
     Ok(tx.query_opt(sql, params![user_id, group_id]).await?.is_some())

@@ -17,24 +17,58 @@ pub async fn event(tx: &mut Tx) -> Result<i64> {
 pub type Columns<'a> = [(&'a str, Param)];
 
 /// Adds a row to a versioned table: active from the transaction's event on.
+///
+/// On PostgreSQL events are not committed in the order of their numbers. When another transaction has ended a
+/// row of the same key under a newer event, history would overlap: that is a conflict, and a new attempt gets
+/// a newer event.
 pub async fn insert(tx: &mut Tx, table: &str, columns: &Columns<'_>, user: i64) -> Result<()> {
     let event = event(tx).await?;
+    if tx.engine() == Engine::Postgres && ended_later(tx, table, columns, event).await? {
+        return Err(tx.conflict());
+    }
     let mut all = columns.to_vec();
     all.push(("create_event", Param::Int(event)));
     all.push(("creator_id", Param::Int(user)));
     insert_row(tx, table, &all).await
 }
 
+/// Whether a row of the same key was ended under a newer event than the transaction's.
+async fn ended_later(tx: &mut Tx, table: &str, columns: &Columns<'_>, event: i64) -> Result<bool> {
+    let keys = crate::migrate::versioned_keys(table);
+    let keys: Vec<(&str, Param)> =
+        columns.iter().filter(|(name, _)| keys.contains(name)).cloned().collect();
+    let clauses = matching(&keys, 2);
+    let sql =
+        format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE revoke_event > $1{clauses}) AS found");
+    let mut params = vec![Param::Int(event)];
+    params.extend(bound(&keys));
+    tx.scalar(&sql, &params).await
+}
+
 /// Ends the active rows of a versioned table that match `keys`; gives how many.
+///
+/// On PostgreSQL a row that another transaction has made under a newer event cannot be ended under this one:
+/// that is a conflict, and a new attempt gets a newer event.
 pub async fn revoke(tx: &mut Tx, table: &str, keys: &Columns<'_>, user: i64) -> Result<u64> {
     let event = event(tx).await?;
     let clauses = matching(keys, 3);
     let sql = format!(
-        "UPDATE {table} SET revoke_event = $1, revoker_id = $2, active = NULL WHERE active = TRUE{clauses}"
+        "UPDATE {table} SET revoke_event = $1, revoker_id = $2, active = NULL
+          WHERE active = TRUE AND create_event <= $1{clauses}"
     );
     let mut params = vec![Param::Int(event), Param::Int(user)];
     params.extend(bound(keys));
-    tx.execute(&sql, &params).await
+    let ended = tx.execute(&sql, &params).await?;
+    if tx.engine() == Engine::Postgres {
+        let clauses = matching(keys, 1);
+        let sql =
+            format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE active = TRUE{clauses}) AS found");
+        let params: Vec<Param> = bound(keys).collect();
+        if tx.scalar(&sql, &params).await? {
+            return Err(tx.conflict());
+        }
+    }
+    Ok(ended)
 }
 
 /// Adds a row to any table.

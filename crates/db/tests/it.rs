@@ -5,6 +5,7 @@ mod it {
     mod load;
     mod outbox;
     mod schema;
+    mod takeover;
     mod transactions;
     mod values;
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use toji_api::{Access, Declaration, Rpc};
+use toji_db::Clash;
 use toji_value::{Args, Fault, IntoValue, Map, Value};
 
 use crate::files::Mark;
@@ -101,27 +102,69 @@ fn is_multicall(method: &str) -> bool {
 impl Hub {
     /// Answers one request: a call, or a multicall, in one transaction.
     ///
+    /// When the database takes the transaction back because of another one (a deadlock, a change of the same
+    /// rows), it is done again; the caller does not notice.
+    ///
     /// # Errors
     /// The fault for the caller; nothing is changed then.
-    pub async fn call(&self, request: &Request, method: &str, args: Args) -> Result<Value, Fault> {
+    pub async fn call(
+        &self,
+        request: &Request,
+        method: &str,
+        mut args: Args,
+    ) -> Result<Value, Fault> {
         self.online()?;
         if !is_multicall(method) {
             self.registry.get(method)?;
         }
-        let tx = self.db.begin();
-        let mut call = Call::new(self.clone(), tx, request.clone());
+        // What only reads cannot meet others; what writes may have to be done again.
+        let writes = is_multicall(method) || self.registry.get(method)?.declaration.writes;
+        for number in 1.. {
+            let again = (writes && number < ATTEMPTS).then(|| args.clone());
+            match (self.attempt(request, method, args).await, again) {
+                ((result, Some(clash)), Some(again)) if number < attempts(clash) => {
+                    let cause = result.err();
+                    tracing::debug!(
+                        method,
+                        number,
+                        ?clash,
+                        ?cause,
+                        "another transaction was in the way"
+                    );
+                    pause(number).await;
+                    args = again;
+                }
+                ((result, _), _) => return result,
+            }
+        }
+        Err(Fault::lock("the database is busy with conflicting changes, try again"))
+    }
+
+    /// One attempt in a transaction of its own; tells whether it met another transaction.
+    async fn attempt(
+        &self,
+        request: &Request,
+        method: &str,
+        args: Args,
+    ) -> (Result<Value, Fault>, Option<Clash>) {
+        let mut call = Call::new(self.clone(), self.db.begin(), request.clone());
         call.method = method.to_owned();
         let result = answer(&mut call, method, args).await;
+        let clash = call.tx.clash();
+        // After a conflict, answers within a multicall may be wrong: it begins anew as a whole.
+        let conflict = clash == Some(Clash::Conflict);
         match result {
-            Ok(value) => {
-                commit(call).await?;
-                Ok(value)
-            }
-            Err(fault) => {
+            Ok(value) if !conflict => match commit(call).await {
+                Ok(()) => (Ok(value), None),
+                Err(refusal) => (Err(refusal.fault), refusal.clash),
+            },
+            other => {
                 let Call { tx, mut files, .. } = call;
                 tx.rollback().await.ok();
                 files.roll_back(self, Mark::default()).await;
-                Err(fault)
+                let busy =
+                    || Fault::lock("the database is busy with conflicting changes, try again");
+                (other.and_then(|_| Err(busy())), clash)
             }
         }
     }
@@ -149,6 +192,25 @@ impl Hub {
     pub fn declarations(&self) -> impl Iterator<Item = &Declaration> {
         self.registry.all()
     }
+}
+
+/// How often a call is begun at most.
+const ATTEMPTS: u32 = 12;
+
+/// How often a call is begun at most that met another one in this way: a key that is taken stays taken.
+fn attempts(clash: Clash) -> u32 {
+    match clash {
+        Clash::Key => 6,
+        Clash::Conflict => ATTEMPTS,
+    }
+}
+
+/// Gives the other transaction time to end; calls that met each other should not meet again.
+async fn pause(number: u32) {
+    use std::hash::{BuildHasher, RandomState};
+    let spread = RandomState::new().hash_one(number) % 8;
+    let millis = u64::from(number) * (2 + spread);
+    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
 }
 
 async fn answer(call: &mut Call, method: &str, args: Args) -> Result<Value, Fault> {
@@ -226,12 +288,38 @@ fn fault_struct(fault: &Fault) -> Map {
     }
 }
 
-/// Commits and then tells others; a failed commit tells nobody.
-pub(crate) async fn commit(mut call: Call) -> Result<(), Fault> {
-    session::remember_callnum(&mut call).await?;
+/// A commit that did not come about.
+pub(crate) struct Refusal {
+    fault: Fault,
+    clash: Option<Clash>,
+    /// Whether it may have come about nevertheless: the connection was lost before the answer.
+    undecided: bool,
+}
+
+impl From<toji_db::Error> for Refusal {
+    fn from(error: toji_db::Error) -> Refusal {
+        let clash = matches!(error, toji_db::Error::Conflict).then_some(Clash::Conflict);
+        let undecided = matches!(error, toji_db::Error::Lost(_));
+        Refusal { fault: error.into(), clash, undecided }
+    }
+}
+
+/// Commits and then tells others; a failed commit tells nobody, and leaves no files.
+pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
+    let remembered = session::remember_callnum(&mut call).await;
     let mut signals = std::mem::take(&mut call.signals);
-    let Call { hub, tx, files, .. } = call;
-    tx.commit().await?;
+    let Call { hub, tx, mut files, .. } = call;
+    let committed = match remembered {
+        Ok(()) => tx.commit().await.map_err(Refusal::from),
+        Err(fault) => Err(Refusal { fault, clash: tx.clash(), undecided: false }),
+    };
+    if let Err(refusal) = committed {
+        // What is undecided is left to the import journal, which looks at the database.
+        if !refusal.undecided {
+            files.roll_back(&hub, Mark::default()).await;
+        }
+        return Err(refusal);
+    }
     files.finish(&hub).await;
     for topic in signals.drain(..) {
         hub.bus.signal(topic);
@@ -245,7 +333,7 @@ impl Call {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn commit(self) -> Result<(), Fault> {
-        commit(self).await
+        commit(self).await.map_err(|refusal| refusal.fault)
     }
 
     /// Whether a declared access would be granted to this caller.

@@ -137,7 +137,8 @@ impl Daemon {
     pub async fn look(&mut self, hub: &Hub, scope: Scope) -> Result<Report, Fault> {
         let mut call = hub.internal().await?;
         call.tx.lock(queue::LOCK).await?;
-        let newest = sql::newest_event(&mut call.tx).await?;
+        // Changes under older events may still be committed: only what is settled was seen for good.
+        let newest = toji_db::event::newest_settled(&mut call.tx).await?.unwrap_or(self.seen);
         let since = (scope != Scope::Everything).then_some(self.settled);
         let mut report =
             Report { outdated: currency::update(&mut call, since).await?, ..Report::default() };

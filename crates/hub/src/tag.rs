@@ -154,6 +154,17 @@ pub async fn need(call: &mut Call, info: &Value, when: When) -> Result<Tag, Faul
     find(call, info, when).await?.ok_or_else(|| missing(info))
 }
 
+/// The tag that a caller's value names, held until the end of the call: of several calls that change the same
+/// tag, each reads what the one before it has written.
+///
+/// # Errors
+/// `GenericError` when there is none.
+pub async fn hold(call: &mut Call, info: &Value) -> Result<Tag, Fault> {
+    let id = need(call, info, When::Now).await?.id;
+    toji_db::lookup::hold(&mut call.tx, toji_db::lookup::Names::Tag, id).await?;
+    need(call, &Value::Int(id), When::Now).await.map_err(|_| missing(info))
+}
+
 pub(crate) fn missing(info: &Value) -> Fault {
     Fault::generic(format!("No such tagInfo: {}", info.repr()))
 }

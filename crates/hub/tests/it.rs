@@ -12,6 +12,7 @@ mod it {
     mod scheduler;
     mod tag;
     mod task;
+    mod two_hubs;
     mod user;
     mod world;
 }

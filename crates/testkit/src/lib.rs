@@ -19,9 +19,11 @@
 //! there is neither, the test fails.
 
 mod database;
+mod koji;
 mod server;
 
 pub use database::{TestDb, run_on, with_database};
+pub use koji::koji_database;
 pub use server::server_url;
 
 pub use toji_db::{Db, Engine};

@@ -139,6 +139,11 @@ fn binaries() -> PathBuf {
     bin.expect("PostgreSQL's initdb in /usr/lib/postgresql/*/bin or PATH, or TOJI_TEST_POSTGRES")
 }
 
+/// One of PostgreSQL's client programs.
+pub(crate) fn program(name: &str) -> PathBuf {
+    binaries().join(name)
+}
+
 /// User and group for the server, which refuses to run as root.
 fn owner() -> Option<(u32, u32)> {
     if own_uid() != 0 {

@@ -4,6 +4,7 @@ mod builder;
 mod conf;
 mod hub;
 mod log;
+mod migrate;
 mod parts;
 mod up;
 
@@ -31,6 +32,8 @@ enum Command {
     Builder(builder::Options),
     /// Keep repositories for hubs that run with --no-repod.
     Repod(hub::RepodOptions),
+    /// Bring a database up to date, take over a Koji hub's, or hand it back.
+    Migrate(migrate::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Hub(options) => hub::run(options, &log),
         Command::Builder(options) => builder::run(options),
         Command::Repod(options) => hub::run_repod(options, &log),
+        Command::Migrate(options) => migrate::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -112,48 +112,81 @@ async fn urls() {
     assert_eq!(db.engine(), Engine::Sqlite);
 }
 
-/// Makes a database look as a Koji hub left it.
-async fn as_koji_left_it(db: &Db) {
-    let mut tx = db.begin();
-    let own = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'toji@_%' ESCAPE '@'";
-    for row in tx.query(own, &[]).await.unwrap() {
-        tx.execute(&format!("DROP TABLE {}", row.get::<String>("tablename").unwrap()), &[])
-            .await
-            .unwrap();
+both_databases! {
+    async fn unsound_rows_are_found(db: Db) {
+        let mut tx = db.begin();
+        assert_eq!(toji_db::integrity::faults(&mut tx).await.unwrap(), Vec::<String>::new());
+        let user = versioned::insert_id(&mut tx, "users", &[("name", "u".into()), ("status", 0.into()), ("usertype", 0.into())]).await.unwrap();
+        let tag = versioned::insert_id(&mut tx, "tag", &[("name", "t".into())]).await.unwrap();
+        let mut events = Vec::new();
+        for _ in 0..3 {
+            events.push(versioned::event(&mut tx).await.unwrap());
+            tx.reset_event();
+        }
+        for (from, to) in [(0, Some(2)), (1, None)] {
+            let sql = "INSERT INTO tag_extra (tag_id, key, create_event, creator_id, revoke_event, revoker_id, active)
+                       VALUES ($1, 'k', $2, $3, $4, $5, $6)";
+            let end = to.map(|i: usize| events[i]);
+            let ended = end.map(|_| user);
+            let active = end.is_none().then_some(true);
+            tx.execute(sql, params![tag, events[from], user, end, ended, active]).await.unwrap();
+        }
+        tx.execute("INSERT INTO task (state, channel_id, owner, arch) VALUES (1, 1, $1, 'noarch')", params![user]).await.unwrap();
+        let faults = toji_db::integrity::faults(&mut tx).await.unwrap();
+        assert_eq!(faults, ["tag_extra: rows of one key overlap (1)", "tasks at work have no host (1)"]);
     }
-    let own = "SELECT indexname FROM pg_indexes WHERE indexname LIKE 'toji@_%' ESCAPE '@'";
-    for row in tx.query(own, &[]).await.unwrap() {
-        tx.execute(&format!("DROP INDEX {}", row.get::<String>("indexname").unwrap()), &[])
-            .await
-            .unwrap();
+
+    async fn history_never_overlaps(db: Db) {
+        let mut tx = db.begin();
+        let user = versioned::insert_id(&mut tx, "users", &[("name", "u".into()), ("status", 0.into()), ("usertype", 0.into())]).await.unwrap();
+        let tag = versioned::insert_id(&mut tx, "tag", &[("name", "t".into())]).await.unwrap();
+        tx.commit().await.unwrap();
+        if db.engine() == Engine::Sqlite {
+            // there is one writer, who makes his event when he is
+            return;
+        }
+        let key = [("tag_id", tag.into()), ("key", "k".into())];
+        let row = [key[0].clone(), key[1].clone(), ("value", "1".into())];
+        let (mut early, mut late) = (db.begin(), db.begin());
+        versioned::event(&mut early).await.unwrap();
+        versioned::insert(&mut late, "tag_extra", &row, user).await.unwrap();
+        late.commit().await.unwrap();
+        // the row is newer than the event that would end it
+        let point = early.savepoint().await.unwrap();
+        let out = versioned::revoke(&mut early, "tag_extra", &key, user).await;
+        assert!(matches!(out, Err(Error::Conflict)), "{out:?}");
+        early.rollback_to(point).await.unwrap();
+        assert_eq!(early.clash(), Some(toji_db::Clash::Conflict));
+        let mut late = db.begin();
+        assert_eq!(versioned::revoke(&mut late, "tag_extra", &key, user).await.unwrap(), 1);
+        late.commit().await.unwrap();
+        // and now a new row would begin before the old one ended
+        let out = versioned::insert(&mut early, "tag_extra", &row, user).await;
+        assert!(matches!(out, Err(Error::Conflict)), "{out:?}");
+        early.rollback().await.unwrap();
+        assert_eq!(toji_db::integrity::faults(&mut db.begin()).await.unwrap(), Vec::<String>::new());
     }
-    tx.execute("DROP FUNCTION toji_ago", &[]).await.unwrap();
-    tx.execute("ALTER TABLE rpminfo DROP COLUMN sigmd5, DROP COLUMN sha256header", &[])
-        .await
-        .unwrap();
-    tx.execute("INSERT INTO tag (name) VALUES ('theirs')", &[]).await.unwrap();
-    tx.commit().await.unwrap();
-}
 
-#[tokio::test]
-async fn takes_over_a_koji_database() {
-    let test = toji_testkit::TestDb::new(Engine::Postgres).await;
-    as_koji_left_it(&test.db).await;
-    let db = test.reopen().await;
-    db.migrate().await.unwrap();
-    let mut tx = db.begin();
-    assert_eq!(tx.scalar::<String>("SELECT name FROM tag", &[]).await.unwrap(), "theirs");
-    assert_eq!(tx.scalar::<i64>("SELECT count(*) FROM toji_migration", &[]).await.unwrap(), 5);
-    assert!(tx.query("SELECT sigmd5, sha256header FROM rpminfo", &[]).await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn refuses_an_old_koji_database() {
-    let test = toji_testkit::TestDb::new(Engine::Postgres).await;
-    as_koji_left_it(&test.db).await;
-    let mut tx = test.db.begin();
-    tx.execute("DROP TABLE repo_queue", &[]).await.unwrap();
-    tx.commit().await.unwrap();
-    let out = test.reopen().await.migrate().await;
-    assert!(matches!(out, Err(Error::Schema(text)) if text.contains("repo_queue")));
+    async fn settled_events(db: Db) {
+        use toji_db::event;
+        let mut tx = db.begin();
+        let first = versioned::event(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(event::newest_settled(&mut db.begin()).await.unwrap(), Some(first));
+        if db.engine() == Engine::Sqlite {
+            return;
+        }
+        let mut slow = db.begin();
+        let pending = versioned::event(&mut slow).await.unwrap();
+        let mut quick = db.begin();
+        let newest = versioned::event(&mut quick).await.unwrap();
+        quick.commit().await.unwrap();
+        let mut tx = db.begin();
+        assert!(pending < newest && event::is_unsettled(&mut tx, newest).await.unwrap());
+        assert!(!event::is_unsettled(&mut tx, first).await.unwrap());
+        assert_eq!(event::newest_settled(&mut tx).await.unwrap(), Some(first));
+        slow.commit().await.unwrap();
+        assert!(!event::is_unsettled(&mut tx, newest).await.unwrap());
+        assert_eq!(event::newest_settled(&mut tx).await.unwrap(), Some(newest));
+    }
 }

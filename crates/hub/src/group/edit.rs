@@ -82,7 +82,7 @@ pub async fn add(
     force: bool,
     mut opts: Map,
 ) -> Result<(), Fault> {
-    let tag = tag::need(call, tag, When::Now).await?;
+    let tag = tag::hold(call, tag).await?;
     let group = call.find_or_make(Names::Groups, group_info).await?;
     opts.insert("blocked", block);
     let parts = Parts { packages: false, requirements: false };

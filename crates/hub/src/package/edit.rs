@@ -44,7 +44,7 @@ pub enum Check {
 /// # Errors
 /// `ActionNotAllowed` by policy; `GenericError` for a blocked package and a missing owner.
 pub async fn add(call: &mut Call, request: Request, check: Check) -> Result<(), Fault> {
-    let tag = tag::need(call, &request.tag, When::Now).await?;
+    let tag = tag::hold(call, &request.tag).await?;
     let known = call.find(Names::Package, &request.package).await?;
     if known.is_none() && request.package.as_str().is_none() {
         let text = format!("No such package: {}", request.package.display());

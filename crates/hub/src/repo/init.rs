@@ -15,6 +15,10 @@ use crate::tag::{self, Tag, When};
 use crate::tagged::{self, Filter, Latest, RpmFilter};
 use crate::{Call, fragment};
 
+/// How often, and with what pause, transactions with older events are looked for: five seconds in all.
+const SETTLE_LOOKS: u32 = 250;
+const SETTLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// What a repository's directory holds before its metadata are made.
 struct Content {
     comps: String,
@@ -49,9 +53,13 @@ pub async fn init(
         Some(event) => {
             let missing = || Fault::generic(format!("No such event: {event}"));
             toji_db::event::get(&mut call.tx, event).await?.ok_or_else(missing)?;
+            if !settled(call, event).await? {
+                let text =
+                    format!("a transaction older than event {event} is still at work, try again");
+                return Err(Fault::lock(text));
+            }
             event
         }
-        // What the repository shows is what was committed until now, so the newest event names it.
         None => newest_event(call).await?,
     };
     let content = gather(call, &tag, event_id, &opts).await?;
@@ -93,11 +101,34 @@ pub async fn init(
     Ok((repo_id, event_id))
 }
 
+/// The newest event that names what is committed now.
+///
+/// Events are not committed in the order of their numbers. A repository made while an older one is in progress
+/// would carry a number that promises more than it shows, so that is waited for; when it takes long, the
+/// repository gets the newest event before it.
 async fn newest_event(call: &mut Call) -> Result<i64, Fault> {
-    match toji_db::event::last(&mut call.tx, None).await? {
-        Some(row) => Ok(row.get("id")?),
-        None => call.event().await,
+    let newest: i64 = match toji_db::event::last(&mut call.tx, None).await? {
+        Some(row) => row.get("id")?,
+        None => return call.event().await,
+    };
+    if settled(call, newest).await? {
+        return Ok(newest);
     }
+    let found = toji_db::event::newest_settled(&mut call.tx).await?;
+    found.ok_or_else(|| {
+        Fault::lock("transactions are at work whose events are not known, try again")
+    })
+}
+
+/// Waits a while for transactions that may still commit an older event; tells whether none is left.
+async fn settled(call: &mut Call, event: i64) -> Result<bool, Fault> {
+    for _ in 0..SETTLE_LOOKS {
+        if !toji_db::event::is_unsettled(&mut call.tx, event).await? {
+            return Ok(true);
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
+    }
+    Ok(false)
 }
 
 /// The arches of a tag's repositories.

@@ -130,7 +130,7 @@ pub async fn edit(call: &mut Call, info: &Value, edits: &Map) -> Result<(), Faul
     }
     let removed = names(edits, "remove_extra")?;
     let blocked = names(edits, "block_extra")?;
-    let old = need(call, info, When::Now).await?;
+    let old = super::hold(call, info).await?;
     // Both names are in use; `perm_id` counts if both are given.
     let perm = edits.get("perm_id").or_else(|| edits.get("perm"));
     let mut config = old.config.clone();

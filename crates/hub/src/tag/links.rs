@@ -45,6 +45,7 @@ pub async fn set(call: &mut Call, tag_id: i64, data: &Value, clear: bool) -> Res
     if let Some(id) = parents.iter().find(|id| !known.contains_key(id)) {
         return Err(super::missing(&Value::Int(*id)));
     }
+    toji_db::lookup::hold(&mut call.tx, toji_db::lookup::Names::Tag, tag_id).await?;
     let rows = inheritance::parents(&mut call.tx, tag_id, None).await?;
     let current: Vec<Link> = rows.iter().map(link_of_row).collect::<Result<_, _>>()?;
     let plan = plan(current, wanted, clear);

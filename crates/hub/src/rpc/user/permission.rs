@@ -72,6 +72,7 @@ impl Handle for GrantPermission {
         if let Some(text) = description {
             toji_db::user::describe_perm(&mut call.tx, perm.id, &text).await?;
         }
+        toji_db::lookup::hold(&mut call.tx, Names::Users, found.id).await?;
         if has_own(call, found.id, &perm.name).await? {
             let who = self.userinfo.display();
             let text = format!("user {who} already has permission: {}", perm.name);

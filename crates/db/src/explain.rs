@@ -1,0 +1,94 @@
+//! How the database would run a statement, and where it would read a whole table.
+
+use std::collections::HashMap;
+
+use crate::db::Engine;
+use crate::{Db, Param, Result, Tx};
+
+impl Db {
+    /// The texts of all statements that were run through this handle.
+    pub fn statement_texts(&self) -> Vec<String> {
+        self.inner.plans.texts()
+    }
+}
+
+/// The plan of a statement whose values are not known yet, as the engine words it.
+pub async fn plan(tx: &mut Tx, sql: &str) -> Result<Vec<String>> {
+    let count = (1..100).take_while(|n| sql.contains(&format!("${n}"))).count();
+    if tx.engine() == Engine::Sqlite {
+        let values = vec![Param::Null; count];
+        let rows = tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), &values).await?;
+        return rows.iter().map(|row| row.get("detail")).collect();
+    }
+    let nulls = vec!["NULL"; count].join(", ");
+    let values = if count == 0 { String::new() } else { format!("({nulls})") };
+    let text =
+        format!("SET LOCAL plan_cache_mode = force_generic_plan; PREPARE toji_explained AS {sql}");
+    tx.batch(text).await?;
+    let rows = tx.query(&format!("EXPLAIN EXECUTE toji_explained{values}"), &[]).await?;
+    tx.batch("DEALLOCATE toji_explained".into()).await?;
+    rows.iter().map(|row| row.get_at(0)).collect()
+}
+
+/// The tables among `large` that a plan reads as a whole.
+///
+/// Going through a whole index counts too, but for statements with a limit, which stop in time.
+pub fn whole_reads(engine: Engine, sql: &str, plan: &[String], large: &[&str]) -> Vec<String> {
+    let limited = sql.contains("LIMIT");
+    let names = aliases(sql);
+    let is_large = |name: &str| {
+        let table = names.get(name).map_or(name, String::as_str);
+        large.contains(&table)
+    };
+    let mut out = Vec::new();
+    for (at, line) in plan.iter().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let after = |word: &str| {
+            let at = words.iter().position(|w| *w == word)?;
+            words.get(at + 1).copied()
+        };
+        let found = match engine {
+            Engine::Sqlite if line.starts_with("SCAN ") => {
+                let stops = limited && line.contains(" USING ");
+                words.get(1).filter(|name| is_large(name) && !stops).is_some()
+            }
+            Engine::Sqlite => false,
+            Engine::Postgres => {
+                let table = after("on").is_some_and(is_large);
+                let index = line.contains("Index Scan") || line.contains("Index Only Scan");
+                let bounded = plan.get(at + 1).is_some_and(|l| l.contains("Index Cond:"));
+                table && (line.contains("Seq Scan") || index && !bounded && !limited)
+            }
+        };
+        if found {
+            out.push(line.trim().to_owned());
+        }
+    }
+    out
+}
+
+/// Tables by the names that a statement gives them.
+fn aliases(sql: &str) -> HashMap<String, String> {
+    let words: Vec<String> = sql
+        .split(|c: char| c.is_whitespace() || "(),".contains(c))
+        .filter(|w| !w.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let mut out = HashMap::new();
+    for (at, word) in words.iter().enumerate() {
+        if !["FROM", "JOIN"].iter().any(|w| word.eq_ignore_ascii_case(w)) {
+            continue;
+        }
+        let Some(table) = words.get(at + 1) else { continue };
+        let next = words.get(at + 2).map(String::as_str);
+        let alias = if next.is_some_and(|w| w.eq_ignore_ascii_case("AS")) {
+            words.get(at + 3).map(String::as_str)
+        } else {
+            next
+        };
+        if let Some(alias) = alias {
+            out.insert(alias.to_owned(), table.clone());
+        }
+    }
+    out
+}
