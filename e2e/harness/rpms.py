@@ -64,3 +64,16 @@ def from_spec(text, directory, sources=None):
 def query(path, form):
     """What rpm says about a package file."""
     return run("rpm", "-qp", "--nosignature", "--qf", form, path).out
+
+
+def binary_rpm(directory, name, version="1.0", release="1", **words):
+    """Makes the source and the noarch package of a spec; returns both paths."""
+    directory = Path(directory) / f"rpm-{name}-{version}-{release}"
+    directory.mkdir(parents=True, exist_ok=True)
+    text = directory / f"{name}.spec"
+    text.write_text(spec(name, version, release, **words))
+    run("rpmbuild", "-ba", "--nodeps", "--define", f"_topdir {directory}/top", "--define", f"_srcrpmdir {directory}",
+        "--define", f"_rpmdir {directory}", "--define", "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+        "--define", f"_dbpath {directory}/db", text)
+    shutil.rmtree(directory / "top", ignore_errors=True)
+    return sorted(directory.glob("*.rpm"), key=lambda path: not path.name.endswith(".src.rpm"))

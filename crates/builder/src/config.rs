@@ -59,6 +59,10 @@ pub struct Config {
     pub environment: BTreeMap<String, String>,
     /// Size of the package cache in MiB.
     pub cache_size: u64,
+    /// The mail server for notifications; without a host none are sent.
+    pub mail: toji_mail::Server,
+    /// The sender of notifications.
+    pub from_addr: String,
 }
 
 impl Config {
@@ -94,6 +98,8 @@ impl Config {
             host_provides: Vec::new(),
             environment: BTreeMap::new(),
             cache_size: 10_240,
+            mail: toji_mail::Server::default(),
+            from_addr: "Koji Build System <buildsys@example.com>".to_owned(),
         }
     }
 

@@ -39,6 +39,30 @@ pub(crate) struct Options {
     /// How many builders to run in this process; each is a host of its own.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "no_builder")]
     builders: u16,
+    /// Make no repositories without being told to: another program, such as kojira, looks after them.
+    #[arg(long)]
+    no_repositories: bool,
+    /// Mail server for notifications, `HOST`, `HOST:PORT` or a URL `smtps://…`; without it none are sent.
+    #[arg(long, value_name = "SERVER")]
+    mail_server: Option<String>,
+    /// Sender of notifications.
+    #[arg(long, value_name = "ADDRESS")]
+    mail_from: Option<String>,
+    /// Domain of the users' addresses.
+    #[arg(long, value_name = "DOMAIN")]
+    email_domain: Option<String>,
+}
+
+impl Options {
+    /// Tells the builder of this process how to send mail.
+    fn set_mail(&self, builder: &mut toji_builder::Config) {
+        if let Some(server) = &self.mail_server {
+            builder.mail.host.clone_from(server);
+        }
+        if let Some(from) = &self.mail_from {
+            builder.from_addr.clone_from(from);
+        }
+    }
 }
 
 /// Runs until SIGTERM or an interrupt, then drains.
@@ -62,8 +86,11 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         .await
         .context("failed to open the database")?;
     db.migrate().await.context("failed to bring the database's schema up to date")?;
-    let config =
+    let mut config =
         Config { topdir: data.topdir(), web_url: format!("{url}/koji"), ..Config::default() };
+    if let Some(domain) = &options.email_domain {
+        config.email_domain.clone_from(domain);
+    }
     let hub = Hub::new(db, Bus::new(), config);
     hub.recover().await.map_err(|fault| anyhow::anyhow!("failed to recover: {}", fault.message))?;
     let builders = usize::from(options.builders);
@@ -74,7 +101,9 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let mut parts = tokio::task::JoinSet::new();
     parts.spawn(parts::relay(hub.clone(), stop.clone()));
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
-    parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
+    if !options.no_repositories {
+        parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
+    }
     let site = parts::site(&hub, &stop).fixed();
     // The server ends last: the builder reports the end of its tasks through it.
     let server_stop = CancellationToken::new();
@@ -86,7 +115,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     ));
     let logins = accounts.hosts().into_iter().take(if options.no_builder { 0 } else { builders });
     for (login, number) in logins.zip(1..) {
-        let builder = data.builder(&url, &login, number);
+        let mut builder = data.builder(&url, &login, number);
+        options.set_mail(&mut builder);
         let stopped = stop.clone();
         parts.spawn(async move {
             if let Err(error) = toji_builder::Builder::run(builder, stopped).await {

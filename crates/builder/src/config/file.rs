@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Config;
 use crate::error::Error;
 
-/// Options of Koji's builder that mean nothing here: other kinds of builds, mock, mail, plugins.
+/// Options of Koji's builder that mean nothing here: other kinds of builds, mock, plugins.
 const IGNORED: &[&str] = &[
     "admin_emails",
     "allow_noverifyssl",
@@ -18,7 +18,6 @@ const IGNORED: &[&str] = &[
     "createrepo_update",
     "distrepo_skip_stat",
     "failed_buildroot_lifetime",
-    "from_addr",
     "host_principal_format",
     "keytab",
     "krb_principal",
@@ -40,9 +39,6 @@ const IGNORED: &[&str] = &[
     "plugins",
     "retry_interval",
     "scm_credentials_dir",
-    "smtp_pass",
-    "smtp_user",
-    "smtphost",
     "support_rpm_source_layout",
     "task_avail_delay",
     "timeout",
@@ -88,6 +84,10 @@ fn parse(text: &str) -> Result<(Config, Option<String>), Error> {
             "user" => config.user = own(),
             "password" => config.password = own(),
             "serverca" => serverca = Some(own()),
+            "smtphost" => config.mail.host = own(),
+            "smtp_user" => config.mail.user = Some(own()),
+            "smtp_pass" => config.mail.password = Some(own()),
+            "from_addr" => config.from_addr = own(),
             "workdir" => config.workdir = value.into(),
             "packager" => config.packager = own(),
             "vendor" => config.vendor = own(),
@@ -174,13 +174,14 @@ mod tests {
     fn options_of_kojid_are_taken() {
         let text = "; a comment\n[kojid]\nserver = https://hub.example.com/kojihub\nuser: b1\nsleeptime=5\n\
                     # another\nallowed_scms =\n  git.example.com:/rpms/*:no\n  !bad:*\nmockuser = kojibuilder\n\
-                    allowed_scms_use_policy = Yes\nrpmbuild_timeout = 60\n[other]\nmaxjobs = x\n";
+                    allowed_scms_use_policy = Yes\nrpmbuild_timeout = 60\nsmtphost = mail:2525\n[other]\nmaxjobs = x\n";
         let (config, serverca) = parse(text).expect("configuration");
         assert_eq!(config.server, "https://hub.example.com/kojihub");
         assert_eq!((config.user.as_str(), config.vendor.as_str()), ("b1", "Koji"));
         assert_eq!(config.sleeptime, Duration::from_secs(5));
         assert_eq!(config.allowed_scms, "\ngit.example.com:/rpms/*:no\n!bad:*");
         assert!(config.allowed_scms_use_policy && serverca.is_none());
+        assert_eq!(config.mail.host, "mail:2525");
         assert_eq!(config.limits.wall, Some(Duration::from_secs(60)));
     }
 
