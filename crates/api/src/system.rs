@@ -65,7 +65,7 @@ rpcs! {
     /// Returns the newest event before a moment (seconds since 1970), or the newest of all.
     #[access(anonymous)]
     #[example("[]")]
-    read getLastEvent(before: Option<f64> = None, strict: bool = true) -> Value;
+    read getLastEvent(before: Value = None, strict: bool = true) -> Value;
 
     /// Returns the moment of an event.
     #[access(anonymous)]

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
@@ -51,19 +50,13 @@ impl FileRoot {
     }
 
     /// Unpacks a tar stream, and points the volumes back at this root.
-    pub(crate) fn unpack(&self, mut stream: impl Read) -> anyhow::Result<()> {
-        let mut tar = Command::new("tar")
-            .args(["--extract", "--file=-", "--no-same-owner", "--no-same-permissions"])
-            .arg("--directory")
-            .arg(&self.topdir)
-            .stdin(Stdio::piped())
-            .spawn()
-            .context("failed to start tar")?;
-        if let Some(mut input) = tar.stdin.take() {
-            std::io::copy(&mut stream, &mut input).context("failed to unpack the files")?;
-        }
-        let status = tar.wait().context("failed to wait for tar")?;
-        ensure!(status.success(), "tar failed: {status}");
+    ///
+    /// Files and links are made in the order of the stream, which is that of the recorded
+    /// directories (the program `tar` makes links last).
+    pub(crate) fn unpack(&self, stream: impl Read) -> anyhow::Result<()> {
+        let mut archive = tar::Archive::new(stream);
+        archive.set_preserve_mtime(true);
+        archive.unpack(&self.topdir).context("failed to unpack the files")?;
         self.link_volumes()
     }
 

@@ -19,6 +19,9 @@ use crate::fileroot::FileRoot;
 /// The administrator of the recorded data sets.
 const ADMIN: (&str, &str) = ("kojiadmin", "adminpw");
 
+/// Where the recorded hub and its clients looked for the web pages.
+const WEB_URL: &str = "http://127.0.0.1:8401/koji";
+
 /// What `serve` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -107,7 +110,7 @@ fn config(topdir: &Path) -> Config {
     let allow = |name: &str| (name.to_owned(), "all :: allow".to_owned());
     Config {
         topdir: topdir.to_owned(),
-        web_url: "http://127.0.0.1:8401/koji".into(),
+        web_url: WEB_URL.into(),
         email_domain: "example.com".into(),
         notify_on_success: true,
         disable_notifications: true,
@@ -125,7 +128,7 @@ fn ready(url: &str, root: &FileRoot) -> anyhow::Result<serde_json::Value> {
         (format!("{url}/kojihub"), format!("{url}/koji"), format!("{url}/kojifiles"));
     let (topdir, conf) = (root.path().display().to_string(), root.own("koji.conf"));
     let text = format!(
-        "[koji]\nserver = {hub}\nweburl = {web}\ntopurl = {files}\ntopdir = {topdir}\nauthtype = password\n"
+        "[koji]\nserver = {hub}\nweburl = {WEB_URL}\ntopurl = {files}\ntopdir = {topdir}\nauthtype = password\n"
     );
     write_whole(&conf, text.as_bytes())?;
     let conf = conf.display().to_string();

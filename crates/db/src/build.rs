@@ -24,7 +24,7 @@ pub async fn find(tx: &mut Tx, name: &str, version: &str, release: &str) -> Resu
 /// A build as clients see it.
 pub async fn get(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
     tx.query_opt(
-        "SELECT build.id AS build_id, build.cg_id AS cg_id, content_generator.name AS cg_name,
+        "SELECT build.id AS build_id, build.cg_id AS cg_id,
                 build.completion_time AS completion_time,
                 date_part('epoch', build.completion_time) AS completion_ts,
                 events.id AS creation_event_id, events.time AS creation_time,
@@ -39,7 +39,7 @@ pub async fn get(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
                 build.release AS release, build.source AS source, build.start_time AS start_time,
                 date_part('epoch', build.start_time) AS start_ts, build.state AS state,
                 build.task_id AS task_id, build.version AS version, volume.id AS volume_id,
-                volume.name AS volume_name
+                volume.name AS volume_name, content_generator.name AS cg_name
            FROM build
            JOIN events ON build.create_event = events.id
            JOIN package ON build.pkg_id = package.id

@@ -12,7 +12,7 @@ pub async fn last(tx: &mut Tx, before: Option<f64>) -> Result<Option<Row>> {
         }
         Some(before) => {
             let sql = "SELECT id, date_part('epoch', time) AS ts FROM events
-                        WHERE time <= $1::timestamptz ORDER BY id DESC LIMIT 1";
+                        WHERE time < $1::timestamptz ORDER BY id DESC LIMIT 1";
             tx.query_opt(sql, params![before]).await
         }
     }

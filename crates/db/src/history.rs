@@ -1,6 +1,6 @@
 //! The history of the versioned tables, with the names of what their columns refer to.
 
-use crate::{Param, QueryOpts, Result, Select, Time, Tx};
+use crate::{Engine, Param, QueryOpts, Result, Select, Time, Tx};
 use toji_value::Value;
 
 /// A versioned table and its own columns.
@@ -134,6 +134,20 @@ impl Table {
         }
     }
 
+    /// The order in which rows were last changed, which is how a Koji hub tells them: revoking an
+    /// entry writes it anew. Where Koji's database goes by an index, entries that count come first.
+    fn changes(&self, by_tag: bool) -> String {
+        let name = self.name;
+        let first = match name {
+            "tag_config" | "tag_packages" if by_tag => format!("{name}.active IS NULL, "),
+            _ => String::new(),
+        };
+        let key = if name == "tag_extra" { "tag_extra.key, " } else { "" };
+        format!(
+            "{first}COALESCE({name}.revoke_event, {name}.create_event), {key}{name}.create_event"
+        )
+    }
+
     fn select(&self) -> Select {
         let name = self.name;
         let mut select = Select::from(name)
@@ -238,5 +252,11 @@ pub async fn list(tx: &mut Tx, table: &Table, filter: &Filter, opts: &QueryOpts)
         let text = format!("ev1.time {test} ? OR ev2.time {test} ?");
         select = select.filter_with(&text, vec![Param::Time(value), Param::Time(value)]);
     }
-    select.order_default("create_event").opts(opts).fetch(tx).await
+    let by_tag = filter.subjects.iter().any(|(subject, _)| *subject == Subject::Tag);
+    if opts.limit.is_none() {
+        select = select.order_default_sql(&table.changes(by_tag));
+    }
+    let row = if tx.engine() == Engine::Sqlite { "rowid" } else { "ctid" };
+    select = select.order_default("create_event").order_last_sql(&format!("{name}.{row}"));
+    select.opts(opts).fetch(tx).await
 }

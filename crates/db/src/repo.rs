@@ -12,7 +12,7 @@ pub use upkeep::*;
 
 use toji_value::Value;
 
-use crate::view::{Field, View};
+use crate::view::{Field, Kind, View};
 use crate::{Result, Row, Tx, params};
 
 /// Repositories, for callers who compose their queries.
@@ -28,23 +28,25 @@ pub const REPOS: View = View {
     fields: &[
         Field::own("id", "repo.id"),
         Field::own("tag_id", "repo.tag_id"),
-        Field::own("creation_time", "repo.creation_time"),
-        Field::own("creation_ts", "date_part('epoch', repo.creation_time)"),
-        Field::own("state_time", "repo.state_time"),
-        Field::own("state_ts", "date_part('epoch', repo.state_time)"),
+        Field::own("creation_time", "repo.creation_time").holds(Kind::Time),
+        Field::own("creation_ts", "date_part('epoch', repo.creation_time)").holds(Kind::Float),
+        Field::own("state_time", "repo.state_time").holds(Kind::Time),
+        Field::own("state_ts", "date_part('epoch', repo.state_time)").holds(Kind::Float),
         Field::own("create_event", "repo.create_event"),
-        Field::joined("create_ts", "date_part('epoch', create_ev.time)", "create_ev"),
+        Field::joined("create_ts", "date_part('epoch', create_ev.time)", "create_ev")
+            .holds(Kind::Float),
         Field::own("begin_event", "repo.begin_event"),
-        Field::joined("begin_ts", "date_part('epoch', begin_ev.time)", "begin_ev"),
+        Field::joined("begin_ts", "date_part('epoch', begin_ev.time)", "begin_ev")
+            .holds(Kind::Float),
         Field::own("end_event", "repo.end_event"),
-        Field::joined("end_ts", "date_part('epoch', end_ev.time)", "end_ev"),
+        Field::joined("end_ts", "date_part('epoch', end_ev.time)", "end_ev").holds(Kind::Float),
         Field::own("state", "repo.state"),
-        Field::own("dist", "repo.dist"),
+        Field::own("dist", "repo.dist").holds(Kind::Bool),
         Field::json("opts", "repo.opts"),
         Field::json("custom_opts", "repo.custom_opts"),
         Field::own("task_id", "repo.task_id"),
         Field::joined("task_state", "task.state", "task"),
-        Field::joined("tag_name", "tag.name", "tag"),
+        Field::joined("tag_name", "tag.name", "tag").holds(Kind::Text),
     ],
     default: &["id", "tag_id", "create_event", "state", "dist", "task_id", "opts", "custom_opts"],
 };

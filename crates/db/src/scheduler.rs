@@ -1,6 +1,6 @@
 //! What the scheduler reads and writes.
 
-use crate::view::{Field, View};
+use crate::view::{Field, Kind, View};
 use crate::{Result, Row, Time, Tx, params};
 
 /// Which tasks were given to which hosts, for callers who compose their queries.
@@ -13,18 +13,20 @@ pub const RUNS: View = View {
     fields: &[
         Field::own("id", "scheduler_task_runs.id"),
         Field::own("task_id", "scheduler_task_runs.task_id"),
-        Field::joined("method", "task.method", "task"),
+        Field::joined("method", "task.method", "task").holds(Kind::Text),
         Field::joined("state", "task.state", "task"),
         Field::joined("owner", "task.owner", "task"),
-        Field::joined("arch", "task.arch", "task"),
+        Field::joined("arch", "task.arch", "task").holds(Kind::Text),
         Field::joined("channel_id", "task.channel_id", "task"),
-        Field::joined("host_name", "host.name", "host"),
-        Field::joined("host_ready", "host.ready", "host"),
+        Field::joined("host_name", "host.name", "host").holds(Kind::Text),
+        Field::joined("host_ready", "host.ready", "host").holds(Kind::Bool),
         Field::own("host_id", "scheduler_task_runs.host_id"),
-        Field::own("active", "scheduler_task_runs.active"),
-        Field::own("create_ts", "date_part('epoch', scheduler_task_runs.create_time)"),
-        Field::joined("start_ts", "date_part('epoch', task.start_time)", "task"),
-        Field::joined("completion_ts", "date_part('epoch', task.completion_time)", "task"),
+        Field::own("active", "scheduler_task_runs.active").holds(Kind::Bool),
+        Field::own("create_ts", "date_part('epoch', scheduler_task_runs.create_time)")
+            .holds(Kind::Float),
+        Field::joined("start_ts", "date_part('epoch', task.start_time)", "task").holds(Kind::Float),
+        Field::joined("completion_ts", "date_part('epoch', task.completion_time)", "task")
+            .holds(Kind::Float),
     ],
     default: &["id", "task_id", "host_id", "active", "create_ts"],
 };
@@ -40,17 +42,17 @@ pub const REFUSALS: View = View {
         Field::own("id", "scheduler_task_refusals.id"),
         Field::own("task_id", "scheduler_task_refusals.task_id"),
         Field::own("host_id", "scheduler_task_refusals.host_id"),
-        Field::own("by_host", "scheduler_task_refusals.by_host"),
-        Field::own("soft", "scheduler_task_refusals.soft"),
-        Field::own("msg", "scheduler_task_refusals.msg"),
-        Field::own("ts", "date_part('epoch', scheduler_task_refusals.time)"),
-        Field::joined("method", "task.method", "task"),
+        Field::own("by_host", "scheduler_task_refusals.by_host").holds(Kind::Bool),
+        Field::own("soft", "scheduler_task_refusals.soft").holds(Kind::Bool),
+        Field::own("msg", "scheduler_task_refusals.msg").holds(Kind::Text),
+        Field::own("ts", "date_part('epoch', scheduler_task_refusals.time)").holds(Kind::Float),
+        Field::joined("method", "task.method", "task").holds(Kind::Text),
         Field::joined("state", "task.state", "task"),
         Field::joined("owner", "task.owner", "task"),
-        Field::joined("arch", "task.arch", "task"),
+        Field::joined("arch", "task.arch", "task").holds(Kind::Text),
         Field::joined("channel_id", "task.channel_id", "task"),
-        Field::joined("host_name", "host.name", "host"),
-        Field::joined("host_ready", "host.ready", "host"),
+        Field::joined("host_name", "host.name", "host").holds(Kind::Text),
+        Field::joined("host_ready", "host.ready", "host").holds(Kind::Bool),
     ],
     default: &["id", "task_id", "host_id", "by_host", "soft", "msg", "ts"],
 };
@@ -66,15 +68,16 @@ pub const LOG: View = View {
         Field::own("id", "scheduler_log_messages.id"),
         Field::own("task_id", "scheduler_log_messages.task_id"),
         Field::own("host_id", "scheduler_log_messages.host_id"),
-        Field::own("msg_ts", "date_part('epoch', scheduler_log_messages.msg_time)"),
-        Field::own("msg", "scheduler_log_messages.msg"),
-        Field::joined("method", "task.method", "task"),
+        Field::own("msg_ts", "date_part('epoch', scheduler_log_messages.msg_time)")
+            .holds(Kind::Float),
+        Field::own("msg", "scheduler_log_messages.msg").holds(Kind::Text),
+        Field::joined("method", "task.method", "task").holds(Kind::Text),
         Field::joined("state", "task.state", "task"),
         Field::joined("owner", "task.owner", "task"),
-        Field::joined("arch", "task.arch", "task"),
+        Field::joined("arch", "task.arch", "task").holds(Kind::Text),
         Field::joined("channel_id", "task.channel_id", "task"),
-        Field::joined("host_name", "host.name", "host"),
-        Field::joined("host_ready", "host.ready", "host"),
+        Field::joined("host_name", "host.name", "host").holds(Kind::Text),
+        Field::joined("host_ready", "host.ready", "host").holds(Kind::Bool),
     ],
     default: &["id", "task_id", "host_id", "msg", "msg_ts"],
 };

@@ -34,6 +34,8 @@ pub struct Select {
     params: Vec<Param>,
     group: Vec<String>,
     default_order: Vec<String>,
+    default_order_sql: Option<String>,
+    last_order_sql: Option<String>,
     order_map: Option<Vec<(String, String)>>,
     opts: QueryOpts,
     allow_group: bool,
@@ -51,6 +53,8 @@ impl Select {
             params: Vec::new(),
             group: Vec::new(),
             default_order: Vec::new(),
+            default_order_sql: None,
+            last_order_sql: None,
             order_map: None,
             opts: QueryOpts::default(),
             allow_group: false,
@@ -71,7 +75,7 @@ impl Select {
 
     /// Adds a join; `JOIN` is put before it unless the text has the word.
     pub fn join(mut self, text: &str) -> Select {
-        let has_word = text.split_whitespace().any(|w| w.eq_ignore_ascii_case("join"));
+        let has_word = ["JOIN ", "LEFT "].iter().any(|word| text.starts_with(word));
         let text = if has_word { text.to_owned() } else { format!("JOIN {text}") };
         if !self.joins.contains(&text) {
             self.joins.push(text);
@@ -126,6 +130,18 @@ impl Select {
         self
     }
 
+    /// Sorts by SQL terms when the caller gives no order.
+    pub fn order_default_sql(mut self, terms: &str) -> Select {
+        self.default_order_sql = Some(terms.to_owned());
+        self
+    }
+
+    /// Sorts rows that the caller's order leaves equal.
+    pub fn order_last_sql(mut self, terms: &str) -> Select {
+        self.last_order_sql = Some(terms.to_owned());
+        self
+    }
+
     /// Allows the caller to order by these names only, instead of every alias.
     pub fn order_map(mut self, pairs: &[(&str, &str)]) -> Select {
         self.order_map =
@@ -157,13 +173,11 @@ impl Select {
         self
     }
 
-    /// Runs it as the caller's options want: a list of mappings, a list of lists (in the order of
-    /// the columns' names, as Koji's clients expect it), or a number.
+    /// Runs it as the caller's options want: a list of mappings, a list of lists, or a number; the
+    /// columns are in the order of their names, as Koji's clients see them.
     pub async fn fetch(mut self, tx: &mut Tx) -> Result<Value> {
         let (count, as_list) = (self.opts.count_only, self.opts.as_list);
-        if as_list {
-            self.fields.sort_by(|a, b| a.1.cmp(&b.1));
-        }
+        self.fields.sort_by(|a, b| a.1.cmp(&b.1));
         if count {
             return self.count(tx).await.map(Value::Int);
         }
@@ -243,6 +257,10 @@ impl Select {
 
     fn order(&self) -> Result<String> {
         let given = self.opts.order.as_deref().map(|o| o.split(',').map(str::to_owned).collect());
+        if let (None, Some(terms)) = (&given, &self.default_order_sql) {
+            return Ok(format!(" ORDER BY {terms}"));
+        }
+        let last = self.last_order_sql.clone().filter(|_| given.is_some());
         let terms: Vec<String> = given.unwrap_or_else(|| self.default_order.clone());
         let mut out = Vec::new();
         for term in terms {
@@ -250,6 +268,7 @@ impl Select {
                 term.strip_prefix('-').map_or((term.as_str(), ""), |n| (n, " DESC"));
             out.push(format!("{}{direction}", self.order_expr(name)?));
         }
+        out.extend(last);
         Ok(if out.is_empty() { String::new() } else { format!(" ORDER BY {}", out.join(", ")) })
     }
 

@@ -72,9 +72,8 @@ pub async fn builds(tx: &mut Tx, tags: &[i64], filter: &Filter) -> Result<Vec<Ro
             .join("win_builds ON win_builds.build_id = build.id")
             .field("win_builds.platform", "platform"),
         Some("image") => select.join("image_builds ON image_builds.build_id = build.id"),
-        Some(name) => select.join_with(
-            "build_types ON build_types.build_id = build.id
-             JOIN btype ON btype.id = build_types.btype_id AND btype.name = ?",
+        Some(name) => select.join("build_types ON build_types.build_id = build.id").join_with(
+            "btype ON btype.id = build_types.btype_id AND btype.name = ?",
             vec![name.into()],
         ),
     };

@@ -7,6 +7,23 @@ use toji_value::Value;
 
 use crate::{Engine, Param, Result, Tx};
 
+/// What a field holds: values to compare with are brought into this form, on both engines alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Whole numbers.
+    Int,
+    /// Numbers.
+    Float,
+    /// Text.
+    Text,
+    /// Truth values.
+    Bool,
+    /// Moments.
+    Time,
+    /// JSON.
+    Json,
+}
+
 /// One field that a view offers.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -16,24 +33,30 @@ pub struct Field {
     pub sql: &'static str,
     /// The join that it needs, by key.
     pub join: Option<&'static str>,
-    /// Whether it holds JSON.
-    pub json: bool,
+    /// What it holds.
+    pub kind: Kind,
 }
 
 impl Field {
-    /// A field of the view's own table.
+    /// A field of the view's own table, of whole numbers if nothing else is said.
     pub const fn own(name: &'static str, sql: &'static str) -> Field {
-        Field { name, sql, join: None, json: false }
+        Field { name, sql, join: None, kind: Kind::Int }
     }
 
     /// A field of a joined table.
     pub const fn joined(name: &'static str, sql: &'static str, join: &'static str) -> Field {
-        Field { name, sql, join: Some(join), json: false }
+        Field { name, sql, join: Some(join), kind: Kind::Int }
     }
 
     /// A JSON field of the view's own table.
     pub const fn json(name: &'static str, sql: &'static str) -> Field {
-        Field { name, sql, join: None, json: true }
+        Field { name, sql, join: None, kind: Kind::Json }
+    }
+
+    /// The same field with other content.
+    pub const fn holds(mut self, kind: Kind) -> Field {
+        self.kind = kind;
+        self
     }
 }
 
@@ -235,17 +258,17 @@ impl Build<'_> {
             }
             ("IS" | "IS NOT", other) => Err(format!("Invalid value for {op}: {}", other.display())),
             ("IN", Value::Array(list)) => {
-                let list = self.bind(list_param(list)?);
+                let list = self.bind(list_param(field, list)?);
                 Ok(format!("{} = ANY({list})", field.sql))
             }
             ("IN", other) => Err(format!("Invalid value for IN: {}", other.display())),
-            ("=", value) if field.json => {
+            ("=", value) if field.kind == Kind::Json => {
                 let both = [self.contains(field, "@>", value)?, self.contains(field, "<@", value)?];
                 Ok(both.join(" AND "))
             }
             (_, Value::Nil) => Ok("1 = 0".to_owned()),
             (op, value) => {
-                let bound = self.bind(scalar_param(value)?);
+                let bound = self.bind(param(field, value)?);
                 Ok(format!("{} {} {bound}", field.sql, if op == "!=" { "<>" } else { op }))
             }
         }
@@ -260,7 +283,7 @@ impl Build<'_> {
             other => other.clone(),
         };
         let bound = self.bind(Param::Json(json));
-        if !field.json {
+        if field.kind != Kind::Json {
             return Err(format!("Invalid operator for field {}: {op}", field.name));
         }
         if self.engine == Engine::Postgres {
@@ -277,24 +300,47 @@ impl Build<'_> {
     }
 }
 
-fn scalar_param(value: &Value) -> Result<Param, String> {
-    Ok(match value {
-        Value::Bool(b) => Param::Bool(*b),
-        Value::Int(n) => Param::Int(*n),
-        Value::Double(x) => Param::Float(*x),
-        Value::Str(s) => Param::Text(s.clone()),
-        other => return Err(format!("Invalid value in clause: {}", other.display())),
-    })
+/// A value in the form of a field; texts of numbers, truth values and moments are understood.
+fn param(field: &Field, value: &Value) -> Result<Param, String> {
+    let wrong = |kind: &str| format!("invalid value for {kind} {}: {}", field.name, value.repr());
+    match (field.kind, value) {
+        (Kind::Int, Value::Int(n)) => Ok(Param::Int(*n)),
+        (Kind::Int, Value::Double(x)) if x.fract() == 0.0 => Ok(Param::Int(*x as i64)),
+        (Kind::Int, Value::Str(s)) => {
+            s.trim().parse().map(Param::Int).map_err(|_| wrong("the number"))
+        }
+        (Kind::Int, _) => Err(wrong("the number")),
+        (Kind::Float, Value::Int(n)) => Ok(Param::Float(*n as f64)),
+        (Kind::Float, Value::Double(x)) => Ok(Param::Float(*x)),
+        (Kind::Float, Value::Str(s)) => {
+            s.trim().parse().map(Param::Float).map_err(|_| wrong("the number"))
+        }
+        (Kind::Float, _) => Err(wrong("the number")),
+        (Kind::Text, Value::Str(s)) => Ok(Param::Text(s.clone())),
+        (Kind::Text, _) => Err(wrong("the text")),
+        (Kind::Bool, Value::Bool(b)) => Ok(Param::Bool(*b)),
+        (Kind::Bool, Value::Str(s)) => match s.trim().to_ascii_lowercase().as_str() {
+            "t" | "true" | "y" | "yes" | "on" | "1" => Ok(Param::Bool(true)),
+            "f" | "false" | "n" | "no" | "off" | "0" => Ok(Param::Bool(false)),
+            _ => Err(wrong("the truth value")),
+        },
+        (Kind::Bool, _) => Err(wrong("the truth value")),
+        (Kind::Time, Value::Str(s)) => {
+            crate::Time::parse(s).map(Param::Time).map_err(|_| wrong("the moment"))
+        }
+        (Kind::Time, _) => Err(wrong("the moment")),
+        (Kind::Json, _) => Err(format!("invalid operator for the JSON {}", field.name)),
+    }
 }
 
-fn list_param(list: &[Value]) -> Result<Param, String> {
-    if let Some(ints) =
-        list.iter().map(|v| if let Value::Int(n) = v { Some(*n) } else { None }).collect()
-    {
-        return Ok(Param::Ints(ints));
+fn list_param(field: &Field, list: &[Value]) -> Result<Param, String> {
+    let (mut ints, mut texts) = (Vec::new(), Vec::new());
+    for value in list {
+        match param(field, value)? {
+            Param::Int(n) => ints.push(n),
+            Param::Text(s) => texts.push(s),
+            _ => return Err(format!("{} cannot be one of a list", field.name)),
+        }
     }
-    let texts: Option<Vec<String>> = list.iter().map(|v| v.as_str().map(str::to_owned)).collect();
-    texts
-        .map(Param::Texts)
-        .ok_or_else(|| "Invalid value in clause: a list of numbers or of texts is needed".into())
+    Ok(if field.kind == Kind::Text { Param::Texts(texts) } else { Param::Ints(ints) })
 }

@@ -274,7 +274,7 @@ async fn inner_call(call: &mut Call, inner: Value) -> Result<Value, Fault> {
         _ => return Err(Fault::parameter("a call of a multicall has no list of params")),
     };
     if is_multicall(&method) {
-        return Err(Fault::generic("a multicall cannot hold another one"));
+        return Box::pin(multicall(call, Args::decode(params))).await;
     }
     call.method.clone_from(&method);
     Box::pin(invoke(call, &method, Args::decode(params))).await

@@ -1,7 +1,8 @@
 //! A directory below which untrusted relative paths are resolved.
 
-use std::fs::File;
+use std::fs::{DirEntry, File, ReadDir};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, statat};
@@ -128,7 +129,8 @@ impl Area {
         Ok(statat(&root, &path, AtFlags::SYMLINK_NOFOLLOW).is_ok())
     }
 
-    /// All files below a directory, links to files included; nothing if it does not exist.
+    /// All files below a directory, links to files included; nothing if it does not exist. Those of a
+    /// directory come in the order in which they were made, before those of its subdirectories.
     ///
     /// # Errors
     /// When a directory cannot be read.
@@ -144,23 +146,36 @@ impl Area {
                 Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => continue,
                 Err(e) => return Err(Error::io(top.join(&dir))(e)),
             };
-            for entry in entries {
-                let entry = entry.map_err(Error::io(&top))?;
+            let mut dirs = Vec::new();
+            for entry in by_age(entries).map_err(Error::io(top.join(&dir)))? {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let rel = if dir.is_empty() { name } else { format!("{dir}/{name}") };
                 let kind = entry.file_type().map_err(Error::io(&top))?;
                 if kind.is_dir() {
-                    waiting.push(rel);
+                    dirs.push(rel);
                 } else if let Ok(meta) = std::fs::metadata(top.join(&rel))
                     && meta.is_file()
                 {
                     found.push(Entry { path: rel, meta, link: kind.is_symlink() });
                 }
             }
+            waiting.extend(dirs.into_iter().rev());
         }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
     }
+}
+
+/// The entries of a directory, oldest first; numbers of inodes decide where the file system keeps no
+/// moment of birth, or the same one.
+fn by_age(entries: ReadDir) -> std::io::Result<Vec<DirEntry>> {
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let born = entry.metadata().ok().and_then(|meta| meta.created().ok());
+        found.push((born, entry.ino(), entry));
+    }
+    found.sort_by_key(|(born, number, _)| (*born, *number));
+    Ok(found.into_iter().map(|(_, _, entry)| entry).collect())
 }
 
 /// The error of a link where none may be.

@@ -2,7 +2,7 @@
 
 use toji_value::Value;
 
-use crate::view::{Field, View};
+use crate::view::{Field, Kind, View};
 use crate::{Param, Result, Row, Time, Tx, params};
 
 /// Requests, for callers who compose their queries.
@@ -15,19 +15,19 @@ pub const REQUESTS: View = View {
     ],
     fields: &[
         Field::own("id", "repo_queue.id"),
-        Field::own("create_time", "repo_queue.create_time"),
-        Field::own("create_ts", "date_part('epoch', repo_queue.create_time)"),
+        Field::own("create_time", "repo_queue.create_time").holds(Kind::Time),
+        Field::own("create_ts", "date_part('epoch', repo_queue.create_time)").holds(Kind::Float),
         Field::own("owner", "repo_queue.owner"),
-        Field::joined("owner_name", "users.name", "users"),
+        Field::joined("owner_name", "users.name", "users").holds(Kind::Text),
         Field::own("priority", "repo_queue.priority"),
         Field::own("tag_id", "repo_queue.tag_id"),
-        Field::joined("tag_name", "tag.name", "tag"),
+        Field::joined("tag_name", "tag.name", "tag").holds(Kind::Text),
         Field::own("at_event", "repo_queue.at_event"),
         Field::own("min_event", "repo_queue.min_event"),
         Field::json("opts", "repo_queue.opts"),
-        Field::own("update_time", "repo_queue.update_time"),
-        Field::own("update_ts", "date_part('epoch', repo_queue.update_time)"),
-        Field::own("active", "repo_queue.active"),
+        Field::own("update_time", "repo_queue.update_time").holds(Kind::Time),
+        Field::own("update_ts", "date_part('epoch', repo_queue.update_time)").holds(Kind::Float),
+        Field::own("active", "repo_queue.active").holds(Kind::Bool),
         Field::own("task_id", "repo_queue.task_id"),
         Field::joined("task_state", "task.state", "task"),
         Field::own("tries", "repo_queue.tries"),

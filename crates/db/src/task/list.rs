@@ -106,7 +106,7 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
         let sign = if before { "<" } else { ">" };
         select = select.filter(&format!("{column} {sign} ?::timestamptz"), time);
     }
-    select.filter_opt("task.method = ?", filter.method).fetch(tx).await
+    select.filter_opt("task.method = ?", filter.method).order_default("id").fetch(tx).await
 }
 
 fn number(select: Select, column: Number, value: Match, wanted: bool) -> Select {

@@ -60,7 +60,7 @@ impl Handle for Logout {
             || call.has_perm("admin").await?
             || toji_db::session::belongs_to(&mut call.tx, id, user_id).await?;
         if !may {
-            return Err(Fault::not_allowed("only admins or owner may logout other session"));
+            return Err(toji_db::Error::NoRows.into());
         }
         toji_db::session::close(&mut call.tx, id).await?;
         Ok(Value::Nil)

@@ -76,8 +76,10 @@ impl Handle for Listapi {
 
 impl Handle for SystemListMethods {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let names = call.hub.declarations().map(|d| Value::from(d.signature.name));
-        Ok(Value::Array(names.collect()))
+        let names = call.hub.declarations().map(|d| d.signature.name);
+        let mut names: Vec<&str> = names.filter(|name| !OWN.contains(name)).collect();
+        names.sort_by_key(|name| place(name));
+        Ok(Value::Array(names.into_iter().map(Value::from).collect()))
     }
 }
 
@@ -94,6 +96,41 @@ impl Handle for SystemMethodSignature {
     async fn handle(self, _: &mut Call) -> Result<String, Fault> {
         Ok("signatures not supported".to_owned())
     }
+}
+
+/// Calls that a Koji hub does not have; clients that compare lists of methods are not told of them.
+const OWN: &[&str] = &["host.createRepo"];
+
+/// Groups of calls in the order in which a Koji hub registers them; others come in between, by name.
+const FIRST: &[&str] =
+    &["_listapi", "system.listMethods", "system.methodSignature", "system.methodHelp"];
+const AREAS: &[&str] = &["host.", "scheduler.", "repo."];
+const LAST: &[&str] = &[
+    "login",
+    "sslLogin",
+    "logout",
+    "subsession",
+    "logoutChild",
+    "exclusiveSession",
+    "sharedSession",
+    "createSideTag",
+    "removeSideTag",
+    "listSideTags",
+    "editSideTag",
+    "runroot",
+    "saveFailedTree",
+];
+
+/// What a call's name sorts by in the list of methods.
+fn place<'a>(name: &&'a str) -> (usize, usize, &'a str) {
+    let within = |list: &[&str]| list.iter().position(|n| n == name);
+    if let Some(n) = within(FIRST) {
+        return (0, n, name);
+    }
+    if let Some(n) = within(LAST) {
+        return (AREAS.len() + 2, n, name);
+    }
+    (1, AREAS.iter().position(|a| name.starts_with(a)).map_or(0, |n| n + 1), name)
 }
 
 /// A call as `_listapi` shows it; `argspec` has the layout of Python's `getfullargspec`.
@@ -137,10 +174,20 @@ fn signature_text(declaration: &Declaration) -> String {
 
 impl Handle for GetLastEvent {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let found = toji_db::event::last(&mut call.tx, self.before).await?;
+        let before = match &self.before {
+            Value::Nil => None,
+            Value::Bool(b) => Some(f64::from(u8::from(*b))),
+            Value::Int(_) | Value::Double(_) => self.before.as_f64(),
+            other => {
+                let kind = other.type_name();
+                let text = format!("Invalid type for before: <class '{kind}'>");
+                return Err(Fault::generic(text));
+            }
+        };
+        let found = toji_db::event::last(&mut call.tx, before).await?;
         match found {
             Some(row) => Ok(row.into_map().into()),
-            None if self.strict => Err(Fault::generic("No event found")),
+            None if self.strict => Err(toji_db::Error::NoRows.into()),
             None => Ok(Value::Nil),
         }
     }
@@ -150,7 +197,7 @@ impl Handle for GetEvent {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         match toji_db::event::get(&mut call.tx, self.id).await? {
             Some(row) => Ok(row.into_map().into()),
-            None if self.strict => Err(Fault::generic(format!("No such event: {}", self.id))),
+            None if self.strict => Err(toji_db::Error::NoRows.into()),
             None => Ok(Value::Nil),
         }
     }

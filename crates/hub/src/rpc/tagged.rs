@@ -2,6 +2,7 @@
 
 use toji_api::tagged::*;
 use toji_db::Row;
+use toji_db::lookup::Names;
 use toji_value::{Fault, Value, list};
 
 use crate::dispatch::Handle;
@@ -100,7 +101,7 @@ fn arches(arch: &Value) -> Result<Option<Vec<String>>, Fault> {
 async fn any_tag_id(call: &mut Call, info: &Value) -> Result<i64, Fault> {
     match info {
         Value::Int(id) => Ok(*id),
-        other => Ok(tag::need(call, other, When::Now).await?.id),
+        other => Ok(call.need(Names::Tag, other).await?.id),
     }
 }
 

@@ -160,8 +160,10 @@ impl Handle for CheckUpload {
         let verify = self.verify.filter(|v| !v.is_empty());
         let verify = verify.map(|v| Algorithm::for_upload(&v)).transpose().map_err(store_fault)?;
         let tail = self.tail;
+        // An imported file is a link into the build's directory, so the root is that of all files.
+        let (root, path) = beside(&place.root, &place.path);
         blocking(move || {
-            let mut file = match Area::new(&place.root).open(&place.path) {
+            let mut file = match Area::new(root).open(&path) {
                 Ok(file) => file,
                 Err(error) if error.is_missing() => return Ok(Value::Nil),
                 Err(error) => return Err(store_fault(error)),
