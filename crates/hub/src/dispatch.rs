@@ -58,6 +58,7 @@ impl Registry {
         toji_api::buildroot_rpcs!(register);
         toji_api::catalog_rpcs!(register);
         toji_api::external_repo_rpcs!(register);
+        toji_api::generator_rpcs!(register);
         toji_api::group_rpcs!(register);
         toji_api::history_rpcs!(register);
         toji_api::host_archive_rpcs!(register);

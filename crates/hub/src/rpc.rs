@@ -5,6 +5,7 @@ mod build;
 mod buildroot;
 mod catalog;
 mod external_repo;
+mod generator;
 mod group;
 mod history;
 mod host;

@@ -2,7 +2,9 @@
 
 mod it {
     mod archive;
+    mod archive_host;
     mod build;
+    mod generator;
     mod host;
     mod notice;
     mod office;

@@ -86,8 +86,13 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         .await
         .context("failed to open the database")?;
     db.migrate().await.context("failed to bring the database's schema up to date")?;
-    let mut config =
-        Config { topdir: data.topdir(), web_url: format!("{url}/koji"), ..Config::default() };
+    let mut config = Config {
+        topdir: data.topdir(),
+        web_url: format!("{url}/koji"),
+        enable_maven: true,
+        enable_win: true,
+        ..Config::default()
+    };
     if let Some(domain) = &options.email_domain {
         config.email_domain.clone_from(domain);
     }

@@ -132,6 +132,16 @@ impl Intake {
         call.hub.paths.typedir(self.at.build(), btype).into()
     }
 
+    /// Says in which buildroots archives and RPMs were made, in the order of their adding.
+    pub fn set_buildroots(&mut self, archives: &[i64], rpms: &[i64]) {
+        for (archive, id) in self.archives.iter_mut().zip(archives) {
+            archive.buildroot_id = Some(*id);
+        }
+        for (rpm, id) in self.rpms.iter_mut().zip(rpms) {
+            rpm.buildroot_id = Some(*id);
+        }
+    }
+
     /// The archives so far.
     pub fn archives_mut(&mut self) -> &mut Vec<Incoming> {
         &mut self.archives

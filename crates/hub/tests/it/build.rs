@@ -19,7 +19,7 @@ const SPEC: &[u8] = b"Name: hello\nEpoch: 1\nVersion: 1.0\nRelease: 2\nSummary: 
     * Wed Jan 01 2025 A B <a@example.com> - 1.0-2\n- first\n";
 
 /// The source package and the others, built once.
-fn packages() -> &'static [PathBuf] {
+pub(super) fn packages() -> &'static [PathBuf] {
     static BUILT: OnceLock<(tempfile::TempDir, Vec<PathBuf>)> = OnceLock::new();
     let (_, found) = BUILT.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
