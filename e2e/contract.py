@@ -20,9 +20,9 @@ TABLE = ROOT / "docs" / "guide" / "differences.md"
 KOJI = ROOT / ".x" / "venv" / "bin" / "koji"
 # `KojiWebURL` of the recorded hub, and `weburl` of the recorded client.
 WEB = "http://127.0.0.1:8401/koji"
-# Recordings in this order; the ones that write get data of their own.
-# read.json comes after the others, because a call in it keeps two checksums.
-READING, WRITING = ("read2.json", "cli.json", "read.json"), ("write.json",)
+# In this order: a call of read.json keeps two checksums, and the story of write.json changes everything.
+RECORDINGS = ("read2.json", "cli.json", "read.json", "write.json")
+STORY = "write.json"
 
 
 def main():
@@ -40,32 +40,31 @@ def main():
     parser.add_argument("--out", type=Path, help="write the answers of each recording into this directory")
     parser.add_argument("--program", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not (options.data / "data").is_dir():
+        sys.exit(f"no recorded data in {options.data}")
     options.table = comparison.read_table(TABLE)
     options.calls = set(options.method.split(",")) if options.method else None
     if options.url:
-        return check_hub(options, options.url, options.topdir, "hub", chosen(options, READING + WRITING))
-    held = [check_engine(options, engine) for engine in ("sqlite", "postgres") if options.database in (None, engine)]
-    held.append(check_calls(options))
-    return max(held)
+        return check_hub(options, options.url, options.topdir, "hub", chosen(options))
+    engines = [engine for engine in ("sqlite", "postgres") if options.database in (None, engine)]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        held = list(pool.map(lambda engine: check_engine(options, engine), engines))
+    return max(*held, check_calls(options))
 
 
-def chosen(options, names):
-    """Those of the names that are asked for and there; other names count as recordings that read."""
-    there = [n for n in names if (options.data / n).exists()]
+def chosen(options):
+    """The recordings that are asked for, in their order; names that are not known count as reading."""
+    known = [n for n in RECORDINGS if (options.data / n).exists()]
     if not options.recordings:
-        return there
-    further = [n for n in options.recordings if n not in READING + WRITING and names == READING]
-    return [n for n in there if n in options.recordings] + further
+        return known
+    further = [n for n in options.recordings if n not in RECORDINGS]
+    return further + [n for n in known if n in options.recordings]
 
 
 def check_engine(options, engine):
-    """Serves the data on the engine, once for the readers and afresh for each writer, and checks the recordings."""
-    groups = [chosen(options, READING)] + [[name] for name in chosen(options, WRITING)]
-    failed = 0
-    for group in filter(None, groups):
-        with served(options, engine) as ready:
-            failed |= check_hub(options, ready["hub"], ready["topdir"], engine, group)
-    return failed
+    """Serves the data on the engine and checks the recordings."""
+    with served(options, engine) as ready:
+        return check_hub(options, ready["hub"], ready["topdir"], engine, chosen(options))
 
 
 @contextlib.contextmanager
@@ -100,9 +99,9 @@ def check_hub(options, url, topdir, engine, names):
             judge = lambda step, answer: client_differences(options, step, answer, url, topdir)
         else:
             steps = [dict(s, n=s.get("n", i)) for i, s in enumerate(steps)]
-            steps = [s for s in steps if name in WRITING or not options.calls or s["method"] in options.calls]
+            steps = [s for s in steps if name == STORY or not options.calls or s["method"] in options.calls]
             pairs = list(zip(steps, recorded.replay(url, steps)))
-            judge = comparison.Comparison(topdir, name in WRITING, options.table).differences
+            judge = comparison.Comparison(topdir, name == STORY, options.table).differences
         failed |= report(options, engine, name, pairs, judge, time.monotonic() - begin)
         if options.out:
             options.out.mkdir(parents=True, exist_ok=True)
@@ -123,15 +122,15 @@ def report(options, engine, name, pairs, judge, seconds):
             different.append((step, found))
         else:
             equal += 1
+    lines = []
     for step, found in different[: options.show]:
         call = " ".join(step["argv"]) if "argv" in step else signature(step)
-        print(f"  #{step['n']} {step.get('as', 'anon')} {call}")
-        for line in found[:4]:
-            print(f"      {line}")
+        lines.append(f"  #{step['n']} {step.get('as', 'anon')} {call}")
+        lines += [f"      {line}" for line in found[:4]]
     if len(different) > options.show:
-        print(f"  … and {len(different) - options.show} more")
-    print(f"{engine:9} {name:11} {equal:5} equal, {len(different)} different, {skipped} not compared, {seconds:.0f} s",
-          flush=True)
+        lines.append(f"  … and {len(different) - options.show} more")
+    lines.append(f"{engine:9} {name:11} {equal:5} equal, {len(different)} different, {skipped} not compared, {seconds:.0f} s")
+    print("\n".join(lines), flush=True)
     return 1 if different else 0
 
 

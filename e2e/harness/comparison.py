@@ -26,6 +26,14 @@ class Comparison:
         if step["method"] in PASSING_CALLS or step.get("any"):
             return None
         answer = json.loads(json.dumps(answer).replace(self.topdir, "@TOPDIR@"))
+        return self.compare(step, answer)
+
+    def compare(self, step, answer):
+        """The differences of one call; of a multicall, those of each call in it."""
+        inner = calls_within(step, answer)
+        if inner:
+            found = [(n, self.compare(*pair)) for n, pair in enumerate(inner) if pair[0]["method"] not in PASSING_CALLS]
+            return [f"[{n}]{line}" for n, lines in found for line in lines]
         kind, ours = kind_of(step), kind_of(answer)
         if kind != ours:
             found = [f"recorded {short(step[kind])}, got {short(answer[ours])}"]
@@ -86,6 +94,29 @@ class Deliberate:
     def allows(self, step, answer):
         """Whether a difference is the one that the row describes."""
         return self.names(step) and described(self.recorded, step) and described(self.ours, answer)
+
+
+def calls_within(step, answer):
+    """The calls of a multicall as recorded steps, each with its answer; nothing for another call."""
+    if step["method"] not in ("multiCall", "system.multicall") or "result" not in step or "result" not in answer:
+        return []
+    left, right = step["result"], answer["result"]
+    if not isinstance(right, list) or len(left) != len(right) or len(left) != len(step["args"][0]):
+        return []
+
+    def single(item):
+        if isinstance(item, dict):
+            return {"fault": {k: item.get(k) for k in ("faultCode", "faultString")}}
+        return {"result": item[0]} if isinstance(item, list) and len(item) == 1 else {"result": item}
+
+    pairs = []
+    for call, a, b in zip(step["args"][0], left, right):
+        params = call.get("params", [])
+        named = params[-1] if params and isinstance(params[-1], dict) and "__starstar" in params[-1] else None
+        described = {"method": call.get("methodName", ""), "args": params[:-1] if named else params,
+                     "kwargs": {k: v for k, v in (named or {}).items() if k != "__starstar"}}
+        pairs.append(({**described, **single(a)}, single(b)))
+    return pairs
 
 
 def client_allowed(table, step, answer):
