@@ -150,7 +150,13 @@ impl Parse for Param {
             1 => quote!(Rest),
             _ => quote!(Keywords),
         };
-        let name = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
+        let mut name = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
+        let mut kind = kind;
+        // `named sigkey: …`: a parameter that is given by name only.
+        if name == "named" && !input.peek(Token![:]) {
+            kind = quote!(Named);
+            name = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
+        }
         input.parse::<Token![:]>()?;
         let ty = input.parse()?;
         let default = if input.peek(Token![=]) {

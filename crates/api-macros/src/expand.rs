@@ -132,6 +132,15 @@ fn encode(param: &Param) -> TokenStream {
     match param.kind.to_string().as_str() {
         "Rest" => quote!(args.positional.extend(self.#field);),
         "Keywords" => quote!(args.keywords.extend(self.#field);),
+        "Named" => {
+            let name = param.name.to_string();
+            quote! {
+                match ::toji_value::IntoValue::into_value(self.#field) {
+                    ::toji_value::Value::Nil => {}
+                    given => drop(args.keywords.insert(#name, given)),
+                }
+            }
+        }
         _ => quote!(args.positional.push(::toji_value::IntoValue::into_value(self.#field));),
     }
 }

@@ -83,4 +83,31 @@ rpcs! {
     /// Imports an uploaded RPM into its build.
     #[access(admin)]
     write importRPM(path: String, basename: String) -> Value;
+
+    /// Imports the arch packages of a scratch build into the build of the same source package, and
+    /// returns the build's number.
+    #[access(admin)]
+    write mergeScratch(task_id: i64) -> i64;
+
+    /// Makes a draft build a regular one and returns it.
+    #[access(login)]
+    #[python("_promote_build")]
+    write promoteBuild(build: Value, force: bool = false) -> Value;
+
+    /// Gives a build another owner.
+    #[access(admin)]
+    write setBuildOwner(build: Value, user: Value) -> Value;
+
+    /// Sets the time of a build's completion, in seconds since 1970.
+    #[access(admin)]
+    write setBuildTimestamp(build: Value, ts: Value) -> Value;
+
+    /// Moves a build to another volume.
+    #[access(admin)]
+    #[python("change_build_volume")]
+    write changeBuildVolume(build: Value, volume: Value, strict: bool = true) -> Value;
+
+    /// Moves a build to the volume that the policy gives it.
+    #[access(admin)]
+    write applyVolumePolicy(build: Value, strict: bool = false) -> Value;
 }

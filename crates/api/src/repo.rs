@@ -1,7 +1,7 @@
 //! Repositories and the requests for them.
 
 use toji_api_macros::rpcs;
-use toji_value::Value;
+use toji_value::{Map, Value};
 
 rpcs! {
     area repo;
@@ -135,4 +135,9 @@ rpcs! {
     #[access(permission, "repo")]
     #[python("RepoExports.updateEndEvents")]
     write repo.updateEndEvents() -> Value;
+
+    /// Submits a repository for distribution, of copies signed with one of the keys, and returns the
+    /// task's number.
+    #[access(custom, "permission dist-repo or admin, or the policy dist_repo")]
+    write distRepo(tag: Value, keys: Value, **task_opts: Map) -> i64;
 }

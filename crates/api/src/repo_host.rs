@@ -30,4 +30,17 @@ rpcs! {
     write host.repoDone(
         repo_id: i64, data: Value, expire: bool = false, repo_json_updates: Value = None,
     ) -> Value;
+
+    /// Moves one arch of a repository for distribution from the upload area to its place.
+    #[access(host)]
+    #[python("HostExports.distRepoMove")]
+    write host.distRepoMove(repo_id: i64, uploadpath: String, arch: String) -> Value;
+
+    /// Makes the metadata of one arch of a repository for distribution, of the packages that the task
+    /// has uploaded a list of, and leaves them with that list.
+    ///
+    /// Returns the number of packages. A call of Toji's own: other builders upload metadata.
+    #[access(host)]
+    #[python("HostExports.createDistRepo")]
+    write host.createDistRepo(task_id: i64, repo_id: i64, arch: String) -> i64;
 }

@@ -75,4 +75,28 @@ rpcs! {
     write getRPMChecksums(
         rpm_id: Value, checksum_types: Value = None, cacheonly: bool = false
     ) -> Value;
+
+    /// Stores a signature header of an RPM; `data` is the header in base64.
+    ///
+    /// The signature is filed under the id of its key, or under `sigkey` if that is given (a name of
+    /// its own, as for packages with several signatures).
+    #[access(permission, "sign")]
+    write addRPMSig(an_rpm: Value, data: Value, named sigkey: Option<String> = None) -> Value;
+
+    /// Deletes the signature of a key from an RPM, or all of them, with the signed copies.
+    ///
+    /// Signatures are meant to stay: this is for repairs.
+    #[access(admin)]
+    write deleteRPMSig(
+        rpminfo: Value, sigkey: Option<String> = None, all_sigs: bool = false
+    ) -> Value;
+
+    /// Writes the copy of an RPM that carries the signature of a key.
+    #[access(permission, "sign")]
+    write writeSignedRPM(an_rpm: Value, sigkey: String, force: bool = false) -> Value;
+
+    /// Writes the copy of an RPM that carries the signature of a key, for a builder.
+    #[access(host)]
+    #[python("HostExports.writeSignedRPM")]
+    write host.writeSignedRPM(an_rpm: Value, sigkey: String, force: bool = false) -> Value;
 }

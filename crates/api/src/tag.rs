@@ -115,4 +115,22 @@ rpcs! {
     /// Tells whether a package is listed in a tag and not blocked.
     #[access(anonymous)]
     read checkTagPackage(tag: Value, pkg: Value) -> bool;
+
+    /// Copies a tag, now or at an event, to a new tag: options, packages, builds and groups.
+    ///
+    /// Inheritance and external repositories are not copied.
+    #[access(permission, "tag")]
+    write snapshotTag(
+        src: Value, dst: Value, config: bool = true, pkgs: bool = true, builds: bool = true,
+        groups: bool = true, latest_only: bool = true, inherit_builds: bool = true,
+        event: Value = None, force: bool = false
+    ) -> Value;
+
+    /// Changes a tag until it has what another one has, or had at an event.
+    #[access(permission, "tag")]
+    write snapshotTagModify(
+        src: Value, dst: Value, config: bool = true, pkgs: bool = true, builds: bool = true,
+        groups: bool = true, latest_only: bool = true, inherit_builds: bool = true,
+        event: Value = None, force: bool = false, remove: bool = false
+    ) -> Value;
 }

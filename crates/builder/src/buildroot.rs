@@ -67,6 +67,7 @@ impl<'t> Room<'t> {
         let id =
             task.call("host.newBuildRoot", args!(wish.repo_id, arch; "task_id" => task.id)).await?;
         let id = int("host.newBuildRoot", id)?;
+        crate::failed::mark(&task.work, id).map_err(Failure::local("note the buildroot"))?;
         let mut log = task.log("root.log")?;
         let mut state = task.log("state.log")?;
         write_hardware(&mut task.log("hw_info.log")?);
@@ -248,13 +249,7 @@ impl<'t> Room<'t> {
     /// Runs a command inside with its output in a log.
     pub(crate) async fn run(&self, argv: &[&str], cwd: &str, log: &mut Log) -> Result<Outcome> {
         log.line(format!("$ {}", argv.join(" ")));
-        let mut command = Command::new(argv.iter().copied()).cwd(cwd).limits(self.limits());
-        for (key, value) in self.extra() {
-            if let Some(name) = key.strip_prefix("rpm.env.") {
-                command = command.env(name, value.display());
-            }
-        }
-        let outcome = self.root()?.run(&command, log, &self.task.cancel).await?;
+        let outcome = self.execute(argv, cwd, log).await?;
         log.line(format!(
             "{} {} after {:.1} s",
             argv[0],
@@ -262,6 +257,17 @@ impl<'t> Room<'t> {
             outcome.elapsed.as_secs_f64()
         ));
         Ok(outcome)
+    }
+
+    /// Runs a command inside with nothing but its output in a log.
+    pub(crate) async fn execute(&self, argv: &[&str], cwd: &str, log: &mut Log) -> Result<Outcome> {
+        let mut command = Command::new(argv.iter().copied()).cwd(cwd).limits(self.limits());
+        for (key, value) in self.extra() {
+            if let Some(name) = key.strip_prefix("rpm.env.") {
+                command = command.env(name, value.display());
+            }
+        }
+        Ok(self.root()?.run(&command, log, &self.task.cancel).await?)
     }
 
     fn limits(&self) -> Limits {

@@ -63,6 +63,8 @@ pub struct Config {
     pub mail: toji_mail::Server,
     /// The sender of notifications.
     pub from_addr: String,
+    /// How long the buildroot of a failed task is kept.
+    pub failed_buildroot_lifetime: Duration,
 }
 
 impl Config {
@@ -100,6 +102,7 @@ impl Config {
             cache_size: 10_240,
             mail: toji_mail::Server::default(),
             from_addr: "Koji Build System <buildsys@example.com>".to_owned(),
+            failed_buildroot_lifetime: Duration::from_secs(4 * 3600),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::failure::{Failure, Result};
+use crate::leave::Leave;
 use crate::logs::{Log, Logs};
 use crate::packages::PackageCache;
 
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) packages: PackageCache,
     /// Whether the live connection is up, so that waiting tasks need not ask.
     pub(crate) live: AtomicBool,
+    /// Whether a task wants the daemon to end or start anew.
+    pub(crate) leave: Leave,
 }
 
 impl Shared {

@@ -17,7 +17,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::config::Config;
 use crate::context::{Shared, Signals};
 use crate::error::Error;
+use crate::failed;
 use crate::failure::chain;
+use crate::leave::{Ending, Leave};
 use crate::packages::PackageCache;
 use crate::stream::{self, Signal};
 use crate::tasks::METHODS;
@@ -50,13 +52,18 @@ impl Builder {
     /// # Errors
     /// When the hub refuses the host or the work directory cannot be used; lost connections are waited out.
     pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
-        let Some(started) = shutdown.run_until_cancelled(Self::start(config)).await else {
-            return Ok(());
-        };
-        let mut builder = started?;
-        let outcome = shutdown.run_until_cancelled(builder.serve()).await;
-        builder.leave().await;
-        outcome.unwrap_or(Ok(()))
+        loop {
+            let start = Self::start(config.clone());
+            let Some(started) = shutdown.run_until_cancelled(start).await else { return Ok(()) };
+            let mut builder = started?;
+            let outcome = shutdown.run_until_cancelled(builder.serve()).await;
+            builder.leave().await;
+            match outcome {
+                Some(Ok(Ending::Restart)) => tracing::info!("starting anew, as a task asked for"),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(Ending::Shutdown)) | None => return Ok(()),
+            }
+        }
     }
 
     async fn start(config: Config) -> Result<Self> {
@@ -81,7 +88,8 @@ impl Builder {
         let id = hub.call("host.getID", ()).await?;
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
-        let shared = Arc::new(Shared { config, packages, live: AtomicBool::new(false) });
+        let (live, leave) = (AtomicBool::new(false), Leave::new());
+        let shared = Arc::new(Shared { config, packages, live, leave });
         tracing::info!(host = host_id, "logged in");
         let mut builder = Builder {
             shared,
@@ -98,15 +106,24 @@ impl Builder {
         Ok(builder)
     }
 
-    async fn serve(&mut self) -> Result<()> {
+    /// Works until a task asks for the end.
+    async fn serve(&mut self) -> Result<Ending> {
         let (sender, mut signals) = mpsc::channel(256);
         let stream =
             stream::keep(self.shared.clone(), self.hub.clone(), self.status.subscribe(), sender);
         let _stream = AbortOnDrop(tokio::spawn(stream));
         let mut report = ticker(self.shared.config.report_interval);
         let mut poll = ticker(self.shared.config.sleeptime);
+        let shared = self.shared.clone();
         loop {
+            if let Some(ending) = shared.leave.wish().filter(|_| self.running.is_empty()) {
+                return Ok(ending);
+            }
             let done = tokio::select! {
+                () = shared.leave.asked() => {
+                    self.draining = true;
+                    self.report().await
+                }
                 Some(signal) = signals.recv() => self.react(signal).await,
                 _ = report.tick() => self.report().await,
                 _ = poll.tick() => self.poll().await,
@@ -124,7 +141,7 @@ impl Builder {
     async fn react(&mut self, signal: Signal) -> Result<()> {
         match signal {
             Signal::Connected => {
-                self.draining = false;
+                self.draining = self.shared.leave.wish().is_some();
                 self.report().await?;
                 self.poll().await
             }
@@ -307,6 +324,10 @@ impl Builder {
                 self.running.retain(|_, running| Arc::strong_count(&running.signals) > 1);
                 self.sync().await?;
             }
+        }
+        let config = &self.shared.config;
+        if let Err(error) = failed::trim(&config.workdir, config.failed_buildroot_lifetime) {
+            tracing::warn!(error = chain(&error), "failed buildroots were not trimmed");
         }
         if let Err(error) = self.shared.packages.trim() {
             tracing::warn!(error = chain(&error), "the package cache was not trimmed");

@@ -5,9 +5,18 @@ mod build_arch;
 mod build_notification;
 mod build_srpm_from_scm;
 mod chainbuild;
+mod create_dist_repo;
 mod createrepo;
+mod dependant_task;
+mod dist_repo;
 mod new_repo;
 mod rebuild_srpm;
+mod restart;
+mod restart_hosts;
+mod restart_verify;
+mod runroot;
+mod save_failed_tree;
+mod shutdown;
 mod sleep;
 mod tag_build;
 mod tag_notification;
@@ -46,9 +55,18 @@ pub(crate) static METHODS: &[Method] = &[
     build_notification::METHOD,
     build_srpm_from_scm::METHOD,
     chainbuild::METHOD,
+    create_dist_repo::METHOD,
     createrepo::METHOD,
+    dependant_task::METHOD,
+    dist_repo::METHOD,
     new_repo::METHOD,
     rebuild_srpm::METHOD,
+    restart::METHOD,
+    restart_hosts::METHOD,
+    restart_verify::METHOD,
+    runroot::METHOD,
+    save_failed_tree::METHOD,
+    shutdown::METHOD,
     sleep::METHOD,
     tag_build::METHOD,
     tag_notification::METHOD,

@@ -8,6 +8,7 @@ use toji_sandbox::CancellationToken;
 use toji_value::{Args, Fault, Value};
 
 use crate::context::{Context, Shared, Signals, upload_dir};
+use crate::failed;
 use crate::failure::{Failure, chain};
 use crate::logs::Logs;
 use crate::tasks::{self, Method};
@@ -90,6 +91,11 @@ impl Worker {
         };
         let outcome = self.cancel.run_until_cancelled(running).await;
         drop(task);
+        if let Some(Err(_)) = &outcome
+            && let Err(error) = failed::keep(&self.shared.config.workdir, &work)
+        {
+            tracing::warn!(error = chain(&error), "a failed buildroot was not kept");
+        }
         remove(&work).await;
         outcome
     }

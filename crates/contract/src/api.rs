@@ -45,8 +45,10 @@ fn params(params: &[Param]) -> Vec<String> {
     let one = |p: &Param| match (p.kind, &p.default) {
         (ParamKind::Rest, _) => format!("*{}", p.name),
         (ParamKind::Keywords, _) => format!("**{}", p.name),
-        (ParamKind::Plain, Some(default)) => format!("{}={}", p.name, default.value().repr()),
-        (ParamKind::Plain, None) => p.name.to_owned(),
+        (ParamKind::Plain | ParamKind::Named, Some(default)) => {
+            format!("{}={}", p.name, default.value().repr())
+        }
+        (ParamKind::Plain | ParamKind::Named, None) => p.name.to_owned(),
     };
     params.iter().map(one).collect()
 }

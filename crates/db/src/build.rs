@@ -193,6 +193,30 @@ pub async fn end(tx: &mut Tx, id: i64, state: BuildState) -> Result<()> {
     tx.execute(sql, params![id, state.number()]).await.map(drop)
 }
 
+/// Moves a build to a volume.
+pub async fn set_volume(tx: &mut Tx, id: i64, volume_id: i64) -> Result<()> {
+    let sql = "UPDATE build SET volume_id = $2 WHERE id = $1";
+    tx.execute(sql, params![id, volume_id]).await.map(drop)
+}
+
+/// Gives a build another owner.
+pub async fn set_owner(tx: &mut Tx, id: i64, owner: i64) -> Result<()> {
+    tx.execute("UPDATE build SET owner = $2 WHERE id = $1", params![id, owner]).await.map(drop)
+}
+
+/// Sets the time of a build's completion.
+pub async fn set_completion(tx: &mut Tx, id: i64, time: Time) -> Result<()> {
+    let sql = "UPDATE build SET completion_time = $2::timestamptz WHERE id = $1";
+    tx.execute(sql, params![id, time]).await.map(drop)
+}
+
+/// Makes a draft a regular build with this release, in the name of `promoter`.
+pub async fn promote(tx: &mut Tx, id: i64, release: &str, promoter: i64) -> Result<()> {
+    let sql = "UPDATE build SET draft = FALSE, release = $2, promoter = $3,
+                      promotion_time = NOW() WHERE id = $1";
+    tx.execute(sql, params![id, release, promoter]).await.map(drop)
+}
+
 /// Completes a build on a volume.
 pub async fn complete(tx: &mut Tx, id: i64, volume_id: i64) -> Result<()> {
     let sql = "UPDATE build SET state = $2, volume_id = $3, completion_time = NOW() WHERE id = $1";
@@ -268,6 +292,17 @@ pub async fn average_duration(tx: &mut Tx, pkg_id: i64, since: Option<f64>) -> R
         params![pkg_id, BuildState::Complete.number(), since],
     )
     .await
+}
+
+/// Where builds are: `id`, `name`, `version`, `release`, `volume_name`.
+pub async fn places(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT build.id AS id, package.name AS name, build.version AS version,
+                      build.release AS release, volume.name AS volume_name
+                 FROM build
+                 JOIN package ON build.pkg_id = package.id
+                 JOIN volume ON build.volume_id = volume.id
+                WHERE build.id = ANY($1)";
+    tx.query(sql, params![ids]).await
 }
 
 /// A volume by name: `id`, `name`.

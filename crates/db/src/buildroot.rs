@@ -11,6 +11,12 @@ pub async fn exists(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.query_opt(sql, params![id]).await?.is_some())
 }
 
+/// The newest buildroot of a task.
+pub async fn newest_of_task(tx: &mut Tx, task: i64) -> Result<Option<i64>> {
+    let sql = "SELECT max(buildroot_id) AS id FROM standard_buildroot WHERE task_id = $1";
+    tx.scalar(sql, params![task]).await
+}
+
 /// A buildroot with what is known of it if builders of this system manage it, locked.
 pub async fn lock(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
     let sql = "SELECT buildroot.id AS id, buildroot.br_type AS br_type, s.host_id AS host_id,

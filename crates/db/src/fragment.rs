@@ -19,3 +19,10 @@ pub async fn of_rpms(tx: &mut Tx, rpm_ids: &[i64]) -> Result<HashMap<i64, Pieces
     }
     Ok(found)
 }
+
+/// Forgets the metadata of a build's RPMs, which name the place of their files.
+pub async fn forget(tx: &mut Tx, build_id: i64) -> Result<()> {
+    let sql = "DELETE FROM toji_rpm_fragment
+                WHERE rpm_id IN (SELECT id FROM rpminfo WHERE build_id = $1)";
+    tx.execute(sql, params![build_id]).await.map(drop)
+}

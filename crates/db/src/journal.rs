@@ -42,3 +42,11 @@ pub async fn set_digest(tx: &mut Tx, path: &str, size: i64, sha256: &str) -> Res
                ON CONFLICT (path) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256";
     tx.execute(sql, params![path, size, sha256]).await.map(drop)
 }
+
+/// Moves the digests of all files below a directory to another one.
+pub async fn move_digests(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
+    let (old, new) = (format!("{old}/"), format!("{new}/"));
+    let sql = "UPDATE toji_file SET path = $2::text || substr(path, length($1::text) + 1)
+                WHERE substr(path, 1, length($1::text)) = $1::text";
+    tx.execute(sql, params![old, new]).await.map(drop)
+}

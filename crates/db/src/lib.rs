@@ -61,6 +61,7 @@ pub mod search;
 mod select;
 pub mod session;
 pub mod setup;
+pub mod sidetag;
 mod sqlite;
 pub mod tag;
 pub mod tagged;

@@ -1,8 +1,10 @@
 //! RPMs: look-ups, listing, imports, signatures and checksums.
 
 mod list;
+pub mod signature;
 
 pub use list::{Filter, list, signatures};
+pub use signature::{checksums, insert_checksum, insert_signature, sigkeys};
 
 use crate::{Result, Row, Tx, params};
 
@@ -23,6 +25,11 @@ macro_rules! fields {
 /// RPMs by number, one or none.
 pub async fn by_id(tx: &mut Tx, id: i64) -> Result<Vec<Row>> {
     tx.query(concat!("SELECT ", fields!(), " WHERE rpminfo.id = $1"), params![id]).await
+}
+
+/// RPMs by number, several at once.
+pub async fn by_ids(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
+    tx.query(concat!("SELECT ", fields!(), " WHERE rpminfo.id = ANY($1)"), params![ids]).await
 }
 
 /// RPMs by name, version, release and arch, optionally of one external repository.
@@ -61,6 +68,21 @@ pub async fn external_repo(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
     tx.scalar_opt("SELECT id FROM external_repo WHERE name = $1", params![name]).await
 }
 
+/// The digests that an RPM's signature header states, in hexadecimal.
+///
+/// `payloadhash` is the first of them that there is: RPM 6 packages have no MD5.
+#[derive(Clone, Debug, Default)]
+pub struct Digests {
+    /// MD5 of header and payload.
+    pub sigmd5: Option<String>,
+    /// SHA-1 of the main header.
+    pub sha1header: Option<String>,
+    /// SHA-256 of the main header.
+    pub sha256header: Option<String>,
+    /// SHA3-256 of the main header.
+    pub sha3_256header: Option<String>,
+}
+
 /// An RPM to be entered.
 #[derive(Clone, Debug, Default)]
 pub struct New {
@@ -80,8 +102,10 @@ pub struct New {
     pub arch: String,
     /// Whether its build is a draft.
     pub draft: bool,
-    /// MD5 of header and payload, as the signature header states it.
+    /// What tells its content from others (see [`Digests`]).
     pub payloadhash: String,
+    /// The digests that the signature header states.
+    pub digests: Digests,
     /// Size of the file in bytes.
     pub size: i64,
     /// When it was built, seconds since 1970.
@@ -94,8 +118,10 @@ pub struct New {
 pub async fn insert(tx: &mut Tx, new: &New) -> Result<i64> {
     tx.scalar(
         "INSERT INTO rpminfo (build_id, buildroot_id, name, version, release, epoch, arch, draft,
-                              external_repo_id, payloadhash, size, buildtime, extra)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12) RETURNING id",
+                              external_repo_id, payloadhash, size, buildtime, extra, sigmd5,
+                              sha1header, sha256header, sha3_256header)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13, $14, $15, $16)
+         RETURNING id",
         params![
             new.build_id,
             new.buildroot_id,
@@ -108,42 +134,14 @@ pub async fn insert(tx: &mut Tx, new: &New) -> Result<i64> {
             &new.payloadhash,
             new.size,
             new.buildtime,
-            new.extra.as_deref()
+            new.extra.as_deref(),
+            new.digests.sigmd5.as_ref(),
+            new.digests.sha1header.as_ref(),
+            new.digests.sha256header.as_ref(),
+            new.digests.sha3_256header.as_ref()
         ],
     )
     .await
-}
-
-/// Enters a signature; an empty key stands for none.
-pub async fn insert_signature(tx: &mut Tx, rpm: i64, sigkey: &str, sighash: &str) -> Result<()> {
-    let sql = "INSERT INTO rpmsigs (rpm_id, sigkey, sighash) VALUES ($1, $2, $3)";
-    tx.execute(sql, params![rpm, sigkey, sighash]).await.map(drop)
-}
-
-/// The keys that an RPM is signed with.
-pub async fn sigkeys(tx: &mut Tx, rpm: i64) -> Result<Vec<String>> {
-    let rows = tx.query("SELECT sigkey FROM rpmsigs WHERE rpm_id = $1", params![rpm]).await?;
-    rows.iter().map(|row| row.get("sigkey")).collect()
-}
-
-/// Known checksums of an RPM's signed copies: `sigkey`, `checksum_type`, `checksum`.
-pub async fn checksums(tx: &mut Tx, rpm: i64, types: &[i64]) -> Result<Vec<Row>> {
-    let sql = "SELECT sigkey, checksum_type, checksum FROM rpm_checksum
-                WHERE rpm_id = $1 AND checksum_type = ANY($2)";
-    tx.query(sql, params![rpm, types]).await
-}
-
-/// Stores a checksum of an RPM's copy with this signature.
-pub async fn insert_checksum(
-    tx: &mut Tx,
-    rpm: i64,
-    sigkey: &str,
-    kind: i64,
-    checksum: &str,
-) -> Result<()> {
-    let sql = "INSERT INTO rpm_checksum (rpm_id, sigkey, checksum, checksum_type)
-               VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    tx.execute(sql, params![rpm, sigkey, checksum, kind]).await.map(drop)
 }
 
 /// Stores a piece of repository metadata of an RPM; `data` is compressed.

@@ -74,6 +74,12 @@ pub async fn get_with_requests(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
     tx.query(sql, params![ids]).await
 }
 
+/// Tasks of a method in some states: `id`, `request`.
+pub async fn of_method(tx: &mut Tx, method: &str, states: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT id, request FROM task WHERE method = $1 AND state = ANY($2) ORDER BY id";
+    tx.query(sql, params![method, states]).await
+}
+
 /// The text of a task's request.
 pub async fn request(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
     tx.query_opt("SELECT method, request FROM task WHERE id = $1", params![id]).await

@@ -4,6 +4,7 @@ pub mod complete;
 pub mod fresh;
 pub mod import;
 pub mod intake;
+pub mod promote;
 pub mod release;
 pub mod remove;
 pub mod source;

@@ -34,6 +34,34 @@ pub fn mapping(value: &Value) -> Result<&Map, Fault> {
     }
 }
 
+/// The items of a list.
+///
+/// # Errors
+/// `ParameterError` for anything but a list.
+pub fn list(value: &Value) -> Result<&[Value], Fault> {
+    match value {
+        Value::Array(items) => Ok(items),
+        Value::Nil => Err(Fault::parameter("Invalid type, expected type <class 'list'>")),
+        other => Err(wrong(other, "list")),
+    }
+}
+
+/// The whole number that a value stands for, as Python's `int` reads it.
+///
+/// # Errors
+/// `ParameterError` for anything that is no number.
+pub fn whole(value: &Value) -> Result<i64, Fault> {
+    let number = match value {
+        Value::Nil => return Err(Fault::parameter("Invalid type, expected type <class 'int'>")),
+        Value::Int(n) => Some(*n),
+        Value::Bool(b) => Some(i64::from(*b)),
+        Value::Double(d) => Some(*d as i64),
+        Value::Str(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| wrong(value, "int"))
+}
+
 fn wrong(value: &Value, expected: &str) -> Fault {
     let (shown, kind) = (value.display(), value.type_name());
     Fault::parameter(format!(

@@ -1,5 +1,7 @@
 //! Options of the hub, with the names, meanings and defaults of Koji's `hub.conf`.
 
+pub mod plugins;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -57,6 +59,11 @@ pub struct Config {
     pub enable_win: bool,
     /// `[policy]`: the text of each configured policy, by name.
     pub policies: Vec<(String, String)>,
+    /// Options of side tags.
+    pub sidetag: plugins::SidetagOptions,
+    /// `save_failed_tree.conf`: methods of tasks whose buildroots may be kept, `*` for all; nothing
+    /// where there is no such file.
+    pub save_failed_tree: Option<Vec<String>>,
     /// Scheduler and repository options.
     pub scheduler: SchedulerOptions,
     /// Repository options.
@@ -163,6 +170,8 @@ impl Default for Config {
             enable_maven: false,
             enable_win: false,
             policies: Vec::new(),
+            sidetag: plugins::SidetagOptions::default(),
+            save_failed_tree: None,
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),
         }

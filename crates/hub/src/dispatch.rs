@@ -56,6 +56,7 @@ impl Registry {
         toji_api::archive_rpcs!(register);
         toji_api::build_rpcs!(register);
         toji_api::buildroot_rpcs!(register);
+        toji_api::buildroot_task_rpcs!(register);
         toji_api::catalog_rpcs!(register);
         toji_api::external_repo_rpcs!(register);
         toji_api::generator_rpcs!(register);
@@ -76,6 +77,7 @@ impl Registry {
         toji_api::task_rpcs!(register);
         toji_api::repo_host_rpcs!(register);
         toji_api::session_rpcs!(register);
+        toji_api::sidetag_rpcs!(register);
         toji_api::submit_rpcs!(register);
         toji_api::system_rpcs!(register);
         toji_api::tag_rpcs!(register);

@@ -1,8 +1,8 @@
 //! Files that change with a call: placed before its commit, finished after it, undone without it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use toji_store::Step;
+use toji_store::{Error, Step};
 use toji_value::Fault;
 
 use crate::Hub;
@@ -14,8 +14,8 @@ pub struct Files {
     gone: Vec<PathBuf>,
 }
 
-/// Files that were placed for one import.
-#[derive(Clone, Debug)]
+/// Files that were placed for one import or move.
+#[derive(Clone, Debug, Default)]
 pub struct Placement {
     /// Its row in the journal, if it has one.
     pub journal: Option<i64>,
@@ -23,6 +23,60 @@ pub struct Placement {
     pub steps: Vec<Step>,
     /// Files that were written beside the placed ones.
     pub written: Vec<PathBuf>,
+    /// Directories that were made with all that is in them.
+    pub trees: Vec<PathBuf>,
+    /// What is done once the change is committed, in this order.
+    pub after: Vec<After>,
+}
+
+/// Something that is done to files once the change is committed; doing it again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Removes a file, a link or a directory.
+    Remove(PathBuf),
+    /// Gives a file or directory another name, in place of a link; one that is gone was renamed
+    /// before.
+    Rename(PathBuf, PathBuf),
+    /// Makes the first path a link with the second as its text, in place of an older link.
+    Link(PathBuf, PathBuf),
+}
+
+impl After {
+    fn run(&self) -> Result<(), Error> {
+        match self {
+            After::Remove(path) => toji_store::remove_tree(path),
+            After::Rename(from, to) => {
+                if std::fs::symlink_metadata(from).is_err() {
+                    return Ok(());
+                }
+                make_parent(to)?;
+                if std::fs::symlink_metadata(to).is_ok_and(|meta| meta.is_symlink()) {
+                    std::fs::remove_file(to).map_err(Error::io(to))?;
+                }
+                std::fs::rename(from, to).map_err(Error::io(from))
+            }
+            After::Link(at, target) => {
+                match std::fs::symlink_metadata(at) {
+                    Ok(meta) if !meta.is_symlink() => {
+                        tracing::error!(path = %at.display(), "content where a link should be");
+                        return Ok(());
+                    }
+                    _ => {}
+                }
+                make_parent(at)?;
+                let name = at.file_name().unwrap_or_default().to_string_lossy();
+                let fresh = at.with_file_name(format!(".{name}.link"));
+                let _ = std::fs::remove_file(&fresh);
+                std::os::unix::fs::symlink(target, &fresh).map_err(Error::io(&fresh))?;
+                std::fs::rename(&fresh, at).map_err(Error::io(at))
+            }
+        }
+    }
+}
+
+fn make_parent(path: &Path) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(dir).map_err(Error::io(dir))
 }
 
 /// How far a call was with its files, for savepoints.
@@ -73,10 +127,13 @@ impl Files {
 
 /// Makes the old paths links and forgets the journal's row.
 pub(crate) async fn finish(hub: &Hub, placement: Placement) {
-    let steps = placement.steps;
-    let linked = blocking(move || steps.iter().try_for_each(toji_store::link_back)).await;
-    if let Err(fault) = linked {
-        tracing::error!(error = %fault, "an imported file could not be linked at its old path");
+    let Placement { steps, after, .. } = placement;
+    let done = blocking(move || {
+        steps.iter().try_for_each(toji_store::link_back)?;
+        after.iter().try_for_each(After::run)
+    });
+    if let Err(fault) = done.await {
+        tracing::error!(error = %fault, "files of a change that is made could not be put in order");
         return;
     }
     if let Some(id) = placement.journal {
@@ -87,8 +144,14 @@ pub(crate) async fn finish(hub: &Hub, placement: Placement) {
 /// Takes placed files away again and forgets the journal's row.
 pub(crate) async fn undo(hub: &Hub, placement: Placement) {
     let stop = PathBuf::from(hub.paths.topdir());
-    let Placement { journal, steps, written } = placement;
+    let Placement { journal, steps, written, trees, .. } = placement;
     let undone = blocking(move || {
+        for tree in trees {
+            toji_store::remove_tree(&tree)?;
+            if let Some(parent) = tree.parent() {
+                toji_store::remove_file(&parent.join(".none"), &stop)?;
+            }
+        }
         for path in written {
             toji_store::remove_file(&path, &stop)?;
         }

@@ -31,6 +31,7 @@ mod rpc;
 pub mod rpm;
 pub mod scheduler;
 pub mod session;
+pub mod sidetag;
 pub mod tag;
 pub mod tagged;
 pub mod tagging;
@@ -38,6 +39,7 @@ pub mod target;
 pub mod task;
 pub mod upload;
 pub mod user;
+pub mod volume;
 
 pub use call::{Call, Request, SessionKey};
 pub use config::Config;

@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod change;
 pub mod comps;
+pub mod dist;
 pub mod init;
 pub mod options;
 pub mod queue;

@@ -3,6 +3,7 @@
 mod archive;
 mod build;
 mod buildroot;
+mod buildroot_task;
 mod catalog;
 mod external_repo;
 mod generator;
@@ -21,6 +22,7 @@ mod repo_host;
 mod rpm;
 mod scheduler;
 mod session;
+mod sidetag;
 mod submit;
 mod system;
 mod tag;

@@ -1,7 +1,9 @@
 //! RPMs: finding them as callers name them, and reading their files.
 
+pub mod checksum;
 pub mod external;
 pub mod known;
+pub mod signature;
 
 use std::fs::File;
 use std::io::BufReader;

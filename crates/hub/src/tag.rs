@@ -4,6 +4,7 @@ pub mod access;
 pub mod edit;
 pub mod inherit;
 pub mod links;
+pub mod snapshot;
 
 use std::collections::HashMap;
 

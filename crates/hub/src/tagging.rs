@@ -132,7 +132,7 @@ pub async fn remove(
 ) -> Result<(), Fault> {
     if db::remove(&mut call.tx, tag.id, build.id, user.id).await? {
         tell(call, "build.untag", tag, build, user);
-        return Ok(());
+        return crate::sidetag::after_untag(call, tag).await;
     }
     match strict {
         true => Err(Fault::tag(format!("build {} not in tag {}", build.nvr(), tag.name))),

@@ -1,7 +1,7 @@
 //! Tasks: who may touch them, and how they are made, moved, awaited and ended.
 
 pub mod make;
-mod params;
+pub(crate) mod params;
 pub mod text;
 pub mod transition;
 pub mod wait;

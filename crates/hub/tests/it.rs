@@ -4,6 +4,8 @@ mod it {
     mod archive;
     mod archive_host;
     mod build;
+    mod dist;
+    mod fixture;
     mod generator;
     mod host;
     mod notice;
@@ -12,9 +14,13 @@ mod it {
     mod people;
     mod repo;
     mod scheduler;
+    mod sidetag;
+    mod signature;
+    mod snapshot;
     mod tag;
     mod task;
     mod two_hubs;
     mod user;
+    mod volume;
     mod world;
 }

@@ -32,6 +32,8 @@ pub const HUB_TESTS: &[&str] = &[
     "is_build_owner",
     "is_draft",
     "is_new_package",
+    "is_sidetag",
+    "is_sidetag_owner",
     "package",
     "release",
     "source",

@@ -85,6 +85,14 @@ impl Write for PayloadCheck {
     }
 }
 
+pub(crate) fn sha256_hex(data: &[u8]) -> String {
+    hex::encode(Sha256::digest(data))
+}
+
+pub(crate) fn sha1_hex(data: &[u8]) -> String {
+    hex::encode(Sha1::digest(data))
+}
+
 fn compare(what: &'static str, expected: &[u8], found: &str) -> Result<()> {
     if expected == found.as_bytes() {
         return Ok(());

@@ -91,15 +91,24 @@ impl Package {
 
     /// The OpenPGP packet that Koji takes for the package's signature.
     pub fn signature_packet(&self) -> Result<Option<Vec<u8>>> {
-        let tags = [signature::GPG, signature::PGP, tag::DSAHEADER, tag::RSAHEADER];
-        let packet = tags.iter().find_map(|tag| self.signature.bin(*tag));
-        if let Some(packet) = packet {
-            return Ok(Some(packet.to_vec()));
+        crate::splice::signature_packet(&self.signature)
+    }
+
+    /// What tells this package's content from others, as Koji writes it: the MD5 of header and
+    /// payload, or for a package without one (RPM 6) the best digest of its header with its name.
+    pub fn content_id(&self) -> Option<String> {
+        if let Some(md5) = self.sigmd5() {
+            return Some(hex::encode(md5));
         }
-        match self.signature.str(tag::OPENPGP) {
-            Some(text) => crate::openpgp::decode_base64(text).map(Some),
-            None => Ok(None),
-        }
+        let digests = [
+            ("sha3-256", tag::SHA3_256HEADER),
+            ("sha256", tag::SHA256HEADER),
+            ("sha1", tag::SHA1HEADER),
+        ];
+        digests.iter().find_map(|(name, tag)| {
+            let text = self.signature.str(*tag)?;
+            Some(format!("{name}::{}", String::from_utf8_lossy(text)))
+        })
     }
 
     /// The signing key as Koji writes it: the last 8 hexadecimal digits of its id.

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 
+use crate::openpgp::Signature;
 use crate::package::{LEAD, padding_len};
+use crate::tag::{self, signature};
 use crate::{Error, Header, HeaderKind, Limits, Package, Result};
 
 /// Parses a signature header as it is cached: from its magic to the end of its padding.
@@ -12,6 +14,45 @@ pub fn parse_signature(data: &[u8], limits: &Limits) -> Result<Header> {
         return Err(Error::Truncated("signature header"));
     }
     Header::parse(data[..len].to_vec(), HeaderKind::Signature, limits)
+}
+
+/// The OpenPGP packet that Koji takes for the signature in a signature header.
+pub fn signature_packet(header: &Header) -> Result<Option<Vec<u8>>> {
+    let tags = [signature::GPG, signature::PGP, tag::DSAHEADER, tag::RSAHEADER];
+    if let Some(packet) = tags.iter().find_map(|tag| header.bin(*tag)) {
+        return Ok(Some(packet.to_vec()));
+    }
+    match header.str(tag::OPENPGP) {
+        Some(text) => crate::openpgp::decode_base64(text).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The signing key that a signature header names, as Koji writes it; nothing for no signature.
+pub fn sigkey(header: &Header) -> Result<Option<String>> {
+    match signature_packet(header)? {
+        Some(packet) => Signature::parse(&packet)?.koji_key_id().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Whether a signature header belongs to a package: by the digests of the main header that it
+/// states. Fails for a header that states none.
+pub fn belongs(signature: &Header, package: &Package) -> Result<bool> {
+    let main = package.header().as_bytes();
+    let mut known = false;
+    for (tag, found) in [
+        (tag::SHA256HEADER, crate::digest::sha256_hex(main)),
+        (tag::SHA1HEADER, crate::digest::sha1_hex(main)),
+    ] {
+        if let Some(stated) = signature.str(tag) {
+            known = true;
+            if stated != found.as_bytes() {
+                return Ok(false);
+            }
+        }
+    }
+    if known { Ok(true) } else { Err(Error::Missing("SHA256HEADER")) }
 }
 
 /// Copies a package from `source` to `target` with another signature header; returns its new size.

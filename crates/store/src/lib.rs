@@ -9,6 +9,7 @@ mod error;
 mod path;
 mod place;
 mod place_new;
+mod tree;
 mod upload;
 
 pub use area::{Area, Entry};
@@ -17,4 +18,5 @@ pub use error::{Error, Result};
 pub use path::{join, normalize};
 pub use place::{Step, link_back, place, relative_link, remove_file, remove_tree, undo};
 pub use place_new::{Content, Plan, place_new};
+pub use tree::copy_tree;
 pub use upload::{Begin, Upload};

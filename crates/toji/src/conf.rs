@@ -83,6 +83,7 @@ impl Files {
             let sections = options.sections().map(|s| (s.to_owned(), options.section(s))).collect();
             conf.hub.plugin_options.insert(name, sections);
         }
+        conf.hub.take_plugin_options().map_err(anyhow::Error::msg)?;
         Ok(conf)
     }
 }

@@ -91,6 +91,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         web_url: format!("{url}/koji"),
         enable_maven: true,
         enable_win: true,
+        save_failed_tree: Some(vec!["buildArch".to_owned()]),
         ..Config::default()
     };
     if let Some(domain) = &options.email_domain {

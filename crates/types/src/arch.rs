@@ -87,6 +87,23 @@ pub fn compatible(arch: &str) -> Vec<&str> {
     list
 }
 
+/// The arches of the packages in a repository for a canonical arch, `noarch` last; for `src` only
+/// itself.
+pub fn members(arch: &str) -> Vec<&str> {
+    if arch == "src" {
+        return vec!["src"];
+    }
+    let known = COMPAT.iter().map(|(name, _)| *name);
+    let mut list: Vec<&str> = known.filter(|name| canonical(name) == arch).collect();
+    if !list.contains(&arch) {
+        list.push(arch);
+    }
+    if arch != "noarch" {
+        list.push("noarch");
+    }
+    list
+}
+
 /// The arch that names the repositories for `arch`, such as `i386` for `i686`.
 pub fn base(arch: &str) -> &str {
     if next_compatible(arch).is_none() {

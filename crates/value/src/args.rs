@@ -12,7 +12,7 @@ pub struct Param {
     pub name: &'static str,
     /// The default; none for a parameter that must be given.
     pub default: Option<Default>,
-    /// Plain, `*args` or `**kwargs`.
+    /// How it takes arguments.
     pub kind: ParamKind,
 }
 
@@ -50,6 +50,8 @@ pub enum ParamKind {
     Rest,
     /// All further keyword arguments (`**kwargs`).
     Keywords,
+    /// By name only: younger than the calls that clients see listed.
+    Named,
 }
 
 /// The arguments of one call.
@@ -96,6 +98,7 @@ impl Args {
         let params = signature.params;
         let plain = || params.iter().filter(|p| p.kind == ParamKind::Plain);
         let has = |kind| params.iter().any(|p| p.kind == kind);
+        let named = |key: &str| params.iter().any(|p| p.kind == ParamKind::Named && p.name == key);
         let given = self.positional.len();
         let mut keywords = self.keywords;
         let fail = |text: String| Err(Fault::parameter(format!("{}() {text}", signature.python)));
@@ -104,7 +107,7 @@ impl Args {
                 Some(at) if at < given => {
                     return fail(format!("got multiple values for argument '{key}'"));
                 }
-                None if !has(ParamKind::Keywords) => {
+                None if !has(ParamKind::Keywords) && !named(key) => {
                     return fail(format!("got an unexpected keyword argument '{key}'"));
                 }
                 _ => {}
@@ -130,6 +133,10 @@ impl Args {
                 ParamKind::Plain => positional
                     .next()
                     .or_else(|| keywords.remove(param.name))
+                    .or_else(|| param.default.as_ref().map(Default::value))
+                    .unwrap_or_default(),
+                ParamKind::Named => keywords
+                    .remove(param.name)
                     .or_else(|| param.default.as_ref().map(Default::value))
                     .unwrap_or_default(),
             });

@@ -73,7 +73,7 @@ pub(super) fn listing(files: &[PathBuf]) -> Result<Value> {
             "release" => header.release().map_err(bad("release"))?.into_owned(),
             "epoch" => header.epoch(),
             "arch" => header.arch().map_err(bad("arch"))?.into_owned(),
-            "payloadhash" => package.sigmd5().map(hex::encode),
+            "payloadhash" => package.content_id(),
             "size" => number(header.installed_size()),
             "buildtime" => number(header.build_time()),
         }));

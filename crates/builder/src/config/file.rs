@@ -17,7 +17,6 @@ const IGNORED: &[&str] = &[
     "createrepo_skip_stat",
     "createrepo_update",
     "distrepo_skip_stat",
-    "failed_buildroot_lifetime",
     "host_principal_format",
     "keytab",
     "krb_principal",
@@ -99,6 +98,9 @@ fn parse(text: &str) -> Result<(Config, Option<String>), Error> {
             "maxjobs" => config.maxjobs = number(&name, value)?,
             "minspace" => config.minspace = number(&name, value)?,
             "cache_size" => config.cache_size = number(&name, value)?,
+            "failed_buildroot_lifetime" => {
+                config.failed_buildroot_lifetime = Duration::from_secs(number(&name, value)?);
+            }
             "sleeptime" => config.sleeptime = Duration::from_secs(number(&name, value)?),
             "rpmbuild_timeout" => {
                 config.limits.wall = Some(Duration::from_secs(number(&name, value)?))

@@ -43,3 +43,10 @@ pub async fn insert(tx: &mut Tx, new: New) -> Result<i64> {
     )
     .await
 }
+
+/// Makes a dist repository of a tag in the state INIT and returns its number.
+pub async fn insert_dist(tx: &mut Tx, tag_id: i64, event: i64) -> Result<i64> {
+    let sql = "INSERT INTO repo (create_event, tag_id, state, dist) VALUES ($1, $2, 0, TRUE)
+               RETURNING id";
+    tx.scalar(sql, params![event, tag_id]).await
+}

@@ -5,6 +5,7 @@
 //! the sources become links. Whatever ends in between is undone by the call or by
 //! [`recover`](crate::Hub::recover).
 
+pub mod merge;
 mod noarch;
 pub(crate) mod place;
 
@@ -60,8 +61,10 @@ pub async fn complete(
     let volume = volume(call, &build, task_id, &results).await?;
     let stored = Build { volume_id: volume.0, volume: volume.1, ..build.clone() };
     let steps = steps(call, &stored, &sources, &logs)?;
+    let after = crate::volume::default_link(call, stored.at()).into_iter().collect();
     let journal =
-        place::place(call, build_id, steps, signature_files(call, &stored, &sources)).await?;
+        place::place(call, build_id, steps, signature_files(call, &stored, &sources), after)
+            .await?;
 
     // From here on the writer is held; nothing below waits for files.
     crate::task::lock_held(call, task_id).await?;
@@ -233,16 +236,9 @@ async fn volume(
         "buildroots" => buildroots, "import" => true, "import_type" => "rpm",
     });
     let data = crate::policy::data(&data.into())?;
-    let name = match call.evaluate("volume", &data).await? {
-        Some(outcome) => outcome.action().unwrap_or("DEFAULT").to_owned(),
-        None => "DEFAULT".to_owned(),
-    };
-    match db::volume(&mut call.tx, &name).await? {
-        Some(row) => Ok((row.get("id")?, name)),
-        None => {
-            tracing::error!(volume = name, "the volume policy names a volume that does not exist");
-            Ok((0, "DEFAULT".to_owned()))
-        }
+    match crate::volume::by_policy(call, &data, false).await? {
+        Some(volume) => Ok((volume.id, volume.name)),
+        None => Ok((0, "DEFAULT".to_owned())),
     }
 }
 
@@ -342,7 +338,8 @@ pub(crate) async fn enter_with(
         epoch: source.epoch,
         arch: source.arch.clone(),
         draft: build.draft,
-        payloadhash: source.sigmd5.clone(),
+        payloadhash: source.payloadhash.clone(),
+        digests: source.digests.clone(),
         size,
         buildtime: source.buildtime,
         extra: extra.map(crate::json::dumps),
@@ -367,7 +364,7 @@ pub(crate) async fn enter_with(
         "id" => id, "build_id" => build.id, "buildroot_id" => buildroot_id,
         "name" => &source.name, "version" => &source.version, "release" => &source.release,
         "epoch" => source.epoch, "arch" => &source.arch, "draft" => build.draft,
-        "buildtime" => source.buildtime, "size" => size, "payloadhash" => &source.sigmd5,
+        "buildtime" => source.buildtime, "size" => size, "payloadhash" => &source.payloadhash,
         "external_repo_id" => 0,
     };
     call.emit("rpm.import", &format!("build:{}", build.id), shown.clone());
@@ -398,7 +395,7 @@ pub async fn single(call: &mut Call, rel: &str) -> Result<Map, Fault> {
         return Err(Fault::generic(text));
     }
     let written = signature_files(call, &build, std::slice::from_ref(&source));
-    let journal = place::place(call, build.id, steps, written).await?;
+    let journal = place::place(call, build.id, steps, written, Vec::new()).await?;
     db::add_type(&mut call.tx, build.id, "rpm").await?;
     let mut shown = enter(call, &build, &source, None).await?;
     for tag in rpms::tags_of_build(&mut call.tx, build.id).await? {

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use md5::{Digest as _, Md5};
-use toji_rpmfile::{Limits, Package};
+use toji_rpmfile::{Limits, Package, tag};
 use toji_store::{Algorithm, Hasher};
 
 /// An uploaded RPM that was read, checked and hashed.
@@ -35,8 +35,10 @@ pub struct Source {
     pub size: u64,
     /// When the file was written, seconds since 1970.
     pub mtime: i64,
-    /// MD5 of header and payload.
-    pub sigmd5: String,
+    /// MD5 of header and payload; for RPM 6 packages a digest of the header.
+    pub payloadhash: String,
+    /// The digests that the signature header states.
+    pub digests: toji_db::rpm::Digests,
     /// The signature header.
     pub sighdr: Vec<u8>,
     /// MD5 of the signature header.
@@ -133,7 +135,8 @@ impl Source {
             buildtime: header.build_time().and_then(|t| i64::try_from(t).ok()).unwrap_or(0),
             size: tee.size,
             mtime: std::os::unix::fs::MetadataExt::mtime(&meta),
-            sigmd5: package.sigmd5().map(hex::encode).unwrap_or_default(),
+            payloadhash: package.content_id().unwrap_or_default(),
+            digests: digests(&package),
             sighash: hex::encode(Md5::digest(&sighdr)),
             sighdr,
             sigkey: package.koji_sigkey().map_err(rpm)?.unwrap_or_default(),
@@ -167,6 +170,19 @@ impl Source {
             self.sha256.clone(),
         )
         .map_err(metadata)
+    }
+}
+
+fn digests(package: &Package) -> toji_db::rpm::Digests {
+    let text = |tag: u32| {
+        let found = package.signature().str(tag);
+        found.map(|text| String::from_utf8_lossy(text).into_owned())
+    };
+    toji_db::rpm::Digests {
+        sigmd5: package.sigmd5().map(hex::encode),
+        sha1header: text(tag::SHA1HEADER),
+        sha256header: text(tag::SHA256HEADER),
+        sha3_256header: text(tag::SHA3_256HEADER),
     }
 }
 

@@ -8,7 +8,7 @@ use super::build::{Build, build};
 use super::values::value;
 use crate::tag::{self, When, inherit};
 use crate::user::{self, User};
-use crate::{Call, target, task};
+use crate::{Call, sidetag, target, task};
 
 /// Answers tests within a call.
 pub(super) struct Source<'c> {
@@ -67,10 +67,48 @@ impl AsyncTestSource for Source<'_> {
                 Some(draft) => Ok(draft.truth()),
                 None => Ok(named_build(call, data).await?.is_some_and(|build| build.draft)),
             },
+            "is_sidetag" => match data.get("tag").map(value).filter(|tag| !tag.is_nil()) {
+                Some(info) => {
+                    let found = tag::find(call, &info, When::Now).await?;
+                    Ok(found.is_some_and(|tag| sidetag::is_sidetag(&tag)))
+                }
+                None => Ok(false),
+            },
+            "is_sidetag_owner" => is_sidetag_owner(call, data, &test.args).await,
             "source" => Ok(source(call, data).await?.is_some_and(|source| any(&source))),
             other => Err(Fault::generic(format!("missing test handler: {other}"))),
         }
     }
+}
+
+/// Whether the side tags in these fields are the user's own.
+async fn is_sidetag_owner(call: &mut Call, data: &Data, args: &[String]) -> Result<bool, Fault> {
+    let fields: &[&str] = match args {
+        [] => &["tag"],
+        [one] => match one.as_str() {
+            "tag" => &["tag"],
+            "fromtag" => &["fromtag"],
+            "both" => &["tag", "fromtag"],
+            other => {
+                return Err(Fault::generic(format!(
+                    "Policy test is_sidetag_owner has only /tag/fromtag/both options (got {other})"
+                )));
+            }
+        },
+        _ => return Err(Fault::generic("Just one argument is allowed for this test.")),
+    };
+    let Some(user) = user(call, data).await? else { return Ok(false) };
+    for field in fields {
+        let info = data.get(field).map(value).unwrap_or_default();
+        if info.is_nil() {
+            return Ok(false);
+        }
+        let Some(found) = tag::find(call, &info, When::Now).await? else { return Ok(false) };
+        if !sidetag::is_owner(call, &found, &user).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The user that the data are about: `user_id`, or the caller.

@@ -140,7 +140,7 @@ fn write(
     now: i64,
     mut batches: tokio::sync::mpsc::Receiver<Vec<Kept>>,
 ) -> toji_repodata::Result<()> {
-    let mut sink = Directory { dir: dir.to_owned(), next: 0 };
+    let mut sink = Directory::new(dir);
     std::fs::create_dir_all(dir.join("repodata"))?;
     let mut writer = ChunkedWriter::new(&mut sink, &mut chunks, count, COMPRESSION, now)?;
     while let Some(batch) = batches.blocking_recv() {
@@ -187,9 +187,16 @@ fn open_texts(kept: &Kept) -> io::Result<[Vec<u8>; 3]> {
 }
 
 /// A directory that files appear in when they are complete.
-struct Directory {
+pub(super) struct Directory {
     dir: PathBuf,
     next: usize,
+}
+
+impl Directory {
+    /// The repository at `dir`.
+    pub(super) fn new(dir: &Path) -> Self {
+        Directory { dir: dir.to_owned(), next: 0 }
+    }
 }
 
 impl Sink for Directory {
@@ -209,7 +216,7 @@ impl Sink for Directory {
 }
 
 /// A file under a name that nobody asks for.
-struct Unfinished {
+pub(super) struct Unfinished {
     file: io::BufWriter<File>,
     path: PathBuf,
 }

@@ -1,5 +1,6 @@
 //! Calls that look up, list, make and remove builds.
 
+mod change;
 mod list;
 
 use toji_api::build::*;

@@ -1,5 +1,7 @@
 //! Repositories and the requests for them.
 
+mod dist;
+
 use toji_api::Access;
 use toji_api::repo::*;
 use toji_db::lookup::Names;

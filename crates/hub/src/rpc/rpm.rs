@@ -2,6 +2,7 @@
 
 mod checksum;
 mod header;
+mod sign;
 
 use toji_api::rpm::*;
 use toji_db::QueryOpts;

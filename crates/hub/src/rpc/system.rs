@@ -136,14 +136,14 @@ fn place<'a>(name: &&'a str) -> (usize, usize, &'a str) {
 /// A call as `_listapi` shows it; `argspec` has the layout of Python's `getfullargspec`.
 fn describe(declaration: &Declaration) -> Map {
     let params = declaration.signature.params;
+    let listed = || params.iter().filter(|p| p.kind != ParamKind::Named);
     let names = |kind| params.iter().filter(move |p| p.kind == kind);
     let plain: Vec<&str> = names(ParamKind::Plain).map(|p| p.name).collect();
     let first = |kind| names(kind).next().map(|p| p.name);
     let defaults: Vec<Value> =
-        params.iter().filter_map(|p| p.default.as_ref()).map(Preset::value).collect();
+        listed().filter_map(|p| p.default.as_ref()).map(Preset::value).collect();
     let defaults = (!defaults.is_empty()).then_some(defaults);
-    let args: Vec<Value> = params
-        .iter()
+    let args: Vec<Value> = listed()
         .map(|p| match &p.default {
             Some(default) => list![p.name, default.value()],
             None => Value::from(p.name),
@@ -163,7 +163,10 @@ fn describe(declaration: &Declaration) -> Map {
 
 /// The parameters as Python writes a signature: `(tag, event=None, *args, **kw)`.
 fn signature_text(declaration: &Declaration) -> String {
-    let params = declaration.signature.params.iter().map(|p| match (p.kind, &p.default) {
+    let params = declaration.signature.params.iter();
+    let listed = params.filter(|p| p.kind != ParamKind::Named);
+    let params = listed.map(|p| match (p.kind, &p.default) {
+        (ParamKind::Named, _) => String::new(),
         (ParamKind::Rest, _) => format!("*{}", p.name),
         (ParamKind::Keywords, _) => format!("**{}", p.name),
         (ParamKind::Plain, Some(default)) => format!("{}={}", p.name, default.value().repr()),

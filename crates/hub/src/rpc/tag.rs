@@ -2,6 +2,7 @@
 
 mod change;
 mod inheritance;
+mod snapshot;
 
 use toji_api::tag::*;
 use toji_db::lookup::Names;

@@ -21,6 +21,7 @@ impl Stage {
         Stage::with(db, |config| config.disable_notifications = true).await
     }
 
+    /// A stage whose hub is configured otherwise.
     pub(super) async fn with(db: Db, change: impl FnOnce(&mut toji_hub::Config)) -> Stage {
         let dir = tempfile::tempdir().unwrap();
         let world = World::new(db, |config| {
@@ -56,6 +57,20 @@ impl Stage {
         let Value::Array(positional) = args else { panic!("arguments are a list") };
         let args = Args { positional, keywords: Map::new() };
         self.world.hub.call(who, method, args).await
+    }
+
+    /// A call with keywords that must succeed.
+    pub(super) async fn ok_kw(
+        &self,
+        who: &Request,
+        method: &str,
+        args: Value,
+        keywords: Map,
+    ) -> Value {
+        let Value::Array(positional) = args else { panic!("arguments are a list") };
+        let args = Args { positional, keywords };
+        let done = self.world.hub.call(who, method, args).await;
+        done.unwrap_or_else(|fault| panic!("{method}: {fault}"))
     }
 
     /// A call that must succeed.

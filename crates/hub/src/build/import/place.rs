@@ -3,28 +3,44 @@
 use std::path::PathBuf;
 
 use toji_store::{Error, Plan, Step};
-use toji_value::{Fault, Value, list};
+use toji_value::{Fault, Value, list, map};
 
-use crate::files::{self, Placement};
+use crate::files::{self, After, Placement};
 use crate::{Call, Hub};
 
 /// Enters the steps in the journal and places the files; the call undoes it if it fails.
 ///
 /// Returns the entry, which the call's transaction must mark as committed.
-pub(super) async fn place(
+pub(crate) async fn place(
     call: &mut Call,
     build_id: i64,
     steps: Vec<Step>,
     written: Vec<(PathBuf, Vec<u8>)>,
+    after: Vec<After>,
 ) -> Result<Option<i64>, Fault> {
-    let paths: Vec<PathBuf> = written.iter().map(|(path, _)| path.clone()).collect();
-    let journal = enter(call, Some(build_id), &steps, &paths).await?;
-    call.files.placed(Placement { journal, steps: steps.clone(), written: paths });
-    files::blocking(move || {
+    let paths = written.iter().map(|(path, _)| path.clone()).collect();
+    let plan = Placement { steps: steps.clone(), written: paths, after, ..Placement::default() };
+    carry_out(call, build_id, plan, move || {
         steps.iter().try_for_each(toji_store::place)?;
         written.iter().try_for_each(|(path, data)| write(path, data))
     })
-    .await?;
+    .await
+}
+
+/// Enters a plan in the journal and does the work with files that it describes; the call undoes it
+/// if it fails.
+///
+/// Returns the entry, which the call's transaction must mark as committed.
+pub(crate) async fn carry_out(
+    call: &mut Call,
+    build_id: i64,
+    mut plan: Placement,
+    work: impl FnOnce() -> Result<(), Error> + Send + 'static,
+) -> Result<Option<i64>, Fault> {
+    let journal = enter(call, Some(build_id), &plan).await?;
+    plan.journal = journal;
+    call.files.placed(plan);
+    files::blocking(work).await?;
     Ok(journal)
 }
 
@@ -38,15 +54,16 @@ pub(crate) async fn place_new(
     plan: &Plan,
 ) -> Result<Option<i64>, Fault> {
     let written: Vec<PathBuf> = plan.written.iter().map(|(path, _)| path.clone()).collect();
-    let journal = enter(call, build_id, &plan.steps, &written).await?;
+    let mut placement = Placement { steps: plan.steps.clone(), written, ..Placement::default() };
+    let journal = enter(call, build_id, &placement).await?;
     let stop = PathBuf::from(call.hub.paths.topdir());
     let work = plan.clone();
     let placed = files::blocking(move || toji_store::place_new(&work, &stop)).await;
-    // What could not be placed whole is not there at all: only the entry is to be removed then.
-    let placement = match &placed {
-        Ok(()) => Placement { journal, steps: plan.steps.clone(), written },
-        Err(_) => Placement { journal, steps: Vec::new(), written: Vec::new() },
-    };
+    if placed.is_err() {
+        // What could not be placed whole is not there at all: only the entry is to be removed then.
+        placement = Placement::default();
+    }
+    placement.journal = journal;
     call.files.placed(placement);
     placed.map(|()| journal)
 }
@@ -59,23 +76,63 @@ fn write(path: &PathBuf, data: &[u8]) -> Result<(), Error> {
 
 /// The entry has to be there before the first file is, so it needs its own transaction. A call
 /// that already holds the only writer cannot have one; its files are then undone by itself only.
-async fn enter(
-    call: &Call,
-    build_id: Option<i64>,
-    steps: &[Step],
-    written: &[PathBuf],
-) -> Result<Option<i64>, Fault> {
+async fn enter(call: &Call, build_id: Option<i64>, plan: &Placement) -> Result<Option<i64>, Fault> {
     if call.tx.has_writes() {
         return Ok(None);
     }
-    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let moves = steps.iter().map(|step| list![text(&step.from), text(&step.to)]);
-    let extra = written.iter().map(|path| list![Value::Nil, text(path)]);
-    let all = Value::Array(moves.chain(extra).collect());
     let mut tx = call.hub.db.begin_write().await?;
-    let id = toji_db::journal::insert(&mut tx, build_id, &all).await?;
+    let id = toji_db::journal::insert(&mut tx, build_id, &to_value(plan)).await?;
     tx.commit().await?;
     Ok(Some(id))
+}
+
+fn text(path: &std::path::Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// A plan as the journal keeps it: pairs of paths, and structs for what is no file to be placed.
+fn to_value(plan: &Placement) -> Value {
+    let moves = plan.steps.iter().map(|step| list![text(&step.from), text(&step.to)]);
+    let written = plan.written.iter().map(|path| list![Value::Nil, text(path)]);
+    let trees = plan.trees.iter().map(|path| map! { "tree" => text(path) }.into());
+    let after = plan.after.iter().map(|after| {
+        let pair = |one: &std::path::Path, two: &std::path::Path| list![text(one), text(two)];
+        match after {
+            After::Remove(path) => map! { "remove" => text(path) },
+            After::Rename(from, to) => map! { "rename" => pair(from, to) },
+            After::Link(at, target) => map! { "link" => pair(at, target) },
+        }
+        .into()
+    });
+    Value::Array(moves.chain(written).chain(trees).chain(after).collect())
+}
+
+fn of_value(id: i64, steps: &Value) -> Placement {
+    let mut plan = Placement { journal: Some(id), ..Placement::default() };
+    let pair = |value: &Value| {
+        let at = |i: usize| value.as_array()?.get(i)?.as_str().map(PathBuf::from);
+        (at(0), at(1))
+    };
+    for step in steps.as_array().unwrap_or_default() {
+        if let Some(entry) = step.as_struct() {
+            let one = |key: &str| entry.str(key).map(PathBuf::from);
+            plan.trees.extend(one("tree"));
+            plan.after.extend(one("remove").map(After::Remove));
+            if let (Some(from), Some(to)) = pair(entry.value("rename")) {
+                plan.after.push(After::Rename(from, to));
+            }
+            if let (Some(at), Some(target)) = pair(entry.value("link")) {
+                plan.after.push(After::Link(at, target));
+            }
+            continue;
+        }
+        match pair(step) {
+            (Some(from), Some(to)) => plan.steps.push(Step { from, to }),
+            (None, Some(path)) => plan.written.push(path),
+            _ => {}
+        }
+    }
+    plan
 }
 
 /// Finishes what was committed and undoes what was not, of imports that were under way at least
@@ -89,18 +146,7 @@ pub async fn recover(hub: &Hub, age: f64) -> Result<usize, Fault> {
     tx.rollback().await?;
     let count = rows.len();
     for row in rows {
-        let mut placement =
-            Placement { journal: Some(row.get("id")?), steps: Vec::new(), written: Vec::new() };
-        for pair in row.value("steps").as_array().unwrap_or_default() {
-            let at = |i: usize| pair.as_array().and_then(|p| p.get(i)).and_then(Value::as_str);
-            match (at(0), at(1)) {
-                (Some(from), Some(to)) => {
-                    placement.steps.push(Step { from: from.into(), to: to.into() });
-                }
-                (None, Some(path)) => placement.written.push(path.into()),
-                _ => {}
-            }
-        }
+        let placement = of_value(row.get("id")?, row.value("steps"));
         let state: String = row.get("state")?;
         tracing::warn!(journal = placement.journal, state, "an import was interrupted");
         match state.as_str() {

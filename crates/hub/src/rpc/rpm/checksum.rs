@@ -20,7 +20,7 @@ impl Handle for GetRPMChecksums {
             return Err(Fault::generic("rpm_id must be an integer"));
         };
         let found = rpm::need(call, &self.rpm_id).await?;
-        let types = types(&self.checksum_types, &call.hub.config.rpm_default_checksums)?;
+        let types = types(call, &self.checksum_types)?;
         let numbers: Vec<i64> = types.iter().map(|t| t.number()).collect();
         let keys = db::sigkeys(&mut call.tx, id).await?;
         let mut sums = Map::new();
@@ -43,18 +43,14 @@ impl Handle for GetRPMChecksums {
     }
 }
 
-/// The types that are asked for, or the configured ones.
-fn types(value: &Value, default: &[String]) -> Result<Vec<ChecksumType>, Fault> {
-    let read = |shown: &str| {
-        let unknown = || Fault::generic(format!("Checksum_type {shown} isn't supported"));
-        ChecksumType::from_name(shown).ok_or_else(unknown)
-    };
+/// The types that are asked for; those of the configuration if none are.
+fn types(call: &Call, value: &Value) -> Result<Vec<ChecksumType>, Fault> {
     if !value.truthy() {
-        return default.iter().map(|name| read(name)).collect();
+        return rpm::checksum::defaults(call);
     }
     let names = value.as_array();
     let names = names.ok_or_else(|| Fault::generic("checksum_type must be a list"))?;
-    names.iter().map(|name| read(&name.display())).collect()
+    names.iter().map(|name| rpm::checksum::named(&name.display())).collect()
 }
 
 /// Computes and keeps the checksums that are not known.
@@ -97,7 +93,7 @@ fn compute(
     sighdr: PathBuf,
     types: &[ChecksumType],
 ) -> Result<Vec<String>, Fault> {
-    let algorithms: Vec<Algorithm> = types.iter().map(|t| algorithm(*t)).collect();
+    let algorithms: Vec<Algorithm> = types.iter().map(|t| rpm::checksum::algorithm(*t)).collect();
     if signed.exists() {
         let hashed = toji_store::hash(&signed, &algorithms);
         return hashed.map(|(sums, _)| sums).map_err(|e| Fault::generic(e.to_string()));
@@ -113,12 +109,4 @@ fn compute(
         sums.push(hasher.finish());
     }
     Ok(sums)
-}
-
-fn algorithm(kind: ChecksumType) -> Algorithm {
-    match kind {
-        ChecksumType::Md5 => Algorithm::Md5,
-        ChecksumType::Sha1 => Algorithm::Sha1,
-        ChecksumType::Sha256 => Algorithm::Sha256,
-    }
 }

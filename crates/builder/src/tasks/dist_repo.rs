@@ -1,0 +1,67 @@
+//! `distRepo`: makes a repository for distribution, with a child task for each arch.
+
+use std::collections::BTreeSet;
+
+use toji_client::args;
+use toji_types::arch::canonical;
+use toji_value::{Map, Value, map};
+
+use super::{method, take, texts};
+use crate::context::{Context, upload_dir};
+use crate::failure::{Failure, Result};
+use crate::wait::Wait;
+
+method!("distRepo", 0.1, [tag, repo_id, keys, task_opts]);
+
+async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
+    let [tag, repo_id, keys, opts] = take(values)?;
+    let mut opts = opts.as_struct().cloned().unwrap_or_default();
+    let event = opts.value("event").clone();
+    let info = task.call("getTag", args!(&tag; "strict" => true, "event" => event)).await?;
+    let mut arches = texts(opts.value("arch"));
+    if arches.is_empty() {
+        let own = info.get("arches").as_str().unwrap_or_default();
+        arches = own.split_whitespace().map(str::to_owned).collect();
+        opts.insert("arch", arches.clone());
+    }
+    if arches.is_empty() {
+        return Err(Failure::generic("No arches specified nor for the tag!"));
+    }
+    refuse_unknown(&opts)?;
+    let arches: BTreeSet<String> = arches.iter().map(|arch| canonical(arch).to_owned()).collect();
+    let mut children = Vec::new();
+    for arch in arches {
+        let args = vec![
+            tag.clone(),
+            repo_id.clone(),
+            Value::from(&arch),
+            keys.clone(),
+            Value::Struct(opts.clone()),
+        ];
+        let options = map! { "label" => &arch, "arch" => "noarch" };
+        children.push((task.subtask("createdistrepo", args, options).await?, arch));
+    }
+    let ids: Vec<i64> = children.iter().map(|(id, _)| *id).collect();
+    task.wait(&ids, Wait::STRICT).await?;
+    for (id, arch) in children {
+        task.call("host.distRepoMove", (repo_id.clone(), upload_dir(id), arch)).await?;
+    }
+    task.call("host.repoDone", (repo_id.clone(), Map::new())).await?;
+    let text = format!("Dist repository #{} successfully generated", repo_id.display());
+    Ok(text.into())
+}
+
+/// Options that change what a repository holds are not passed over in silence.
+fn refuse_unknown(opts: &Map) -> Result<()> {
+    for (key, what) in [
+        ("multilib", "packages of other arches (--multilib)"),
+        ("delta", "delta packages (--delta-rpms)"),
+        ("zck", "zchunk metadata (--zck)"),
+    ] {
+        if opts.truthy(key) {
+            let text = format!("{what} are not made by this builder; nothing was published");
+            return Err(Failure::generic(text));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! `runroot`: runs a command in a buildroot of a tag.
+
+use toji_client::args;
+use toji_types::state::RepoState;
+use toji_value::{Default, Value, map};
+
+use super::{find_arch, method, take, texts};
+use crate::buildroot::{Room, Wish};
+use crate::context::{Context, int_of, text_of};
+use crate::failure::{Failure, Result};
+use crate::rich::{Capability, Need};
+
+method!(
+    "runroot",
+    2.0,
+    [
+        root,
+        arch,
+        command,
+        keep = Default::Nil,
+        packages = Default::Nil,
+        mounts = Default::Nil,
+        repo_id = Default::Nil,
+        skip_setarch = Default::Nil,
+        weight = Default::Nil,
+        upload_logs = Default::Nil,
+        new_chroot = Default::Nil,
+    ]
+);
+
+/// The command's output.
+const LOG: &str = "runroot.log";
+/// The home directory inside.
+const HOME: &str = "/builddir";
+
+async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
+    let [root, arch, command, _, packages, mounts, repo_id, _, weight, upload_logs, _] =
+        take(values)?;
+    if let Some(mount) = texts(&mounts).first() {
+        let text = format!("read-write mount point is not safe: {mount}");
+        return Err(Failure::generic(text));
+    }
+    if let Some(weight) = weight.as_f64() {
+        task.call("host.setTaskWeight", (task.id, weight.max(0.5))).await?;
+    }
+    let arch = arch.as_str().ok_or_else(|| Failure::build("no arch is given"))?;
+    let repo = repository(task, &root, &repo_id).await?;
+    let tag = int_of(&repo, "tag_id")?;
+    let arch = find_arch(task, arch, tag, repo.get("create_event")).await?;
+    let repo_id = int_of(&repo, "id")?;
+    let wish = Wish { tag, arch: &arch, repo_id, group: "build", network: false };
+    let mut room = Room::new(task, &wish).await?;
+    let done = work(task, &mut room, &command, &texts(&packages), &texts(&upload_logs)).await;
+    task.log_paths().await?;
+    let reason = done?;
+    room.expire().await?;
+    let name = program(&command);
+    match reason {
+        None => Ok(format!("{name} completed successfully").into()),
+        Some(reason) => Err(Failure::buildroot(format!("{name} {reason}"))),
+    }
+}
+
+/// The repository that is asked for, or the tag's newest; it is waited for if there is none.
+async fn repository(task: &Context, root: &Value, wanted: &Value) -> Result<Value> {
+    if wanted.truthy() {
+        let repo = task.call("repoInfo", args!(wanted; "strict" => true)).await?;
+        let (own, asked) = (text_of(&repo, "tag_name")?, root.display());
+        if own != asked && repo.get("tag_id") != root {
+            let text = format!("build tag ({asked}) does not match repo tag ({own})");
+            return Err(Failure::build(text));
+        }
+        let state = RepoState::try_from(int_of(&repo, "state")?);
+        let state = state.map_err(|e| Failure::generic(e.to_string()))?;
+        if !matches!(state, RepoState::Ready | RepoState::Expired) {
+            let text = format!("repos in the {state} state may not be used by runroot");
+            return Err(Failure::build(text));
+        }
+        return Ok(repo);
+    }
+    let repo = task.call("getRepo", (root.clone(),)).await?;
+    if !repo.is_nil() {
+        return Ok(repo);
+    }
+    let args = vec![root.clone(), Value::Nil, Value::Nil];
+    let child = task.subtask("waitrepo", args, map! {}).await?;
+    task.wait_for(child).await
+}
+
+/// Fills the buildroot and runs the command; gives why it ended, if that was no success.
+async fn work(
+    task: &Context,
+    room: &mut Room<'_>,
+    command: &Value,
+    packages: &[String],
+    upload_logs: &[String],
+) -> Result<Option<String>> {
+    let needs: Vec<Need> =
+        packages.iter().map(|name| Need::of(Capability::new(name, 0, ""))).collect();
+    room.fill(&needs).await?;
+    room.begin("runroot").await?;
+    let line = match command {
+        Value::Array(words) => words.iter().map(quoted).collect::<Vec<_>>().join(" "),
+        other => other.display(),
+    };
+    let script = format!("{{ {line}\n}} < /dev/null 2>&1");
+    let mut log = task.log(LOG)?;
+    let outcome = room.execute(&["/bin/sh", "-c", &script], HOME, &mut log).await?;
+    for path in upload_logs {
+        save(task, room, path).await?;
+    }
+    Ok((!outcome.success()).then(|| outcome.reason.to_string()))
+}
+
+/// A word as the shell reads it back.
+fn quoted(word: &Value) -> String {
+    format!("'{}'", word.display().replace('\'', r"'\''"))
+}
+
+/// Uploads a file from inside; one that is not there is passed over.
+async fn save(task: &Context, room: &Room<'_>, path: &str) -> Result<()> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if name.is_empty() || name == ".." || name == "." {
+        return Ok(());
+    }
+    let inside = format!("{HOME}/.upload-{name}");
+    let mut log = task.log("upload.log")?;
+    let copied = room.execute(&["cp", "--", path, &inside], HOME, &mut log).await?;
+    if !copied.success() {
+        return Ok(());
+    }
+    let home = room.home()?;
+    let (from, to) = (home.join(format!(".upload-{name}")), task.make_dir("result")?.join(name));
+    let copy = toji_sandbox::results::copy(&home, &from, &to);
+    copy.map_err(Failure::local("copy a file out of the buildroot"))?;
+    task.upload(&to, name).await.map(drop)
+}
+
+/// The name of the program that a command runs: assignments before it do not count.
+fn program(command: &Value) -> String {
+    let words: Vec<String> = match command {
+        Value::Array(words) => words.iter().map(Value::display).collect(),
+        other => other.display().split_whitespace().map(str::to_owned).collect(),
+    };
+    let first = words.into_iter().find(|word| !word.contains('='));
+    let first = first.unwrap_or_else(|| "(none)".to_owned());
+    first.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use toji_value::list;
+
+    use super::*;
+
+    #[test]
+    fn commands_are_named_and_quoted() {
+        assert_eq!(program(&"LANG=C /usr/bin/rpm -qa | wc".into()), "rpm");
+        assert_eq!(program(&list!["A=1"]), "(none)");
+        assert_eq!(quoted(&"it's".into()), r"'it'\''s'");
+    }
+}

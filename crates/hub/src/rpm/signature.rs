@@ -1,0 +1,320 @@
+//! Signatures of RPMs: adding and deleting their headers, and copies that carry one.
+//!
+//! A signature is the signature header of a signed copy, kept apart from the package: in
+//! `data/sigcache/KEY/ARCH/`. Copies that carry it are written on demand to `data/signed/KEY/ARCH/`.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use md5::{Digest as _, Md5};
+use toji_db::rpm::signature as db;
+use toji_rpmfile::{Header, Limits, splice, tag};
+use toji_store::{Algorithm, Error, Hasher};
+use toji_types::ChecksumType;
+use toji_value::{Fault, Map, Value, map};
+
+use crate::build::Build;
+use crate::files::{self, After, Placement};
+use crate::{Call, rpm};
+
+/// An RPM of this system with its build and the paths that signatures need.
+struct Place {
+    id: i64,
+    shown: Map,
+    build: Build,
+    /// The directory of the build.
+    dir: PathBuf,
+    /// The package.
+    path: PathBuf,
+}
+
+impl Place {
+    async fn of(call: &mut Call, info: &Value) -> Result<Place, Fault> {
+        let shown = rpm::need(call, info).await?;
+        let external = shown.int("external_repo_id").is_some_and(|id| id != 0);
+        let Some((build, path)) = rpm::located(call, &shown).await?.filter(|_| !external) else {
+            let (info, repo) = (info.display(), shown.value("external_repo_name").display());
+            return Err(Fault::generic(format!("Not an internal rpm: {info} (from {repo})")));
+        };
+        let dir = call.hub.paths.build(build.at()).into();
+        let id = shown.int("id").ok_or_else(|| Fault::unexpected("an rpm row has no id"))?;
+        Ok(Place { id, shown, build, dir, path })
+    }
+
+    fn nvra(&self) -> String {
+        let part = |key: &str| self.shown.value(key).display();
+        format!("{}-{}-{}.{}", part("name"), part("version"), part("release"), part("arch"))
+    }
+
+    fn header_path(&self, call: &Call, sigkey: &str) -> Result<PathBuf, Fault> {
+        let rel = call.hub.paths.sighdr(rpm::named(&self.shown)?, sigkey);
+        self.below(sigkey, &rel)
+    }
+
+    fn signed_path(&self, call: &Call, sigkey: &str) -> Result<PathBuf, Fault> {
+        let rel = call.hub.paths.signed(rpm::named(&self.shown)?, sigkey);
+        self.below(sigkey, &rel)
+    }
+
+    /// A path in the build's directory; a key is a free label, so it may not lead elsewhere.
+    fn below(&self, sigkey: &str, rel: &str) -> Result<PathBuf, Fault> {
+        if !sigkey.is_empty() {
+            toji_store::join(&[sigkey]).map_err(|e| Fault::generic(e.to_string()))?;
+        }
+        // no key is an empty part of the path
+        Ok(self.dir.join(rel.replace("//", "/")))
+    }
+}
+
+/// Adds a signature header to an RPM, under the id of its key or a label that the caller chose.
+///
+/// # Errors
+/// For a header that belongs to another package, or a key that has signed this one already.
+pub async fn add(
+    call: &mut Call,
+    info: &Value,
+    sighdr: Vec<u8>,
+    label: Option<String>,
+) -> Result<(), Fault> {
+    let place = Place::of(call, info).await?;
+    if !place.dir.is_dir() {
+        return Err(Fault::generic(format!("No such directory: {}", place.dir.display())));
+    }
+    let wrong = |e: toji_rpmfile::Error| Fault::generic(format!("Invalid signature header: {e}"));
+    let header = splice::parse_signature(&sighdr, &Limits::default()).map_err(wrong)?;
+    check_owner(&place, &header).await?;
+    let sigkey = match label {
+        // Look-ups by key are in lower case.
+        Some(label) => label.to_lowercase(),
+        None => splice::sigkey(&header).map_err(wrong)?.unwrap_or_default(),
+    };
+    let sighash = hex::encode(Md5::digest(&sighdr));
+    let path = place.header_path(call, &sigkey)?;
+    let taken = |e: toji_db::Error| match e {
+        toji_db::Error::Unique { .. } => {
+            let nvra = place.nvra();
+            Fault::generic(format!("Signature already exists for package {nvra}, key {sigkey}"))
+        }
+        other => other.into(),
+    };
+    db::insert_signature(&mut call.tx, place.id, &sigkey, &sighash).await.map_err(taken)?;
+    call.files.placed(Placement { written: vec![path.clone()], ..Placement::default() });
+    files::blocking(move || write_whole(&path, |file| file.write_all(&sighdr))).await?;
+    let body = map! {
+        "rpm_id" => place.id, "build_id" => place.build.id, "nvr" => place.build.nvr(),
+        "nvra" => place.nvra(), "sigkey" => &sigkey, "sighash" => &sighash,
+    };
+    call.emit("rpm.sign", &format!("build:{}", place.build.id), body);
+    Ok(())
+}
+
+/// Refuses the signature header of another package.
+async fn check_owner(place: &Place, header: &Header) -> Result<(), Fault> {
+    let known = place.shown.str("payloadhash").unwrap_or_default();
+    let md5 = header.bin(tag::signature::MD5).map(hex::encode);
+    let wrong = |found: &str| Fault::generic(format!("wrong md5 for {}: {found}", place.nvra()));
+    match md5 {
+        Some(md5) if md5 == known => return Ok(()),
+        Some(md5) => return Err(wrong(&md5)),
+        // RPM 6 writes none: the digests of the main header are left to compare.
+        None => {}
+    }
+    let shown = place.path.display().to_string();
+    let missing = || Fault::generic(format!("No such path: {shown}"));
+    let package = rpm::read(place.path.clone()).await?.ok_or_else(missing)?;
+    match splice::belongs(header, &package) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Fault::generic(format!("wrong header digest for {}", place.nvra()))),
+        Err(_) => Err(wrong("")),
+    }
+}
+
+/// Deletes signatures of an RPM: those of a key, or all. The headers are kept under another name.
+///
+/// # Errors
+/// When there are none, or when something else lies where their headers should be.
+pub async fn delete(
+    call: &mut Call,
+    info: &Value,
+    sigkey: Option<String>,
+    all: bool,
+) -> Result<(), Fault> {
+    let sigkey = sigkey.filter(|key| !all && !key.is_empty());
+    if !all && sigkey.is_none() {
+        return Err(Fault::generic("No signature specified"));
+    }
+    let place = Place::of(call, info).await?;
+    let lower = sigkey.map(|key| key.to_lowercase());
+    let rows = db::of_rpm(&mut call.tx, place.id, lower.as_deref()).await?;
+    if rows.is_empty() {
+        let text = format!("{} has no matching signatures to delete", place.nvra());
+        return Err(Fault::generic(text));
+    }
+    let mut after = Vec::new();
+    let mut keys: Vec<String> = Vec::new();
+    for row in rows {
+        let (key, sighash): (String, String) = (row.get("sigkey")?, row.get("sighash")?);
+        let signed = place.signed_path(call, &key)?;
+        // Without a key this would be the directory of signed copies.
+        after.extend(Some(After::Remove(signed)).filter(|_| !key.is_empty()));
+        after.extend(retire(&place.header_path(call, &key)?, &sighash)?);
+        keys.push(key);
+    }
+    db::delete(&mut call.tx, place.id, &keys).await?;
+    call.files.placed(Placement { after, ..Placement::default() });
+    tracing::warn!(rpm = place.id, ?keys, "signatures were deleted");
+    let body = map! {
+        "rpm_id" => place.id, "build_id" => place.build.id, "nvra" => place.nvra(),
+        "sigkeys" => keys,
+    };
+    call.emit("rpm.unsign", &format!("build:{}", place.build.id), body);
+    Ok(())
+}
+
+/// How a signature header gets out of the way: renamed, or removed if that was done before.
+fn retire(header: &Path, sighash: &str) -> Result<Option<After>, Fault> {
+    let backup: PathBuf = format!("{}.{sighash}.save", header.display()).into();
+    let Ok(meta) = std::fs::symlink_metadata(header) else {
+        tracing::error!(path = %header.display(), "a signature header is missing");
+        return Ok(None);
+    };
+    if !meta.is_file() {
+        return Err(Fault::generic(format!("Not a regular file: {}", header.display())));
+    }
+    if !backup.exists() {
+        return Ok(Some(After::Rename(header.to_owned(), backup)));
+    }
+    let read = |path: &Path| std::fs::read(path).map_err(|e| Fault::generic(e.to_string()));
+    if read(header)? != read(&backup)? {
+        return Err(Fault::generic(format!("Stray header backup file: {}", backup.display())));
+    }
+    Ok(Some(After::Remove(header.to_owned())))
+}
+
+/// Writes the copy of an RPM that carries the signature of a key; one that is there stays, unless
+/// forced.
+///
+/// # Errors
+/// When there is no such signature, or the package's file is missing.
+pub async fn write_signed(
+    call: &mut Call,
+    info: &Value,
+    sigkey: &str,
+    force: bool,
+) -> Result<(), Fault> {
+    let types = super::checksum::defaults(call)?;
+    let place = Place::of(call, info).await?;
+    let missing = || Fault::generic(format!("No such path: {}", place.path.display()));
+    let meta = std::fs::metadata(&place.path).map_err(|_| missing())?;
+    if !meta.is_file() {
+        return Err(Fault::generic(format!("Not a regular file: {}", place.path.display())));
+    }
+    let sigkey = sigkey.to_lowercase();
+    if db::of_rpm(&mut call.tx, place.id, Some(&sigkey)).await?.is_empty() {
+        let nvra = place.nvra();
+        let text = format!("No cached signature for package {nvra}, key {sigkey}");
+        return Err(Fault::generic(text));
+    }
+    let signed = place.signed_path(call, &sigkey)?;
+    let header = place.header_path(call, &sigkey)?;
+    let there = signed.exists();
+    if !there {
+        call.files.placed(Placement { written: vec![signed.clone()], ..Placement::default() });
+    }
+    let algorithms: Vec<Algorithm> = types.iter().map(|t| super::checksum::algorithm(*t)).collect();
+    let path = place.path.clone();
+    let sums = files::blocking(move || match there && !force {
+        true => toji_store::hash(&signed, &algorithms).map(|(sums, _)| sums),
+        false => join(&path, &header, &signed, &algorithms),
+    })
+    .await?;
+    keep_checksums(call, place.id, &sigkey, &types, sums).await
+}
+
+/// Writes a package with another signature header; returns the checksums of the copy.
+fn join(
+    package: &Path,
+    header: &Path,
+    signed: &Path,
+    algorithms: &[Algorithm],
+) -> Result<Vec<String>, Error> {
+    let header = std::fs::read(header).map_err(Error::io(header))?;
+    let source = BufReader::new(File::open(package).map_err(Error::io(package))?);
+    let mut hashers: Vec<Hasher> = algorithms.iter().map(|a| Hasher::new(*a)).collect();
+    write_whole(signed, |file| {
+        let mut out = Hashing { inner: file, hashers: &mut hashers };
+        let done = splice::replace_signature(&header, source, &mut out, &Limits::default());
+        done.map(drop).map_err(std::io::Error::other)
+    })?;
+    Ok(hashers.into_iter().map(Hasher::finish).collect())
+}
+
+/// Writes and hashes on the way.
+struct Hashing<'a, W> {
+    inner: W,
+    hashers: &'a mut [Hasher],
+}
+
+impl<W: Write> Write for Hashing<'_, W> {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        let n = self.inner.write(data)?;
+        self.hashers.iter_mut().for_each(|hasher| hasher.update(&data[..n]));
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Writes a file under a passing name first, so that nobody sees half of it.
+fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = dir.join(format!(".{name}.new"));
+    let mut file = std::io::BufWriter::new(File::create(&fresh).map_err(Error::io(&fresh))?);
+    let done = write(&mut file).and_then(|()| file.flush());
+    if let Err(error) = done.and_then(|()| file.get_ref().sync_all()) {
+        let _ = std::fs::remove_file(&fresh);
+        return Err(Error::io(&fresh)(error));
+    }
+    std::fs::rename(&fresh, path).map_err(Error::io(path))
+}
+
+/// Keeps the checksums of a signed copy.
+///
+/// # Errors
+/// When one is known that is different.
+async fn keep_checksums(
+    call: &mut Call,
+    id: i64,
+    sigkey: &str,
+    types: &[ChecksumType],
+    sums: Vec<String>,
+) -> Result<(), Fault> {
+    let numbers: Vec<i64> = types.iter().map(|t| t.number()).collect();
+    let rows = db::checksums(&mut call.tx, id, &numbers).await?;
+    for (kind, sum) in types.iter().zip(sums) {
+        let known = rows.iter().find(|row| {
+            row.value("sigkey").as_str() == Some(sigkey)
+                && row.value("checksum_type").as_int() == Some(kind.number())
+        });
+        match known {
+            Some(row) if row.value("checksum").as_str() == Some(&sum) => {}
+            Some(_) => {
+                return Err(Fault::generic(format!(
+                    "Calculate checksum is different than checksum in DB for rpm ID {id}, \
+                     sigkey {sigkey} and checksum type {}.",
+                    kind.name()
+                )));
+            }
+            None => db::insert_checksum(&mut call.tx, id, sigkey, kind.number(), &sum).await?,
+        }
+    }
+    Ok(())
+}

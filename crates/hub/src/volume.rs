@@ -1,0 +1,215 @@
+//! Volumes: which one a build belongs on, and the move of builds between them.
+//!
+//! A build lies on one volume. On every other one that it was reached by, a link leads there: from
+//! the default volume straight to the build, from the others to the default volume.
+
+use std::path::{Path, PathBuf};
+
+use toji_db::build as db;
+use toji_db::lookup::Names;
+use toji_policy::Data;
+use toji_types::path::BuildRef;
+use toji_types::{BuildState, TagUpdate};
+use toji_value::{Fault, Value, map};
+
+use crate::build::Build;
+use crate::build::import::place;
+use crate::files::{After, Placement};
+use crate::lookup::Entry;
+use crate::{Call, build, policy, task};
+
+/// The volume where the links of all others are.
+const DEFAULT: &str = "DEFAULT";
+
+/// The volume that the policy gives; nothing where it gives none that exists.
+///
+/// # Errors
+/// With `strict`, when the policy is wrong or gives none.
+pub async fn by_policy(call: &mut Call, data: &Data, strict: bool) -> Result<Option<Entry>, Fault> {
+    let name = match call.evaluate("volume", data).await {
+        Ok(outcome) => outcome.and_then(|outcome| outcome.action().map(str::to_owned)),
+        Err(fault) if strict => return Err(fault),
+        Err(fault) => {
+            tracing::error!(error = %fault, "the volume policy is wrong");
+            None
+        }
+    };
+    let Some(name) = name else {
+        tracing::warn!("the volume policy has no rule for a build");
+        return if strict { Err(Fault::generic("No volume policy match")) } else { Ok(None) };
+    };
+    let found = call.find(Names::Volume, &Value::from(&name)).await?;
+    if found.is_none() {
+        if strict {
+            return Err(Fault::generic(format!("Policy returned no such volume: {name}")));
+        }
+        tracing::error!(volume = name, "the volume policy names a volume that does not exist");
+    }
+    Ok(found)
+}
+
+/// The volume that the policy gives a build that exists.
+///
+/// # Errors
+/// With `strict`, when the policy is wrong or gives none.
+pub async fn of_build(
+    call: &mut Call,
+    build: &Build,
+    strict: bool,
+) -> Result<Option<Entry>, Fault> {
+    let mut values = map! { "build" => build.id };
+    let other = build.shown.value("extra").get("container_koji_task_id").as_int();
+    if let Some(task_id) = build.task_id.or(other) {
+        let (method, args) = task::request(call, task_id).await?;
+        values.extend(task::make::policy_values(call, &method, &args).await?);
+    }
+    let data = policy::data(&values.into())?;
+    by_policy(call, &data, strict).await
+}
+
+/// Moves a build to the volume that the policy gives it.
+///
+/// # Errors
+/// With `strict`, when the policy is wrong; when the build cannot be moved.
+pub async fn apply_policy(call: &mut Call, build: &Build, strict: bool) -> Result<(), Fault> {
+    match of_build(call, build, strict).await? {
+        Some(volume) if volume.id != build.volume_id => change(call, build, &volume, true).await,
+        _ => Ok(()),
+    }
+}
+
+/// Moves a build to a volume.
+///
+/// # Errors
+/// With `strict`, when it is there already; for a build in progress, and for directories that are
+/// not as they should be.
+pub async fn change(
+    call: &mut Call,
+    build: &Build,
+    volume: &Entry,
+    strict: bool,
+) -> Result<(), Fault> {
+    if build.volume_id == volume.id {
+        if strict {
+            let (nvr, volume) = (build.nvr(), &build.volume);
+            return Err(Fault::generic(format!("Build {nvr} already on volume {volume}")));
+        }
+        return Ok(());
+    }
+    if !matches!(build.state, BuildState::Complete | BuildState::Deleted) {
+        return Err(Fault::generic(format!("Build {} is {}", build.nvr(), build.state)));
+    }
+    let dir = call.hub.paths.volumedir(Some(&volume.name));
+    if !Path::new(&dir).is_dir() {
+        let text = format!("Directory entry missing for volume {}", volume.name);
+        return Err(Fault::generic(text));
+    }
+    check_places(call, build, volume).await?;
+    let moved = Move { to: BuildRef { volume: Some(&volume.name), ..build.at() }, leave: None };
+    let journal = relocate(call, build, &moved).await?;
+    db::lock(&mut call.tx, build.id).await?;
+    let now = build::by_id(call, build.id).await?.map(|now| now.volume_id);
+    if now != Some(build.volume_id) {
+        return Err(Fault::generic(format!("Build {} was moved meanwhile", build.nvr())));
+    }
+    db::set_volume(&mut call.tx, build.id, volume.id).await?;
+    settle(call, build, &moved, TagUpdate::VolumeChange).await?;
+    if let Some(journal) = journal {
+        toji_db::journal::commit(&mut call.tx, journal).await?;
+    }
+    let body = map! {
+        "id" => build.id, "attribute" => "volume_id", "old" => build.volume_id,
+        "new" => volume.id, "nvr" => build.nvr(), "name" => &build.name,
+    };
+    call.emit("build.change", &format!("build:{}", build.id), body);
+    Ok(())
+}
+
+/// Refuses a move when another volume holds something in the build's name.
+async fn check_places(call: &mut Call, build: &Build, to: &Entry) -> Result<(), Fault> {
+    for name in db::volumes(&mut call.tx).await? {
+        let at = BuildRef { volume: Some(&name), ..build.at() };
+        let dir = call.hub.paths.build(at);
+        let Ok(meta) = std::fs::symlink_metadata(&dir) else { continue };
+        if name == build.volume || (name == DEFAULT && meta.is_symlink()) {
+            continue;
+        }
+        let what = match name == to.name {
+            true => "Destination directory exists",
+            false => "Unexpected cross-volume content",
+        };
+        return Err(Fault::generic(format!("{what}: {dir}")));
+    }
+    Ok(())
+}
+
+/// Where a build goes.
+pub(crate) struct Move<'a> {
+    /// Its new place.
+    pub(crate) to: BuildRef<'a>,
+    /// A link that stays at the old place, with this text.
+    pub(crate) leave: Option<PathBuf>,
+}
+
+/// Copies a build to its new place; the old one goes when the call has succeeded.
+///
+/// # Errors
+/// When the build's directory is missing or cannot be copied.
+pub(crate) async fn relocate(
+    call: &mut Call,
+    build: &Build,
+    moved: &Move<'_>,
+) -> Result<Option<i64>, Fault> {
+    let paths = call.hub.paths.clone();
+    let old = PathBuf::from(paths.build(build.at()));
+    let new = PathBuf::from(paths.build(moved.to));
+    if !old.exists() {
+        return Err(Fault::generic(format!("Build directory missing: {}", old.display())));
+    }
+    if !old.is_dir() {
+        return Err(Fault::generic(format!("Not a directory: {}", old.display())));
+    }
+    let name = new.file_name().unwrap_or_default().to_string_lossy();
+    let staged = new.with_file_name(format!(".{name}.moving"));
+    let mut after = vec![After::Rename(staged.clone(), new.clone()), After::Remove(old.clone())];
+    after.extend(moved.leave.clone().map(|target| After::Link(old.clone(), target)));
+    after.extend(default_link(call, moved.to));
+    let plan = Placement { trees: vec![staged.clone()], after, ..Placement::default() };
+    place::carry_out(call, build.id, plan, move || {
+        toji_store::remove_tree(&staged)?;
+        toji_store::copy_tree(&old, &staged)
+    })
+    .await
+}
+
+/// The link on the default volume to a build on another one; nothing for one that lies there.
+pub(crate) fn default_link(call: &Call, at: BuildRef<'_>) -> Option<After> {
+    let volume = at.volume.filter(|name| *name != DEFAULT)?;
+    let base = PathBuf::from(call.hub.paths.build(BuildRef { volume: Some(DEFAULT), ..at }));
+    let dir = call.hub.paths.build(BuildRef { volume: Some(volume), ..at });
+    let target = toji_store::relative_link(base.parent()?, Path::new(&dir));
+    Some(After::Link(base, target))
+}
+
+/// Enters what follows from a move: digests by their new paths, metadata with the new place, tags
+/// whose repositories change.
+pub(crate) async fn settle(
+    call: &mut Call,
+    build: &Build,
+    moved: &Move<'_>,
+    update: TagUpdate,
+) -> Result<(), Fault> {
+    let user = call.actor()?;
+    let top = call.hub.paths.topdir().to_owned();
+    let below =
+        |path: String| path.strip_prefix(&top).unwrap_or(&path).trim_start_matches('/').to_owned();
+    let (old, new) =
+        (below(call.hub.paths.build(build.at())), below(call.hub.paths.build(moved.to)));
+    toji_db::journal::move_digests(&mut call.tx, &old, &new).await?;
+    toji_db::fragment::forget(&mut call.tx, build.id).await?;
+    for tag in toji_db::rpm::tags_of_build(&mut call.tx, build.id).await? {
+        toji_db::rpm::tag_updated(&mut call.tx, tag, update.number(), user).await?;
+    }
+    call.signal(toji_bus::Topic::Repositories);
+    Ok(())
+}
