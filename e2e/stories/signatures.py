@@ -96,6 +96,9 @@ def a_key_of_ones_own_name(w):
     pkg = nvra.rsplit("-", 2)[0]
     stored = w.topdir("packages", pkg, "1.0", "1", "data", "signed", "release-2026", "noarch", binary.name)
     eq(stored.read_bytes(), copy.read_bytes(), "the signed copy")
+    w.koji("rename-sig", nvra, "release-2026", sigkey)
+    eq(sorted(s["sigkey"] for s in w.hub.call("queryRPMSigs", nvra)), ["", sigkey], "the renamed signature")
+    that(not stored.exists(), "the copy has its old name")
 
 
 @story(slow=True)

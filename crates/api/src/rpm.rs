@@ -91,6 +91,11 @@ rpcs! {
         rpminfo: Value, sigkey: Option<String> = None, all_sigs: bool = false
     ) -> Value;
 
+    /// Files a signature of an RPM under another key or name, with its signed copy.
+    #[access(admin)]
+    #[python("RootExports.renameRPMSig")]
+    write renameRPMSig(rpminfo: Value, oldkey: String, newkey: String) -> Value;
+
     /// Writes the copy of an RPM that carries the signature of a key.
     #[access(permission, "sign")]
     write writeSignedRPM(an_rpm: Value, sigkey: String, force: bool = false) -> Value;

@@ -8,6 +8,7 @@ mod it {
     mod fixture;
     mod generator;
     mod host;
+    mod merge;
     mod notice;
     mod office;
     mod package;
@@ -17,6 +18,7 @@ mod it {
     mod sidetag;
     mod signature;
     mod snapshot;
+    mod special;
     mod tag;
     mod task;
     mod two_hubs;

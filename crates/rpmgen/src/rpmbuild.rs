@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 pub struct Rpmbuild {
     topdir: PathBuf,
     out: PathBuf,
+    arch: String,
 }
 
 impl Rpmbuild {
@@ -20,7 +21,12 @@ impl Rpmbuild {
             fs::create_dir_all(topdir.join(dir))?;
         }
         fs::create_dir_all(out)?;
-        Ok(Self { topdir: topdir.to_owned(), out: out.to_owned() })
+        Ok(Self { topdir: topdir.to_owned(), out: out.to_owned(), arch: "x86_64".to_owned() })
+    }
+
+    /// Builds for another arch.
+    pub fn arch(self, arch: &str) -> Self {
+        Self { arch: arch.to_owned(), ..self }
     }
 
     /// The directory of sources.
@@ -38,7 +44,7 @@ impl Rpmbuild {
         let srpms = self.out.join("src").display().to_string();
         let result = Command::new("rpmbuild")
             .args(options)
-            .args(["--nodeps", "--target", "x86_64-linux"])
+            .args(["--nodeps", "--target", &format!("{}-linux", self.arch)])
             .args(["--define", &define("_topdir", &self.topdir.display().to_string())])
             .args(["--define", &define("_rpmdir", &out)])
             .args(["--define", &define("_srcrpmdir", &srpms)])

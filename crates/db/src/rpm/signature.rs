@@ -37,6 +37,17 @@ pub async fn delete(tx: &mut Tx, rpm: i64, sigkeys: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Files a signature of an RPM under another key, with what is known of its signed copy.
+pub async fn rename(tx: &mut Tx, rpm: i64, old: &str, new: &str) -> Result<()> {
+    for sql in [
+        "UPDATE rpmsigs SET sigkey = $3 WHERE rpm_id = $1 AND sigkey = $2",
+        "UPDATE rpm_checksum SET sigkey = $3 WHERE rpm_id = $1 AND sigkey = $2",
+    ] {
+        tx.execute(sql, params![rpm, old, new]).await?;
+    }
+    Ok(())
+}
+
 /// Known checksums of an RPM's signed copies: `sigkey`, `checksum_type`, `checksum`.
 pub async fn checksums(tx: &mut Tx, rpm: i64, types: &[i64]) -> Result<Vec<Row>> {
     let sql = "SELECT sigkey, checksum_type, checksum FROM rpm_checksum

@@ -172,6 +172,40 @@ pub async fn delete(
     Ok(())
 }
 
+/// Files a signature under another label.
+///
+/// # Errors
+/// When there is no such signature, or one of the new label.
+pub async fn rename(call: &mut Call, info: &Value, old: &str, new: &str) -> Result<(), Fault> {
+    let (old, new) = (old.to_lowercase(), new.to_lowercase());
+    let place = Place::of(call, info).await?;
+    let nvra = place.nvra();
+    if new.is_empty() {
+        return Err(Fault::generic("A signature needs a key"));
+    }
+    if db::of_rpm(&mut call.tx, place.id, Some(&old)).await?.is_empty() {
+        return Err(Fault::generic(format!("No signature found for package {nvra}, key {old}")));
+    }
+    if !db::of_rpm(&mut call.tx, place.id, Some(&new)).await?.is_empty() {
+        let text = format!("Signature already exists for package {nvra}, key {new}");
+        return Err(Fault::generic(text));
+    }
+    let header = place.header_path(call, &new)?;
+    let mut after = vec![After::Rename(place.header_path(call, &old)?, header)];
+    if !old.is_empty() {
+        let (from, to) = (place.signed_path(call, &old)?, place.signed_path(call, &new)?);
+        after.push(After::Rename(from, to));
+    }
+    db::rename(&mut call.tx, place.id, &old, &new).await?;
+    call.files.placed(Placement { after, ..Placement::default() });
+    let body = map! {
+        "rpm_id" => place.id, "build_id" => place.build.id, "nvra" => nvra, "old" => old,
+        "new" => new,
+    };
+    call.emit("rpm.resign", &format!("build:{}", place.build.id), body);
+    Ok(())
+}
+
 /// How a signature header gets out of the way: renamed, or removed if that was done before.
 fn retire(header: &Path, sighash: &str) -> Result<Option<After>, Fault> {
     let backup: PathBuf = format!("{}.{sighash}.save", header.display()).into();

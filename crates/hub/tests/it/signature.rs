@@ -134,6 +134,28 @@ both_databases! {
         assert!(help.as_str().unwrap().starts_with("addRPMSig(an_rpm, data)\n"), "{help:?}");
     }
 
+    async fn a_signature_is_filed_under_another_name(db: Db) {
+        let made = packages();
+        let stage = imported(db, &made.signed).await;
+        let key = made.key.as_str();
+        stage.ok(&stage.admin, "writeSignedRPM", list![RPM, key]).await;
+        let refused = stage.refused(&stage.alice, "renameRPMSig", list![RPM, key, "ours"]).await;
+        assert_eq!(refused, "admin permission required (logged in as alice)");
+        let refused = stage.refused(&stage.admin, "renameRPMSig", list![RPM, "zzz", "ours"]).await;
+        assert_eq!(refused, format!("No signature found for package {RPM}, key zzz"));
+        let refused = stage.refused(&stage.admin, "renameRPMSig", list![RPM, key, key]).await;
+        assert_eq!(refused, format!("Signature already exists for package {RPM}, key {key}"));
+        stage.refused(&stage.admin, "renameRPMSig", list![RPM, key, "../up"]).await;
+        stage.ok(&stage.admin, "renameRPMSig", list![RPM, key, "Ours"]).await;
+        let data = top(&stage, "packages/shelf/1.0/1/data");
+        let copy = format!("ours/x86_64/{RPM}.rpm");
+        assert!(data.join("signed").join(&copy).is_file());
+        assert!(data.join("sigcache").join(format!("{copy}.sig")).is_file());
+        stage.ok(&stage.admin, "writeSignedRPM", list![RPM, "ours"]).await;
+        let none = stage.refused(&stage.admin, "writeSignedRPM", list![RPM, key]).await;
+        assert_eq!(none, format!("No cached signature for package {RPM}, key {key}"));
+    }
+
     async fn labels_are_free_but_lead_nowhere(db: Db) {
         let made = packages();
         let stage = imported(db, &made.plain).await;

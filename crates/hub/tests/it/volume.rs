@@ -211,7 +211,7 @@ both_databases! {
 }
 
 /// Builds and completes the packages through the builder's calls.
-async fn complete(stage: &Stage, rpms: &[std::path::PathBuf], draft: bool) -> Value {
+pub(super) async fn complete(stage: &Stage, rpms: &[std::path::PathBuf], draft: bool) -> Value {
     let task = stage.open_task("build", list!["shelf.src.rpm", Value::Nil]).await;
     let data = map! {
         "task_id" => task, "name" => "shelf", "version" => "1.0", "release" => "1",

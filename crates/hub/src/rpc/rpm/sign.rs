@@ -43,6 +43,13 @@ impl Handle for DeleteRPMSig {
     }
 }
 
+impl Handle for RenameRPMSig {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        signature::rename(call, &self.rpminfo, &self.oldkey, &self.newkey).await?;
+        Ok(Value::Nil)
+    }
+}
+
 impl Handle for WriteSignedRPM {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         signature::write_signed(call, &self.an_rpm, &self.sigkey, self.force).await?;
