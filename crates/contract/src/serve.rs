@@ -101,7 +101,7 @@ async fn answer(
     }
     tracing::info!("serving {url}/kojihub, files in {}", root.path().display());
     let server_options = toji_server::Options::default();
-    let site = Site { hub, pages }.fixed();
+    let site = Site { hub, pages, front: toji_server::Front::default() }.fixed();
     toji_server::serve(site, listener, server_options, stop.cancelled_owned()).await
 }
 

@@ -68,15 +68,20 @@ pub async fn insert(
 }
 
 /// Gives an open session of this user a new key and a new life; the call numbers start again.
-pub async fn renew(tx: &mut Tx, id: i64, user_id: i64, key: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE sessions SET key = $3, expired = FALSE, callnum = NULL,
+///
+/// Tells whether there is such a session, with an open parent if it has one.
+pub async fn renew(tx: &mut Tx, id: i64, user_id: i64, key: &str) -> Result<bool> {
+    let renewed = tx
+        .execute(
+            "UPDATE sessions SET key = $3, expired = FALSE, callnum = NULL,
                 update_time = NOW(), renew_time = NOW()
-          WHERE id = $1 AND user_id = $2 AND closed IS FALSE",
-        params![id, user_id, key],
-    )
-    .await
-    .map(drop)
+          WHERE id = $1 AND user_id = $2 AND closed IS FALSE
+            AND (master IS NULL OR EXISTS (SELECT 1 FROM sessions m
+                  WHERE m.id = sessions.master AND m.closed IS FALSE))",
+            params![id, user_id, key],
+        )
+        .await?;
+    Ok(renewed > 0)
 }
 
 /// Ends a session and its children.

@@ -4,9 +4,9 @@ use toji_bus::Topic;
 use toji_db::Tx;
 use toji_value::{Fault, Map};
 
-use crate::Hub;
 use crate::files::Files;
 use crate::session::Session;
+use crate::{Hub, Identity};
 
 /// What the transport knows of a request.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +15,8 @@ pub struct Request {
     pub session: Option<SessionKey>,
     /// The caller's address, as text.
     pub remote: String,
-    /// An identity that the transport has verified (Kerberos principal or certificate subject).
-    pub identity: Option<String>,
+    /// An identity that the transport has verified.
+    pub identity: Option<Identity>,
 }
 
 /// A claimed session.

@@ -5,6 +5,7 @@
 
 pub mod open;
 pub mod start;
+pub mod verified;
 
 use std::collections::BTreeSet;
 

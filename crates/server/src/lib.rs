@@ -2,15 +2,23 @@
 
 mod events;
 mod files;
+mod front;
 mod grpc;
 mod health;
 mod in_process;
 mod listing;
+mod login;
+mod network;
 mod rpc;
 mod serve;
+mod tls;
 
+pub use front::Front;
 pub use in_process::InProcess;
-pub use serve::{Options, Site, serve};
+pub use network::Network;
+pub use serve::{Listeners, Options, Site, serve};
+pub use tls::TlsFiles;
+pub use toji_gssapi::Acceptor;
 
 use axum::Router;
 use axum::routing::{any, get};
@@ -21,6 +29,7 @@ use toji_hub::Hub;
 pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) files: files::Root,
+    pub(crate) front: Front,
     /// Ends long-lived answers (event streams) when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
 }

@@ -1,10 +1,10 @@
 //! XML-RPC over HTTP as Koji speaks it, and the raw uploads on the same path.
 
 use std::io::Write;
-use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::body::{Body, HttpBody};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use toji_hub::SessionKey;
 use toji_value::{Args, Fault};
 use toji_xmlrpc::Limits;
 
-use crate::Shared;
+use crate::front::Client;
+use crate::{Shared, login};
 
 /// Answers below this size are not worth compressing.
 const COMPRESS_FROM: usize = 1400;
@@ -23,7 +24,7 @@ const LARGE: usize = 256 << 10;
 /// Answers a request to `/kojihub`.
 pub(crate) async fn handle(
     State(shared): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     request: Request,
 ) -> Response {
     if request.method() != Method::POST {
@@ -33,7 +34,7 @@ pub(crate) async fn handle(
         return (StatusCode::METHOD_NOT_ALLOWED, allow, text).into_response();
     }
     let (parts, body) = request.into_parts();
-    let caller = match caller(&parts.headers, peer) {
+    let mut caller = match caller(&parts.headers, &client) {
         Ok(caller) => caller,
         Err(fault) => return fault_answer(&fault),
     };
@@ -50,11 +51,34 @@ pub(crate) async fn handle(
         Ok(document) => document,
         Err(text) => return bad_request(&text),
     };
-    call(shared, caller, document, gzip).await
+    let mut answer = None;
+    let at_login = parts.uri.path().trim_end_matches('/') == "/kojihub/ssllogin";
+    if let (true, None, Some(acceptor)) = (at_login, &caller.identity, &shared.front.kerberos) {
+        match login::negotiate(acceptor, &client, &parts.headers).await {
+            Ok(login) => {
+                caller.identity = Some(login.identity);
+                answer = login.answer;
+            }
+            Err(response) => return response,
+        }
+    }
+    let mut response = call(shared, caller, document, gzip).await;
+    if let Some(answer) = answer {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, answer);
+    }
+    response
+}
+
+/// The answer to a request that claims what it may not claim.
+pub(crate) fn refusal(path: &str, text: &str) -> Response {
+    if path.starts_with("/kojihub") {
+        return fault_answer(&Fault::auth(text));
+    }
+    (StatusCode::FORBIDDEN, format!("{text}\n")).into_response()
 }
 
 /// The session headers that Koji's clients send.
-fn caller(headers: &HeaderMap, peer: SocketAddr) -> Result<toji_hub::Request, Fault> {
+fn caller(headers: &HeaderMap, client: &Client) -> Result<toji_hub::Request, Fault> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let number = |name: &str| match text(name) {
         None => Ok(None),
@@ -74,7 +98,8 @@ fn caller(headers: &HeaderMap, peer: SocketAddr) -> Result<toji_hub::Request, Fa
         (None, None) => None,
         _ => return Err(Fault::auth("session headers are incomplete")),
     };
-    Ok(toji_hub::Request { session, remote: peer.ip().to_canonical().to_string(), identity: None })
+    let remote = client.address.ip().to_canonical().to_string();
+    Ok(toji_hub::Request { session, remote, identity: client.identity.clone() })
 }
 
 async fn read_body(body: Body, limit: usize) -> Result<Bytes, String> {

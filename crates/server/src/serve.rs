@@ -2,42 +2,53 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use toji_hub::Hub;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::{Shared, files};
+use crate::front::{Front, Peer};
+use crate::{Shared, files, rpc, tls};
+
+/// A client that has not finished the handshake of TLS by then is dropped.
+const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long running requests may go on after the shutdown began.
-    pub drain: std::time::Duration,
+    pub drain: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { drain: std::time::Duration::from_secs(10) }
+        Options { drain: Duration::from_secs(10) }
     }
 }
 
-/// What is served: the hub with its options, and the web pages below `/koji`.
+/// What is served: the hub with its options, the web pages below `/koji`, and how logins come in.
 #[derive(Clone)]
 pub struct Site {
     /// The hub.
     pub hub: Hub,
     /// The pages.
     pub pages: Router,
+    /// Logins and front ends.
+    pub front: Front,
 }
 
 impl Site {
@@ -46,92 +57,171 @@ impl Site {
         watch::channel(self).1
     }
 
-    fn router(&self, draining: &CancellationToken) -> anyhow::Result<Router> {
+    fn open(&self, draining: &CancellationToken) -> anyhow::Result<Arc<Current>> {
         let topdir = &self.hub.config.topdir;
         let files = files::Root::open(topdir)
             .with_context(|| format!("failed to open the file root {}", topdir.display()))?;
-        let shared = Shared { hub: self.hub.clone(), files, draining: draining.clone() };
-        Ok(crate::router(shared, self.pages.clone()))
+        let (hub, front) = (self.hub.clone(), self.front.clone());
+        let shared = Shared { hub, files, front, draining: draining.clone() };
+        let router = crate::router(shared, self.pages.clone());
+        Ok(Arc::new(Current { router, front: self.front.clone() }))
     }
 }
+
+/// Where to listen; at least one should be there.
+#[derive(Default)]
+pub struct Listeners {
+    /// For HTTP in the clear.
+    pub plain: Option<TcpListener>,
+    /// For HTTP in TLS, with the keys of [`Front::tls`].
+    pub tls: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(plain: TcpListener) -> Listeners {
+        Listeners { plain: Some(plain), tls: None }
+    }
+}
+
+/// A site that is ready to answer.
+struct Current {
+    router: Router,
+    front: Front,
+}
+
+type Sites = watch::Receiver<Arc<Current>>;
 
 /// Serves the site until `shutdown` completes; then it drains.
 ///
 /// A request is answered by the site that is current when it comes; running ones are not disturbed by a
-/// change. HTTP/1.1 and HTTP/2 (gRPC) share the port.
+/// change. HTTP/1.1 and HTTP/2 (gRPC) share a port.
 ///
 /// # Errors
 /// When the file root cannot be opened.
 pub async fn serve(
     mut site: watch::Receiver<Site>,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    let listeners = listeners.into();
     let draining = CancellationToken::new();
-    let first = site.borrow_and_update().router(&draining)?;
-    let routers = watch::Sender::new(first);
+    let first = site.borrow_and_update().open(&draining)?;
+    let current = watch::Sender::new(first);
     let graceful = GracefulShutdown::new();
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().keep_alive(true).header_read_timeout(std::time::Duration::from_secs(60));
-    server.http1().timer(hyper_util::rt::TokioTimer::new());
-    server.http2().timer(hyper_util::rt::TokioTimer::new()).max_concurrent_streams(1024);
+    let server = server();
     tokio::pin!(shutdown);
     loop {
-        let (stream, peer) = tokio::select! {
+        let (accepted, encrypted) = tokio::select! {
             () = &mut shutdown => break,
             Ok(()) = site.changed() => {
-                match site.borrow_and_update().router(&draining) {
-                    Ok(router) => drop(routers.send_replace(router)),
+                match site.borrow_and_update().open(&draining) {
+                    Ok(opened) => drop(current.send_replace(opened)),
                     Err(error) => tracing::error!("the site stays as it was: {error:#}"),
                 }
                 continue;
             }
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: others must end before this can go on.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
+            accepted = accept(listeners.plain.as_ref()) => (accepted, false),
+            accepted = accept(listeners.tls.as_ref()) => (accepted, true),
         };
-        stream.set_nodelay(true).ok();
-        let service = service(routers.subscribe(), peer);
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let watched = graceful.watch(connection.into_owned());
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, %peer, "connection ended");
-            }
-        });
+        let Some((stream, address)) = accepted else { continue };
+        let connection = Connection {
+            server: server.clone(),
+            watcher: graceful.watcher(),
+            current: current.subscribe(),
+        };
+        tokio::spawn(connection.run(stream, address, encrypted));
     }
     draining.cancel();
-    drop(listener);
+    drop(listeners);
     if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still running when the drain time was over");
     }
     Ok(())
 }
 
-/// The current router as the service of one connection, which knows its peer.
-fn service(
-    routers: watch::Receiver<Router>,
-    peer: SocketAddr,
-) -> hyper_util::service::TowerToHyperService<
-    impl tower::Service<
-        axum::http::Request<hyper::body::Incoming>,
-        Response = axum::response::Response,
-        Error = std::convert::Infallible,
-        Future = impl Send,
-    > + Clone,
-> {
-    let service = tower::service_fn(move |request: axum::http::Request<_>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let router = routers.borrow().clone();
-        router.oneshot(request)
-    });
-    hyper_util::service::TowerToHyperService::new(service)
+fn server() -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().keep_alive(true).header_read_timeout(Duration::from_secs(60));
+    server.http1().timer(hyper_util::rt::TokioTimer::new());
+    server.http2().timer(hyper_util::rt::TokioTimer::new()).max_concurrent_streams(1024);
+    server
+}
+
+/// The next connection; never one of a listener that is not there, and none after a failure.
+async fn accept(listener: Option<&TcpListener>) -> Option<(TcpStream, SocketAddr)> {
+    let Some(listener) = listener else { return std::future::pending().await };
+    match listener.accept().await {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            // Out of file descriptors, most likely: others must end before this can go on.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+/// A connection that was accepted.
+struct Connection {
+    server: auto::Builder<TokioExecutor>,
+    watcher: Watcher,
+    current: Sites,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, address: SocketAddr, encrypted: bool) {
+        stream.set_nodelay(true).ok();
+        let peer = Peer { address, tls: encrypted, subject: None };
+        if !encrypted {
+            return self.answer(stream, peer).await;
+        }
+        let Some(config) = self.current.borrow().front.tls.clone() else { return };
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        match tokio::time::timeout(HANDSHAKE, handshake).await {
+            Ok(Ok(stream)) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let subject = certificates.and_then(|chain| tls::subject(chain.first()?));
+                self.answer(stream, Peer { subject, ..peer }).await;
+            }
+            Ok(Err(error)) => tracing::info!(%error, client = %address, "the TLS handshake failed"),
+            Err(_) => tracing::debug!(client = %address, "the TLS handshake took too long"),
+        }
+    }
+
+    async fn answer(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+    ) {
+        let address = peer.address;
+        let current = self.current;
+        let service = tower::service_fn(move |request: axum::http::Request<_>| {
+            answer(current.borrow().clone(), peer.clone(), request.map(Body::new))
+        });
+        let service = hyper_util::service::TowerToHyperService::new(service);
+        let connection = self.server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        if let Err(error) = self.watcher.watch(connection.into_owned()).await {
+            tracing::debug!(%error, %address, "connection ended");
+        }
+    }
+}
+
+/// Answers a request, unless it claims an identity that nobody has verified.
+async fn answer(
+    current: Arc<Current>,
+    peer: Peer,
+    mut request: Request,
+) -> Result<Response, std::convert::Infallible> {
+    match current.front.client(&peer, request.headers()) {
+        Ok(client) => {
+            request.extensions_mut().insert(ConnectInfo(client.address));
+            request.extensions_mut().insert(client);
+            current.router.clone().oneshot(request).await
+        }
+        Err(text) => {
+            tracing::warn!(client = %peer.address, "refused a request: {text}");
+            Ok(rpc::refusal(request.uri().path(), &text))
+        }
+    }
 }

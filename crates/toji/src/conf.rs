@@ -4,17 +4,18 @@
 //! serves both.
 
 mod database;
+mod front;
 mod ini;
 mod limits;
 mod options;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use toji_hub::Config;
 
 use database::Database;
+use front::Front;
 use ini::Ini;
 
 /// Where Koji's hub looks.
@@ -34,8 +35,8 @@ pub(crate) struct Conf {
     pub(crate) hub: Config,
     /// Connections to PostgreSQL, if the file says how many.
     pub(crate) connections: Option<usize>,
-    /// Where to listen, if the file says so.
-    pub(crate) listen: Option<SocketAddr>,
+    /// Where to listen, and how logins come in.
+    pub(crate) front: Front,
     /// Detail of the log, if the file says so.
     pub(crate) log: Option<&'static str>,
     /// What cannot be honoured, and why.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use toji_bus::Bus;
 use toji_db::{Db, Engine};
 use toji_hub::Hub;
-use toji_server::Site;
+use toji_server::{Front, Listeners, Site};
 use toji_value::Fault;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,9 +29,12 @@ pub(crate) struct Options {
     /// Database, `postgres://…` or `sqlite:PATH`, instead of the one in the configuration.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// Address to listen at, instead of `Listen` in `[toji]`; port 0 picks a free one.
+    /// Address to listen at for plain HTTP, instead of `Listen` in `[toji]`; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
+    /// Address to listen at for TLS, instead of `ListenTLS` in `[toji]`.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen_tls: Option<SocketAddr>,
     /// Written when the hub serves: a JSON object with its addresses.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -61,6 +64,8 @@ struct Ready {
     hub: String,
     web: String,
     files: String,
+    /// The address with TLS, if there is one.
+    tls: Option<String>,
     pid: u32,
 }
 
@@ -130,34 +135,34 @@ fn check(hub: &Hub) -> anyhow::Result<()> {
 
 async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen for signals")?;
-    let local = SocketAddr::from(([127, 0, 0, 1], 8080));
-    let address = options.listen.or(conf.listen).unwrap_or(local);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("failed to listen at {address}"))?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let listeners = listeners(&options, &conf).await?;
+    let encrypted = listeners.tls.is_some();
+    let front = conf.front.open(encrypted)?;
+    let urls = urls(&listeners)?;
     let hub = open(conf, options.database.as_deref()).await?;
 
     let stop = CancellationToken::new();
     tokio::spawn(parts::wait_for_signal(stop.clone()));
     let relay = tokio::spawn(parts::relay(hub.clone(), stop.clone()));
     let mut upkeep = Upkeep::start(&hub, &options, &stop);
-    let (current, site) = watch::channel(parts::site(&hub, &stop));
+    let (current, site) = watch::channel(parts::site(&hub, front, &stop));
     let drain = toji_server::Options::default();
     let mut server =
-        tokio::spawn(toji_server::serve(site, listener, drain, stop.clone().cancelled_owned()));
+        tokio::spawn(toji_server::serve(site, listeners, drain, stop.clone().cancelled_owned()));
     if let Some(file) = &options.ready_file {
-        ready(&url, file)?;
+        ready(&urls, file)?;
     }
-    tracing::info!("hub at {url}/kojihub");
+    for url in &urls {
+        tracing::info!("hub at {url}/kojihub");
+    }
     let ended = loop {
         tokio::select! {
             ended = &mut server => break ended,
             Some(()) = hangup.recv(), if !stop.is_cancelled() => {
-                if let Some(hub) = reload(&current, &files, log) {
+                if let Some((hub, front)) = reload(&current, &files, encrypted, log) {
                     upkeep.end().await;
                     upkeep = Upkeep::start(&hub, &options, &stop);
-                    current.send_replace(parts::site(&hub, &stop));
+                    current.send_replace(parts::site(&hub, front, &stop));
                     tracing::info!("the configuration was read anew");
                 }
             }
@@ -169,28 +174,55 @@ async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow:
     ended.context("the server's task failed")?
 }
 
-/// The hub with the options that the files have now; nothing if they have mistakes.
-fn reload(current: &watch::Sender<Site>, files: &Files, log: &Log) -> Option<Hub> {
+/// Hub and keys as the files are now; nothing if they have mistakes.
+fn reload(
+    current: &watch::Sender<Site>,
+    files: &Files,
+    encrypted: bool,
+    log: &Log,
+) -> Option<(Hub, Front)> {
     let read = files.read().and_then(|conf| {
         adopt(&conf, log);
+        let front = conf.front.open(encrypted)?;
         let hub = current.borrow().hub.reconfigured(conf.hub);
-        check(&hub).map(|()| hub)
+        check(&hub).map(|()| (hub, front))
     });
-    match read {
-        Ok(hub) => Some(hub),
-        Err(error) => {
-            tracing::error!("the configuration stays as it was: {error:#}");
-            None
-        }
+    if let Err(error) = &read {
+        tracing::error!("the configuration stays as it was: {error:#}");
     }
+    read.ok()
 }
 
-fn ready(url: &str, file: &std::path::Path) -> anyhow::Result<()> {
+/// The sockets: those of the command line, else of the file, else one for this machine only.
+async fn listeners(options: &Options, conf: &Conf) -> anyhow::Result<Listeners> {
+    let encrypted = options.listen_tls.or(conf.front.listen_tls);
+    let local = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let plain = options.listen.or(conf.front.listen).or(encrypted.is_none().then_some(local));
+    Ok(Listeners { plain: bind(plain).await?, tls: bind(encrypted).await? })
+}
+
+async fn bind(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).with_context(|| format!("failed to listen at {address}"))
+}
+
+/// The addresses that were bound, the one with TLS last.
+fn urls(listeners: &Listeners) -> anyhow::Result<Vec<String>> {
+    let both = [("http", &listeners.plain), ("https", &listeners.tls)];
+    let bound =
+        both.into_iter().filter_map(|(scheme, listener)| Some((scheme, listener.as_ref()?)));
+    bound.map(|(scheme, listener)| Ok(format!("{scheme}://{}", listener.local_addr()?))).collect()
+}
+
+fn ready(urls: &[String], file: &std::path::Path) -> anyhow::Result<()> {
+    let Some(url) = urls.first() else { return Ok(()) };
     let ready = Ready {
         url: url.to_owned(),
         hub: format!("{url}/kojihub"),
         web: format!("{url}/koji"),
         files: format!("{url}/kojifiles"),
+        tls: urls.iter().find(|url| url.starts_with("https:")).cloned(),
         pid: std::process::id(),
     };
     let text = serde_json::to_vec_pretty(&ready).context("failed to write the ready file")?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use toji_hub::Hub;
-use toji_server::{InProcess, Site};
+use toji_server::{Front, InProcess, Site};
 use tokio_util::sync::CancellationToken;
 
 /// Tells what was committed, until `stop`.
@@ -14,10 +14,10 @@ pub(crate) async fn relay(hub: Hub, stop: CancellationToken) {
     }
 }
 
-/// The hub with its web pages.
-pub(crate) fn site(hub: &Hub, stop: &CancellationToken) -> Site {
+/// The hub with its web pages, and how logins come in.
+pub(crate) fn site(hub: &Hub, front: Front, stop: &CancellationToken) -> Site {
     let backend = InProcess { hub: hub.clone(), stop: stop.clone() };
-    Site { hub: hub.clone(), pages: toji_web::router(Arc::new(backend)) }
+    Site { hub: hub.clone(), pages: toji_web::router(Arc::new(backend)), front }
 }
 
 /// Cancels `stop` at SIGTERM and Ctrl-C, so that the process ends in order.

@@ -110,7 +110,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     if !options.no_repositories {
         parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
     }
-    let site = parts::site(&hub, &stop).fixed();
+    let site = parts::site(&hub, toji_server::Front::default(), &stop).fixed();
     // The server ends last: the builder reports the end of its tasks through it.
     let server_stop = CancellationToken::new();
     let mut server = tokio::spawn(toji_server::serve(

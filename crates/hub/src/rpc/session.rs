@@ -4,7 +4,7 @@ use toji_api::session::*;
 use toji_value::{Fault, FromValue, IntoValue, Value};
 
 use crate::dispatch::Handle;
-use crate::session::start;
+use crate::session::{start, verified};
 use crate::{Call, session};
 
 impl Handle for Login {
@@ -22,34 +22,30 @@ impl Handle for Login {
         let (Value::Str(user), Value::Str(password)) = (user, password) else {
             return Err(Fault::auth("invalid username or password"));
         };
-        let session = start::by_password(call, &user, &password, renew).await?;
-        if exclusive && let Some(id) = session.int("session-id") {
-            let account = toji_db::session::account(&mut call.tx, &user).await?;
-            let user_id = account.map(|row| row.get("id")).transpose()?.unwrap_or_default();
-            make_exclusive(call, id, user_id, false).await?;
-        }
-        Ok(session.into())
+        let (user_id, session) = start::by_password(call, &user, &password, renew).await?;
+        logged_in(call, user_id, session.map_or(Value::Nil, Value::Struct), exclusive).await
     }
 }
 
 impl Handle for SslLogin {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let Some(identity) = call.request.identity.clone() else {
-            return Err(Fault::auth("could not verify client: None"));
-        };
-        let account = toji_db::session::account(&mut call.tx, &identity).await?;
-        let Some(account) = account else {
-            return Err(Fault::auth(format!("Unknown user: {identity}")));
-        };
-        if account.get::<i64>("status")? != 0 {
-            return Err(Fault::auth(format!("logins by {identity} are not allowed")));
-        }
-        let renew = self.opts.truthy("renew");
-        let user_id = account.get("id")?;
-        Ok(start::create(call, user_id, toji_types::AuthType::Ssl as i64, None, renew)
-            .await?
-            .into())
+        let (wishes, exclusive) = verified::wishes(self.args, self.opts)?;
+        let (user_id, session) = verified::log_in(call, wishes).await?;
+        logged_in(call, user_id, session, exclusive).await
     }
+}
+
+/// Makes a new session exclusive if that is wanted.
+async fn logged_in(
+    call: &mut Call,
+    user_id: i64,
+    session: Value,
+    exclusive: bool,
+) -> Result<Value, Fault> {
+    if let (true, Some(id)) = (exclusive, session.get("session-id").as_int()) {
+        make_exclusive(call, id, user_id, false).await?;
+    }
+    Ok(session)
 }
 
 impl Handle for Logout {
@@ -82,7 +78,8 @@ impl Handle for Subsession {
             Some(session) => (session.master.unwrap_or(own), session.authtype),
             None => (own, 0),
         };
-        Ok(start::create(call, user_id, authtype, Some(master), false).await?.into())
+        let session = start::create(call, user_id, authtype, Some(master), false).await?;
+        Ok(session.map_or(Value::Nil, Value::Struct))
     }
 }
 
@@ -105,7 +102,9 @@ impl Handle for ExclusiveSession {
 }
 
 async fn make_exclusive(call: &mut Call, id: i64, user_id: i64, force: bool) -> Result<(), Fault> {
-    if let Some(holder) = toji_db::session::exclusive_holder(&mut call.tx, user_id).await? {
+    let holder = toji_db::session::exclusive_holder(&mut call.tx, user_id).await?;
+    // A renewed session may hold the lock already.
+    if let Some(holder) = holder.filter(|holder| *holder != id) {
         if !force {
             return Err(Fault::auth_lock("Cannot get exclusive session"));
         }
@@ -133,7 +132,7 @@ fn own_session(call: &Call) -> Result<(i64, i64), Fault> {
 impl Handle for ShowSession {
     async fn handle(self, call: &mut Call) -> Result<String, Fault> {
         Ok(match &call.session {
-            None => "session: not logged in".to_owned(),
+            None => "session: not logged in (no Koji-Session-* headers)".to_owned(),
             Some(s) => format!(
                 "session {}: user {} (id {}), authtype {}, master {}, exclusive {}",
                 s.id,

@@ -9,6 +9,7 @@ use toji_types::{UserStatus, UserType};
 use toji_value::{Fault, Map, Value};
 
 use crate::dispatch::Handle;
+use crate::session::verified::check_realm;
 use crate::{Call, listing, user};
 
 impl Handle for GetUser {
@@ -78,7 +79,8 @@ impl Handle for CreateUser {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let rules = call.names()?;
         if self.krb_principal.truthy() {
-            rules.principal(&self.krb_principal)?;
+            let principal = rules.principal(&self.krb_principal)?;
+            check_realm(call, principal)?;
         }
         let name = rules.user(&self.username)?;
         if user::find(call, &self.username).await?.is_some() {
@@ -151,7 +153,9 @@ async fn edit_principals(call: &mut Call, user_id: i64, mappings: &Value) -> Res
             removed.push(old.to_owned());
         }
         if pair.truthy("new") {
-            added.push(rules.principal(pair.value("new"))?.to_owned());
+            let principal = rules.principal(pair.value("new"))?;
+            check_realm(call, principal)?;
+            added.push(principal.to_owned());
         }
     }
     let current = user::principals(call, user_id).await?;

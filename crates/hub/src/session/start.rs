@@ -1,20 +1,21 @@
 //! Logging in and out.
 
+use toji_types::{AuthType, UserStatus};
 use toji_value::{Fault, Map, map};
 
 use super::open::client_address;
-use crate::Call;
+use crate::{Call, user};
 
-/// Logs in by password.
+/// Logs in by password; gives the user's number, too.
 ///
 /// # Errors
 /// `AuthError` for wrong credentials, without telling which part was wrong.
 pub async fn by_password(
     call: &mut Call,
-    user: &str,
+    name: &str,
     password: &str,
     renew: bool,
-) -> Result<Map, Fault> {
+) -> Result<(i64, Option<Map>), Fault> {
     let wrong = || Fault::auth("invalid username or password");
     if password.is_empty() {
         return Err(wrong());
@@ -22,17 +23,29 @@ pub async fn by_password(
     if call.session.is_some() {
         return Err(Fault::auth("Already logged in"));
     }
-    let Some(row) = toji_db::session::account(&mut call.tx, user).await? else {
+    let Some(row) = toji_db::session::account(&mut call.tx, name).await? else {
         return Err(wrong());
     };
     let stored: Option<String> = row.get("password")?;
     if !stored.is_some_and(|stored| same(&stored, password)) {
         return Err(wrong());
     }
-    if row.get::<i64>("status")? != 0 {
-        return Err(Fault::auth(format!("logins by {user} are not allowed")));
+    let user_id = row.get("id")?;
+    check_allowed(call, user_id).await?;
+    Ok((user_id, create(call, user_id, AuthType::Normal as i64, None, renew).await?))
+}
+
+/// Refuses users who are blocked.
+///
+/// # Errors
+/// `AuthError` with Koji's wording.
+pub async fn check_allowed(call: &mut Call, user_id: i64) -> Result<(), Fault> {
+    let invalid = || Fault::auth(format!("invalid user_id: {user_id}"));
+    let user = user::by_id(call, user_id).await?.ok_or_else(invalid)?;
+    if user.status != UserStatus::Normal as i64 {
+        return Err(Fault::auth(format!("logins by {} are not allowed", user.name)));
     }
-    create(call, row.get("id")?, 0, None, renew).await
+    Ok(())
 }
 
 /// Compares in a time that does not depend on where two texts differ.
@@ -43,7 +56,8 @@ fn same(a: &str, b: &str) -> bool {
 
 /// Makes a session and returns its number and key as the stock client expects them.
 ///
-/// With `renew`, the session that the request names gets a new key instead.
+/// With `renew`, the session that the request names gets a new key instead; nothing if it is another user's, or
+/// a subsession whose parent has ended.
 ///
 /// # Errors
 /// When the database fails.
@@ -53,13 +67,15 @@ pub async fn create(
     authtype: i64,
     master: Option<i64>,
     renew: bool,
-) -> Result<Map, Fault> {
+) -> Result<Option<Map>, Fault> {
     let address = client_address(call);
     let key = format!("{user_id}-{}", random_text(call, 32));
     let claimed = call.request.session.as_ref().map(|s| s.id);
     let id = match claimed.filter(|_| renew) {
         Some(id) => {
-            toji_db::session::renew(&mut call.tx, id, user_id, &key).await?;
+            if !toji_db::session::renew(&mut call.tx, id, user_id, &key).await? {
+                return Ok(None);
+            }
             id
         }
         None => {
@@ -67,7 +83,7 @@ pub async fn create(
             toji_db::session::insert(tx, user_id, &key, &address, authtype, master).await?
         }
     };
-    Ok(map! { "session-id" => id, "session-key" => key, "header-auth" => true })
+    Ok(Some(map! { "session-id" => id, "session-key" => key, "header-auth" => true }))
 }
 
 /// `length` random letters and digits.

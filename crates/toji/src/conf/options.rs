@@ -1,5 +1,7 @@
 //! The options of `hub.conf`, one line for each: what it sets, or why it cannot be honoured.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail};
 
 use super::{Conf, Ini};
@@ -38,6 +40,8 @@ const HUB: &[(&str, Effect)] = &[
     ("DNUsernameComponent", Text(|c, v| c.hub.logins.dn_username_component = v)),
     ("AllowedKrbRealms", Text(|c, v| c.hub.logins.allowed_realms = realms(&v))),
     ("HostPrincipalFormat", Text(|c, v| c.hub.host_principal_format = Some(v))),
+    ("AuthPrincipal", Text(|c, v| c.front.principal = Some(v).filter(|v| !v.is_empty()))),
+    ("AuthKeytab", Text(|c, v| c.front.keytab = path(v))),
     (
         "DisableURLSessions",
         Told(
@@ -237,7 +241,50 @@ const OWN: &[(&str, Effect)] = &[
     (
         "Listen",
         Parsed(|c, v| {
-            c.listen = Some(v.parse().context("must be ADDRESS:PORT")?);
+            c.front.listen = Some(v.parse().context("must be ADDRESS:PORT")?);
+            Ok(())
+        }),
+    ),
+    (
+        "ListenTLS",
+        Parsed(|c, v| {
+            c.front.listen_tls = Some(v.parse().context("must be ADDRESS:PORT")?);
+            Ok(())
+        }),
+    ),
+    ("TLSCertificate", Text(|c, v| c.front.certificate = path(v))),
+    ("TLSKey", Text(|c, v| c.front.key = path(v))),
+    ("TLSClientCA", Text(|c, v| c.front.client_ca = path(v))),
+    ("TLSClientCRL", Text(|c, v| c.front.client_crl = path(v))),
+    (
+        "TLSClientCertificates",
+        Parsed(|c, v| {
+            c.front.require_certificate = match v.to_lowercase().as_str() {
+                "optional" => false,
+                "required" => true,
+                _ => bail!("must be optional or required"),
+            };
+            Ok(())
+        }),
+    ),
+    (
+        "TrustedProxies",
+        Parsed(|c, v| {
+            let parts = v.split([',', ' ', '\n']).filter(|part| !part.is_empty());
+            c.front.proxies = parts.map(str::parse).collect::<Result<_, _>>()?;
+            Ok(())
+        }),
+    ),
+    (
+        "TrustedIdentity",
+        Parsed(|c, v| {
+            for word in list(&v.to_lowercase(), ',') {
+                match word.as_str() {
+                    "kerberos" => c.front.trust_kerberos = true,
+                    "certificate" => c.front.trust_certificate = true,
+                    _ => bail!("must be kerberos, certificate or both"),
+                }
+            }
             Ok(())
         }),
     ),
@@ -251,6 +298,10 @@ const OWN: &[(&str, Effect)] = &[
     ("FairShares", Flag(|c, v| c.hub.scheduler.fair_shares = v)),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
 ];
+
+fn path(value: String) -> Option<PathBuf> {
+    (!value.is_empty()).then(|| value.into())
+}
 
 /// Takes the section `[toji]`; here an unknown name is a mistake.
 pub(super) fn take_own(conf: &mut Conf, ini: &Ini) -> anyhow::Result<()> {

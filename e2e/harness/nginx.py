@@ -1,0 +1,77 @@
+"""A real nginx in front of a hub: it ends TLS and tells the hub whose certificate it saw."""
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from .kdc import free_port, program
+
+
+class Nginx:
+    """A running nginx that passes everything on to `upstream` (HOST:PORT), from the address `source`."""
+
+    def __init__(self, directory, upstream, authority, certificate, source):
+        self.dir = Path(directory)
+        self.dir.mkdir(parents=True)
+        self.port = free_port()
+        self.process = None
+        user = "user root;" if os.geteuid() == 0 else ""
+        temporary = "\n".join(f"  {kind}_temp_path {self.dir}/{kind};" for kind in
+                              ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (self.dir / "nginx.conf").write_text(f"""{user}
+daemon off;
+worker_processes 1;
+pid {self.dir}/pid;
+error_log {self.dir}/error.log info;
+events {{ worker_connections 64; }}
+http {{
+{temporary}
+  access_log {self.dir}/access.log;
+  server {{
+    listen 127.0.0.1:{self.port} ssl;
+    server_name localhost;
+    ssl_certificate {certificate};
+    ssl_certificate_key {certificate};
+    ssl_client_certificate {authority.ca};
+    ssl_crl {authority.crl};
+    ssl_verify_client optional;
+    client_max_body_size 0;
+    location / {{
+      proxy_pass http://{upstream};
+      proxy_bind {source};
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Remote-User "";
+      proxy_set_header X-SSL-Client-Verify $ssl_client_verify;
+      proxy_set_header X-SSL-Client-S-DN $ssl_client_s_dn;
+    }}
+  }}
+}}
+""")
+        self.hub = f"https://localhost:{self.port}/kojihub"
+
+    def start(self):
+        """Starts the program and returns when it listens."""
+        log = open(self.dir / "out", "ab")
+        command = [program("nginx"), "-p", str(self.dir), "-c", str(self.dir / "nginx.conf"),
+                   "-e", str(self.dir / "error.log")]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"nginx does not serve:\n{(self.dir / 'out').read_text()}") from None
+                time.sleep(0.02)
+
+    def stop(self):
+        """Ends the program."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
