@@ -15,6 +15,7 @@ mod it {
     mod people;
     mod repo;
     mod scheduler;
+    mod session;
     mod sidetag;
     mod signature;
     mod snapshot;

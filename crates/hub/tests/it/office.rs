@@ -45,6 +45,13 @@ impl Office {
         Office { hub, boss, mate }
     }
 
+    /// The same people at a hub with other options.
+    pub(super) fn reconfigured(self, change: impl FnOnce(&mut Config)) -> Office {
+        let mut config = Config { check_client_ip: false, ..Config::default() };
+        change(&mut config);
+        Office { hub: self.hub.reconfigured(config), ..self }
+    }
+
     fn request(&self, who: Who) -> Request {
         match who {
             Who::Boss => self.boss.clone(),
