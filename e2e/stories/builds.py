@@ -138,6 +138,30 @@ def needs_the_first(w):
     used = {r["buildroot_id"] for r in root if r["arch"] == "noarch"}.pop()
     names = {r["name"] for r in w.hub.call("listRPMs", componentBuildrootID=used)}
     that(first in names, f"{first} is not in the listing of buildroot {used}: {names}")
+    buildroots(w, target, f"{first}-1.0-1.noarch", f"{second}-1.0-1", used)
+
+
+def buildroots(w, target, component, built, number):
+    """What a buildroot held, what was built in it, and the mock configurations of it, its task and its tag."""
+    said = w.anonymous("list-buildroot", str(number))
+    that(said.out.startswith("Component RPMs:\n"), f"the first line of\n{said}")
+    has(said, f"\n{component}\n")
+    eq(w.anonymous("list-buildroot", "--built", str(number)).out, f"Built RPMs:\n{built}.noarch\n{built}.src\n", "what was built")
+    eq(w.anonymous("list-buildroot", "999999").out, "", "the listing of no buildroot")
+    root = w.hub.call("getBuildroot", number)
+    repo, tag = f"/{target}-build/{root['repo_id']}/x86_64", f"{target}-build"
+    made = w.anonymous("mock-config", "--buildroot", str(number), "--topurl", w.ready["files"])
+    has(made, f"config_opts['root'] = '{tag}-repo_{root['repo_id']}'\n", "config_opts['target_arch'] = 'x86_64'\n",
+        f"baseurl={w.ready['files']}/repos{repo}\\n", "config_opts['chroot_setup_cmd'] = 'install @build'\n")
+    by_task = w.anonymous("mock-config", "--task", str(root["task_id"]), "--topurl", w.ready["files"])
+    has(by_task, f"config_opts['root'] = '{tag}-task_{root['task_id']}'\n", f"/repos{repo}\\n")
+    file = w.dir / "mock.cfg"
+    w.anonymous("mock-config", "--tag", tag, "-a", "x86_64", "-n", "my-root", "-o", str(file), "--topurl", w.ready["files"])
+    has(file.read_text(), "config_opts['root'] = 'my-root'\n", f"/repos/{tag}/{w.hub.call('getRepo', tag)['id']}/x86_64\\n")
+    has(w.anonymous("mock-config", "--target", target, "-a", "x86_64", "--latest", "--topurl", w.ready["files"]), f"/repos/{tag}/latest/x86_64\\n")
+    has(w.anonymous("mock-config", "--buildroot", "999999", code=1).err, "No such buildroot: 999999")
+    has(w.anonymous("mock-config", "--task", "999999", code=1).err, "No buildroots for task 999999 (or no such task)")
+    has(w.anonymous("mock-config", "--tag", "no-such-tag", "-a", "x86_64", code=2).err, "No such tag: no-such-tag")
 
 
 @story(slow=True)

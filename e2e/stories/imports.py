@@ -24,11 +24,16 @@ def import_both(w):
     has(info, "State: COMPLETE", f"packages/{pkg}/1.0/1/noarch/{nvr}.noarch.rpm", f"packages/{pkg}/1.0/1/src/{nvr}.src.rpm", "Task: none")
     eq(w.topdir("packages", pkg, "1.0", "1", "noarch", binary.name).read_bytes(), binary.read_bytes(), "the stored package")
     has(w.koji("import", source), "RPM already imported: ", "Skipping import")
+    eq(w.anonymous("list-untagged", pkg).out, f"{nvr}\n", "the untagged builds")
+    has(w.anonymous("list-untagged", "--paths", pkg), f"/packages/{pkg}/1.0/1\n")
+    has(w.anonymous("list-untagged", "--show-references", pkg), f"(Showing build references)\n{nvr} ")
+    has(w.anonymous("list-untagged", "no-such-package", code=1).err, "No such package: no-such-package")
     tag = w.name("imports")
     w.koji("add-tag", tag)
     w.koji("add-pkg", "--owner", w.ready["admin_user"], tag, pkg)
     w.koji("tag-build", "--wait", tag, nvr)
     matches(w.anonymous("list-tagged", tag), rf"{nvr}\s+{tag}\s+{w.ready['admin_user']}")
+    eq(w.anonymous("list-untagged", pkg).out, "", "the untagged builds")
 
 
 @story()

@@ -19,7 +19,24 @@ def request_repo(w):
     that(newer > repo, f"repository {newer} is not newer than {repo}")
     info = w.anonymous("repoinfo", str(newer))
     has(info, f"ID: {newer}", f"Tag name: {tag}", "State: READY", "Dist repo?: no", f"kojifiles/repos/{tag}/{newer}")
+    asked = new_request(w, tag)
+    waited = w.koji("wait-repo-request", "--timeout", "2", str(asked))
+    last = waited.number(r"Got repo (\d+)")
+    that(last > newer, f"repository {last} is not newer than {newer}")
+    eq(w.koji("wait-repo-request", str(asked)).number(r"Got repo (\d+)"), last, "the repository of the request that is done")
+    has(waited, f"repoinfo?repoID={last}")
+    has(w.koji("wait-repo-request", "999999", code=1).err, "No such request")
     has(w.koji("request-repo", "nosuchtag", code=2).err, "No such tag: nosuchtag")
+
+
+def new_request(w, tag):
+    """The number of a request that is not answered yet; the repository maker is quick, so it may take more than one attempt."""
+    for n in range(20):
+        w.hub.call("groupPackageListAdd", tag, "build", f"make{n}")
+        asked = w.hub.call("repo.request", tag, min_event=w.hub.call("tagLastChangeEvent", tag))
+        if asked["repo"] is None:
+            return asked["request"]["id"]
+    raise AssertionError(f"every request was answered at once: {asked}")
 
 
 @story(slow=True)

@@ -136,6 +136,22 @@ both_databases! {
         assert_eq!(world.rpc("scheduler.getTaskRuns", vec![], args).await.unwrap(), Value::Int(0));
     }
 
+    async fn numbers_in_quotes_select_like_numbers(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        let host = world.host("7").await;
+        let task = world.task("default", "noarch", 20).await;
+        run_once(&world.hub, false).await.unwrap();
+        for clause in [
+            list!["host_id", host.to_string()],
+            list!["task_id", list![task.to_string(), "0"]],
+            list!["host_name", "7"],
+        ] {
+            let args = map! { "clauses" => list![clause], "fields" => list!["task_id"] };
+            let found = world.rpc("scheduler.getTaskRuns", vec![], args).await.unwrap();
+            assert_eq!(found, list![map! { "task_id" => task }]);
+        }
+    }
+
     async fn composed_queries_are_checked(db: Db) {
         let world = World::new(db, |_| {}).await;
         for (clauses, want) in [
