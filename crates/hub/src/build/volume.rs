@@ -1,32 +1,17 @@
 //! The volume that the policy gives a build that is being imported.
 
-use toji_db::lookup::Names;
 use toji_value::{Fault, Map, Value};
 
-use crate::Call;
 use crate::lookup::Entry;
+use crate::{Call, policy, volume};
 
 /// The volume that the policy names, or nothing; what is wrong with the policy is logged only.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn choose(call: &mut Call, data: Map) -> Result<Option<Entry>, Fault> {
-    let data = crate::policy::data(&Value::Struct(data))?;
-    let outcome = match call.evaluate("volume", &data).await {
-        Ok(outcome) => outcome,
-        Err(fault) if fault.code == toji_value::code::UNEXPECTED => return Err(fault),
-        Err(fault) => {
-            tracing::error!(error = %fault, "the volume policy cannot be evaluated");
-            None
-        }
-    };
-    let action = outcome.as_ref().and_then(|outcome| outcome.action());
-    let Some(name) = action.map(str::to_owned) else { return Ok(None) };
-    let found = call.find(Names::Volume, &name.as_str().into()).await?;
-    if found.is_none() {
-        tracing::error!(volume = name, "the volume policy names a volume that does not exist");
-    }
-    Ok(found)
+    let data = policy::data(&Value::Struct(data))?;
+    volume::by_policy(call, &data, false).await
 }
 
 /// The volume for a build that a task completes.

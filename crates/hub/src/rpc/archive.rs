@@ -60,9 +60,14 @@ impl Handle for ListArchives {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         if let Some(name) = &self.type_
             && !matches!(name.as_str(), "maven" | "win" | "image")
-            && !toji_db::tagged::has_btype(&mut call.tx, name).await?
         {
-            return Err(Fault::generic(format!("unsupported archive type: {name}")));
+            if !toji_db::tagged::has_btype(&mut call.tx, name).await? {
+                return Err(Fault::generic(format!("unsupported archive type: {name}")));
+            }
+            if self.type_info.truthy() {
+                let text = format!("typeInfo queries not supported for type {name}");
+                return Err(Fault::generic(text));
+            }
         }
         let filter = Filter {
             build: self.build_id,

@@ -135,6 +135,11 @@ both_databases! {
         ] {
             assert_eq!(root.get(key), &want, "{key}");
         }
+        let mut args = vec![Value::Nil; 10];
+        args[4] = "npm".into();
+        args[9] = map! { "x" => 1 }.into();
+        let refused = stage.refused(&stage.alice, "listArchives", Value::Array(args)).await;
+        assert_eq!(refused, "typeInfo queries not supported for type npm");
         let again = stage.refused(admin, "CGImport", list![metadata, "cg"]).await;
         assert_eq!(again, format!("Build already exists: first-1.0-1 (id={})", build.get("id").display()));
         assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
@@ -441,6 +446,33 @@ both_databases! {
         let stored = fs::read_to_string(top(&stage, "twice/1.0/1/metadata.json")).unwrap();
         assert!(stored.contains(&format!("\"relpath\": \"{content}\"")), "{stored}");
         assert_eq!(stage.world.get("SELECT count(*) FROM archiveinfo", &[]).await, Value::Int(1));
+        assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
+    }
+
+    async fn a_broken_import_leaves_what_another_has_placed(db: Db) {
+        let stage = office(db).await;
+        let good = metadata("kept", list![output(&stage, "kept.tgz", "kept", map! {})]);
+        stage.ok(&stage.admin, "CGImport", list![good, "cg"]).await;
+        let file = top(&stage, "kept/1.0/1/files/npm/kept.tgz");
+        let stored = top(&stage, "kept/1.0/1/metadata.json");
+        let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        let own = top(&stage, "other/1.0/1/files/npm/kept.tgz");
+        fs::create_dir_all(own.parent().unwrap()).unwrap();
+        let from = put(&stage, "cg2/kept.tgz", "other");
+        fs::hard_link(&from, &own).unwrap();
+        // one import that wanted the same place, and one that had a place of its own
+        for steps in [
+            list![list![text(&from), text(&file)], list![Value::Nil, text(&stored)]],
+            list![list![text(&from), text(&own)]],
+        ] {
+            let mut call = stage.world.call().await;
+            toji_db::journal::insert(&mut call.tx, None, &steps).await.unwrap();
+            call.commit().await.unwrap();
+        }
+        toji_hub::build::import::recover(&stage.world.hub, 0.0).await.unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        assert!(stored.is_file());
+        assert!(!top(&stage, "other").exists(), "what was not committed goes");
         assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
     }
 }
