@@ -11,7 +11,7 @@ def add_sidetag(w):
     """A side tag is made of a tag, listed, changed and removed."""
     base = w.name("sidebase")
     w.koji("add-tag", base, "--arches", "x86_64", "-x", "sidetag_debuginfo_allowed=1", "-x", "sidetag_rpm_macros_allowed=dist")
-    name = w.koji("add-sidetag", "-q", base).out.strip()
+    name = w.koji("add-sidetag", base).out.strip()
     info = w.hub.call("getTag", name)
     eq(name, f"{base}-side-{info['id']}", "the name")
     eq(w.hub.call("getBuildTarget", name)["build_tag"], info["id"], "the target")

@@ -185,6 +185,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_repository_has_the_arches_of_its_family() {
+        let list = members("i386");
+        assert!(["athlon", "i686", "i386"].iter().all(|arch| list.contains(arch)), "{list:?}");
+        assert_eq!(list.last(), Some(&"noarch"));
+        assert_eq!(members("src"), ["src"]);
+        assert_eq!(members("aarch64"), ["aarch64", "noarch"]);
+    }
+
+    #[test]
     fn the_first_key_of_the_order_is_taken() {
         let copy = |key: &str| map! { "id" => 1, "sigkey" => key };
         let copies = || vec![copy(""), copy("aaaaaaaa"), copy("BBBBBBBB")];

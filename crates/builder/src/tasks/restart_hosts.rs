@@ -30,39 +30,45 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     if hosts.is_empty() {
         return Err(Failure::generic("No matching hosts"));
     }
-    let own = task.call("host.getID", ()).await?;
-    let mut children = Vec::new();
-    let mut ours = None;
-    for host in hosts {
-        let id = int_of(host, "id")?;
-        let opts = map! { "assign" => id, "label" => format!("restart {id}") };
-        let restart = task.subtask("restart", vec![host.clone()], opts).await?;
-        let opts = map! { "assign" => id, "label" => format!("sleep {id}") };
-        let args = vec![Value::Int(restart), host.clone()];
-        let verify = task.subtask("restartVerify", args, opts).await?;
-        children.extend([restart, verify]);
-        if own.as_int() == Some(id) {
-            ours = Some(restart);
-        }
-    }
     let seconds = options.get("timeout").as_f64().unwrap_or(TIMEOUT);
-    let all = async {
-        if let Some(restart) = ours {
-            task.wait_for(restart).await?;
-            let info = task.call("getTaskInfo", (restart,)).await?;
-            if !restarted(task, &info) {
-                give_back(task).await;
-            }
-        }
-        task.wait(&children, Wait { all: true, fail_any: false }).await.map(drop)
-    };
-    match tokio::time::timeout(std::time::Duration::from_secs_f64(seconds.max(0.0)), all).await {
+    let limit = std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
+    match tokio::time::timeout(limit, restart(task, hosts)).await {
         Ok(done) => done.map(|()| Value::Nil),
         Err(_) => {
             task.call("cancelTaskChildren", (task.id,)).await?;
             Err(Failure::generic(format!("hosts did not restart within {seconds} seconds")))
         }
     }
+}
+
+/// Has the hosts restart, and then each say that it did.
+async fn restart(task: &Context, hosts: &[Value]) -> Result<()> {
+    let all = Wait { all: true, fail_any: false };
+    let own = task.call("host.getID", ()).await?;
+    let mut restarts = Vec::new();
+    for host in hosts {
+        let id = int_of(host, "id")?;
+        let opts = map! { "assign" => id, "label" => format!("restart {id}") };
+        let child = task.subtask("restart", vec![host.clone()], opts).await?;
+        restarts.push((id, child, host));
+    }
+    let ids: Vec<i64> = restarts.iter().map(|(_, child, _)| *child).collect();
+    task.wait(&ids, all).await?;
+    // Only now: a builder takes everything that is assigned to it, until it is about to restart.
+    let mut checks = Vec::new();
+    for (id, child, host) in &restarts {
+        let opts = map! { "assign" => *id, "label" => format!("sleep {id}") };
+        let args = vec![Value::Int(*child), (*host).clone()];
+        checks.push(task.subtask("restartVerify", args, opts).await?);
+    }
+    let ours = restarts.iter().find(|(id, _, _)| own.as_int() == Some(*id));
+    if let Some((_, child, _)) = ours {
+        let info = task.call("getTaskInfo", (*child,)).await?;
+        if !restarted(task, &info) {
+            give_back(task).await;
+        }
+    }
+    task.wait(&checks, all).await.map(drop)
 }
 
 /// Ends this run without a result: it must not hold up the restart of its own builder, which frees the
