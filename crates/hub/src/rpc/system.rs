@@ -78,7 +78,7 @@ impl Handle for SystemListMethods {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let names = call.hub.declarations().map(|d| d.signature.name);
         let mut names: Vec<&str> = names.filter(|name| !OWN.contains(name)).collect();
-        names.sort_by_key(|name| place(name));
+        names.sort_by_key(place);
         Ok(Value::Array(names.into_iter().map(Value::from).collect()))
     }
 }
