@@ -22,6 +22,18 @@ pub async fn read(hub: &Hub, after: i64) -> toji_db::Result<Vec<Event>> {
     Ok(entries.into_iter().map(event).collect())
 }
 
+/// Wakes who waits here for a task that another hub on this database has moved.
+fn wake(hub: &Hub, event: &Event) {
+    let task = event.key.strip_prefix("task:").and_then(|id| id.parse().ok());
+    let Some(id) = task.filter(|_| hub.db.engine() == toji_db::Engine::Postgres) else { return };
+    hub.bus.signal(Topic::Task(id));
+    let Ok(body) = serde_json::from_str::<serde_json::Value>(&event.body) else { return };
+    let hosts = body.get("hosts").and_then(|hosts| hosts.as_array());
+    for host in hosts.into_iter().flatten().filter_map(serde_json::Value::as_i64) {
+        hub.bus.signal(Topic::Host(host));
+    }
+}
+
 fn event(entry: toji_db::outbox::Entry) -> Event {
     Event {
         seq: entry.seq,
@@ -48,6 +60,7 @@ pub async fn run(hub: Hub) {
             Ok(events) => {
                 for event in events {
                     last = event.seq;
+                    wake(&hub, &event);
                     hub.bus.publish(event);
                 }
             }

@@ -13,6 +13,7 @@ mod it {
     mod office;
     mod package;
     mod people;
+    mod relay;
     mod repo;
     mod scheduler;
     mod session;

@@ -136,6 +136,7 @@ pub async fn make(
         "id" => id, "old" => Value::Nil, "new" => state.name(), "method" => method,
         "owner" => owner, "parent" => options.parent, "host_id" => options.assign,
         "arch" => &arch, "channel_id" => channel_id, "label" => label,
+        "hosts" => options.assign.into_iter().collect::<Vec<i64>>(),
     };
     call.emit("task.state", &format!("task:{id}"), body);
     call.signal(Topic::Scheduler);

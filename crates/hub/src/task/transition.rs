@@ -76,16 +76,17 @@ pub(crate) async fn told(
     to: TaskState,
     host: Option<i64>,
 ) -> Result<(), Fault> {
+    let parent_host = task.parent_host.filter(|_| to.is_finished());
+    let hosts: Vec<i64> = [task.host_id, host, parent_host].into_iter().flatten().collect();
     let body = map! {
         "id" => task.id, "old" => task.state.name(), "new" => to.name(), "method" => &task.method,
         "owner" => task.owner, "parent" => task.parent, "host_id" => host, "arch" => &task.arch,
-        "channel_id" => task.channel_id, "label" => task.label.clone(),
+        "channel_id" => task.channel_id, "label" => task.label.clone(), "hosts" => hosts.clone(),
     };
     call.emit("task.state", &format!("task:{}", task.id), body);
     call.signal(Topic::Task(task.id));
     call.signal(Topic::Scheduler);
-    let parent_host = task.parent_host.filter(|_| to.is_finished());
-    for host in [task.host_id, host, parent_host].into_iter().flatten() {
+    for host in hosts {
         call.signal(Topic::Host(host));
     }
     Ok(())
