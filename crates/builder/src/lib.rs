@@ -26,5 +26,5 @@ mod worker;
 pub use config::Config;
 pub use daemon::Builder;
 pub use error::Error;
-pub use toji_mail::Server as MailServer;
+pub use toji_mail::{Letter as MailLetter, Server as MailServer};
 pub use toji_sandbox::{CancellationToken, Limits};

@@ -35,6 +35,7 @@ pub mod explain;
 pub mod external_repo;
 mod fault;
 pub mod fragment;
+pub mod gc;
 pub mod group;
 pub mod history;
 pub mod host;

@@ -12,6 +12,7 @@ pub mod config;
 mod dispatch;
 pub mod files;
 pub mod fragment;
+pub mod gc;
 pub mod generator;
 pub mod group;
 pub mod history;

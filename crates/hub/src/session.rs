@@ -43,6 +43,25 @@ pub struct Session {
     perms: Option<BTreeSet<String>>,
 }
 
+impl Session {
+    /// The session of the hub's own work in the name of a user, which may do everything.
+    pub(crate) fn internal(user_id: i64, user_name: &str) -> Self {
+        Session {
+            id: 0,
+            user_id,
+            user_name: user_name.to_owned(),
+            authtype: 0,
+            master: None,
+            exclusive: false,
+            locked: false,
+            callnum: None,
+            data: toji_value::Map::new(),
+            host_id: Some(None),
+            perms: Some(BTreeSet::from(["admin".to_owned()])),
+        }
+    }
+}
+
 impl Call {
     /// The caller's permissions, those of groups included; empty for anonymous callers.
     ///

@@ -6,6 +6,7 @@ mod it {
     mod build;
     mod dist;
     mod fixture;
+    mod gc;
     mod generator;
     mod host;
     mod merge;

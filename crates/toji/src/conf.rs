@@ -16,7 +16,7 @@ use toji_hub::Config;
 
 use database::Database;
 use front::Front;
-use ini::Ini;
+pub(crate) use ini::Ini;
 
 /// Where Koji's hub looks.
 const FILE: &str = "/etc/koji-hub/hub.conf";

@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Leave the upkeep of repositories to other hubs, or to `toji repod`.
     #[arg(long)]
     no_repod: bool,
+    /// Collect garbage once a day, as this koji-gc.conf says; one of several hubs is enough.
+    #[arg(long, value_name = "FILE")]
+    gc: Option<PathBuf>,
     /// Leave the scheduling of tasks to other hubs.
     #[arg(long)]
     no_scheduler: bool,
@@ -74,7 +77,7 @@ fn files(config: Option<PathBuf>) -> Files {
     Files::find(config, |name| std::env::var(name).ok())
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().build().context("failed to start the runtime")
 }
@@ -109,6 +112,18 @@ fn adopt(conf: &Conf, log: &Log) {
         log.set(level);
     }
     conf.tell();
+}
+
+/// The hub that a hub.conf (Koji's, if none is named) describes, without serving it.
+pub(crate) async fn open_by(
+    config: Option<PathBuf>,
+    database: Option<&str>,
+) -> anyhow::Result<Hub> {
+    let conf = files(config).read()?;
+    let url = conf.database(database)?;
+    let options = toji_db::Options::default();
+    let db = Db::open(&url, &options).await.context("failed to open the database")?;
+    Ok(Hub::new(db, Bus::new(), conf.hub))
 }
 
 async fn open(conf: Conf, database: Option<&str>) -> anyhow::Result<Hub> {
@@ -244,6 +259,12 @@ impl Upkeep {
         }
         if !options.no_repod {
             loops.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
+        }
+        if let Some(file) = &options.gc {
+            match parts::collect(hub.clone(), file, &stop) {
+                Ok(collector) => drop(loops.spawn_blocking(collector)),
+                Err(error) => tracing::error!("garbage is not collected: {error:#}"),
+            }
         }
         Upkeep { stop, loops }
     }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod conf;
+mod gc;
 mod hub;
 mod log;
 mod migrate;
@@ -34,6 +35,8 @@ enum Command {
     Repod(hub::RepodOptions),
     /// Bring a database up to date, take over a Koji hub's, or hand it back.
     Migrate(migrate::Options),
+    /// Collect garbage: unused builds, old rows and side tags, configured by koji-gc.conf.
+    Gc(Box<gc::Options>),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Builder(options) => builder::run(options),
         Command::Repod(options) => hub::run_repod(options, &log),
         Command::Migrate(options) => migrate::run(&options),
+        Command::Gc(options) => gc::run(*options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

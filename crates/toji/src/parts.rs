@@ -31,3 +31,17 @@ pub(crate) async fn wait_for_signal(stop: CancellationToken) {
     tracing::info!("ending: running requests are finished first");
     stop.cancel();
 }
+
+/// The work of the garbage collector as a koji-gc.conf describes it, until `stop`; it has a thread of its own.
+pub(crate) fn collect(
+    hub: Hub,
+    file: &std::path::Path,
+    stop: &CancellationToken,
+) -> anyhow::Result<impl FnOnce() + Send + 'static> {
+    let (options, mut post) = crate::gc::read(file)?;
+    post.logs = true;
+    post.end_with(stop.clone());
+    let stopped = stop.clone().cancelled_owned();
+    let runtime = tokio::runtime::Handle::current();
+    Ok(move || runtime.block_on(toji_hub::gc::serve(hub, options, post, stopped)))
+}

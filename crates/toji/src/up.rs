@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Make no repositories without being told to: another program, such as kojira, looks after them.
     #[arg(long)]
     no_repositories: bool,
+    /// Collect garbage once a day, as this koji-gc.conf says.
+    #[arg(long, value_name = "FILE")]
+    gc: Option<PathBuf>,
     /// Mail server for notifications, `HOST`, `HOST:PORT` or a URL `smtps://…`; without it none are sent.
     #[arg(long, value_name = "SERVER")]
     mail_server: Option<String>,
@@ -109,6 +112,9 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
     if !options.no_repositories {
         parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
+    }
+    if let Some(file) = &options.gc {
+        parts.spawn_blocking(parts::collect(hub.clone(), file, &stop)?);
     }
     let site = parts::site(&hub, toji_server::Front::default(), &stop).fixed();
     // The server ends last: the builder reports the end of its tasks through it.
