@@ -1,7 +1,7 @@
 //! `dependantTask`: waits for tasks that are not its own, then runs some.
 
 use toji_types::state::TaskState;
-use toji_value::{Map, Value};
+use toji_value::Value;
 
 use super::{method, take};
 use crate::context::Context;
@@ -23,7 +23,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         else {
             return Err(wrong());
         };
-        let options = parts.get(2).and_then(Value::as_struct).cloned().unwrap_or_else(Map::new);
+        let options = parts.get(2).and_then(Value::as_struct).cloned().unwrap_or_default();
         children.push(task.subtask(method, args.clone(), options).await?);
     }
     if !children.is_empty() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toji_db::lookup::Names;
 use toji_types::arch::canonical;
 use toji_types::{RepoState, TaskState};
-use toji_value::{Args, Fault, Map, Value, list, map};
+use toji_value::{Args, Fault, Map, Value, map};
 
 use crate::dispatch::invoke;
 use crate::files::{self, Placement};
@@ -56,8 +56,7 @@ pub async fn request(
     call.emit("repo.init", &format!("repo:{repo_id}"), body);
     opts.insert("event", event);
     cancel_others(call, tag_info, &tag).await?;
-    let args = list![tag_info, repo_id, keys, opts];
-    let args = args.as_array().map(<[Value]>::to_vec).unwrap_or_default();
+    let args = vec![tag_info.clone(), Value::Int(repo_id), keys.clone(), Value::Struct(opts)];
     let options = make::Options {
         priority: Some(15),
         channel: Some("createrepo".into()),
