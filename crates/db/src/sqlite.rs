@@ -5,6 +5,7 @@
 
 mod convert;
 mod functions;
+mod sequence;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -30,6 +31,8 @@ pub(crate) struct Pool {
     options: Options,
     readers: Side,
     writer: Side,
+    /// Ids that were taken by transactions which were rolled back.
+    spent: Mutex<sequence::Last>,
     /// Holds a temporary database's directory.
     _dir: Option<tempfile::TempDir>,
 }
@@ -76,6 +79,7 @@ impl Pool {
             options: options.clone(),
             readers: side(options.readers.max(1)),
             writer: side(1),
+            spent: Mutex::default(),
             _dir: dir,
         };
         let (path, options) = (pool.path.clone(), pool.options.clone());
@@ -112,6 +116,10 @@ impl Pool {
         Session { writer, lease: Mutex::new(Some(lease)), doing: Arc::default() }
     }
 
+    fn spent(&self) -> std::sync::MutexGuard<'_, sequence::Last> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn side(&self, writer: bool) -> &Side {
         if writer { &self.writer } else { &self.readers }
     }
@@ -134,11 +142,14 @@ struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
-        if !conn.sqlite.is_autocommit()
-            && let Err(error) = conn.sqlite.execute_batch("ROLLBACK")
-        {
-            tracing::warn!(%error, "connection dropped: its transaction cannot be rolled back");
-            return;
+        if !conn.sqlite.is_autocommit() {
+            let before = if self.writer { sequence::last(&conn.sqlite) } else { Vec::new() };
+            if let Err(error) = conn.sqlite.execute_batch("ROLLBACK") {
+                tracing::warn!(%error, "connection dropped: its transaction cannot be rolled back");
+                return;
+            }
+            let spent = sequence::taken_back(&conn.sqlite, before);
+            self.pool.spent().extend(spent);
         }
         self.pool.side(self.writer).idle().push(conn);
     }
@@ -161,6 +172,19 @@ impl Session {
     /// Runs statements without results or parameters.
     pub(crate) async fn batch(&mut self, sql: String) -> Result<()> {
         self.run(true, move |conn| conn.sqlite.execute_batch(&sql).map_err(error)).await
+    }
+
+    /// Takes the transaction back to a savepoint.
+    pub(crate) async fn roll_back_to(&mut self, savepoint: u32) -> Result<()> {
+        let writer = self.writer;
+        self.run(true, move |conn| {
+            let before = if writer { sequence::last(&conn.sqlite) } else { Vec::new() };
+            let sql = format!("ROLLBACK TO SAVEPOINT sp{savepoint}");
+            conn.sqlite.execute_batch(&sql).map_err(error)?;
+            let spent = sequence::taken_back(&conn.sqlite, before);
+            sequence::raise(&conn.sqlite, &spent).map_err(error)
+        })
+        .await
     }
 
     /// Ends the transaction with its effects.
@@ -235,6 +259,10 @@ fn in_transaction<R>(
         conn.now.store(functions::clock(), Ordering::Relaxed);
         let begin = if writer { "BEGIN IMMEDIATE" } else { "BEGIN" };
         conn.sqlite.prepare_cached(begin).and_then(|mut s| s.raw_execute()).map_err(error)?;
+        if writer {
+            let spent = std::mem::take(&mut *lease.pool.spent());
+            sequence::raise(&conn.sqlite, &spent).map_err(error)?;
+        }
     }
     let out = work(conn);
     change(doing, Doing::Nothing)?;

@@ -212,7 +212,13 @@ impl Tx {
     pub async fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
         let at = self.find(savepoint)?;
         if self.savepoints[at].set {
-            self.session_batch(format!("ROLLBACK TO SAVEPOINT sp{}", savepoint.0)).await?;
+            match &mut self.session {
+                Session::Sqlite(s) => s.roll_back_to(savepoint.0).await?,
+                Session::Postgres(s) => {
+                    s.batch(&format!("ROLLBACK TO SAVEPOINT sp{}", savepoint.0)).await?;
+                }
+                Session::None => {}
+            }
         }
         self.failed = false;
         self.savepoints.truncate(at + 1);

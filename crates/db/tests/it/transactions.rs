@@ -30,6 +30,25 @@ both_databases! {
         assert_eq!(names(&db).await, ["kept"]);
     }
 
+    async fn ids_are_given_once(db: Db) {
+        let mut tx = db.begin();
+        let dropped = add(&mut tx, "dropped").await.unwrap();
+        drop(tx);
+        let mut tx = db.begin();
+        let next = add(&mut tx, "next").await.unwrap();
+        assert!(next > dropped);
+        let savepoint = tx.savepoint().await.unwrap();
+        let undone = add(&mut tx, "undone").await.unwrap();
+        tx.rollback_to(savepoint).await.unwrap();
+        let last = add(&mut tx, "last").await.unwrap();
+        assert!(last > undone && undone > next);
+        drop(tx);
+        let mut tx = db.begin();
+        assert!(add(&mut tx, "later").await.unwrap() > last);
+        tx.commit().await.unwrap();
+        assert_eq!(names(&db).await, ["later"]);
+    }
+
     async fn savepoints(db: Db) {
         let mut tx = db.begin();
         // Set before the first write: they move along to the writer.
