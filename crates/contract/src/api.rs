@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use toji_value::{Param, ParamKind};
 
-/// A line for each call, by name: `getBuild(buildInfo, strict=False)`.
+/// A line for each call, by name: `getBuild(buildInfo, strict=False)`. What is passed by name only
+/// follows a star.
 pub(crate) fn list() -> String {
     let mut lines: Vec<String> = toji_api::declarations()
         .map(|d| format!("{}({})\n", d.signature.name, params(d.signature.params).join(", ")))
@@ -50,7 +51,10 @@ fn params(params: &[Param]) -> Vec<String> {
         }
         (ParamKind::Plain | ParamKind::Named, None) => p.name.to_owned(),
     };
-    params.iter().map(one).collect()
+    let named = params.iter().position(|p| p.kind == ParamKind::Named).unwrap_or(params.len());
+    let (listed, named) = params.split_at(named);
+    let star = (!named.is_empty()).then(|| "*".to_owned());
+    listed.iter().map(one).chain(star).chain(named.iter().map(one)).collect()
 }
 
 /// Kept calls that a caller of today would miss; new parameters at the end with a default are none.
