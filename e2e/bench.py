@@ -29,6 +29,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--toji", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, to see that it runs")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="measure calls also on a database N times as large")
     options = parser.parse_args()
     unknown = set(options.names) - BENCHES.keys()
     if unknown:
@@ -36,7 +37,7 @@ def main():
     results, failed = {}, []
     for name in options.names or BENCHES:
         directory = Path(tempfile.mkdtemp(prefix=f"toji-bench-{name}-"))
-        bench = Bench(options.toji, directory, options.quick)
+        bench = Bench(options.toji, directory, options.quick, times=options.times)
         begin = time.monotonic()
         try:
             figures, ratios = BENCHES[name](bench)

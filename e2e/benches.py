@@ -10,6 +10,7 @@ import time
 import xmlrpc.client
 from pathlib import Path
 
+from harness import scale
 from harness.command import run
 from harness.hub import Hub
 from harness.postgres import Postgres
@@ -29,7 +30,8 @@ def bench(function):
 class Bench:
     """A fresh server for a benchmark, started when it is first used."""
 
-    def __init__(self, toji, directory, quick, extra=()):
+    def __init__(self, toji, directory, quick, extra=(), times=1):
+        self.times = times
         self.dir, self.quick, self.toji = Path(directory), quick, toji
         self.server = Server(toji, self.dir / "data", extra=extra)
         self._hub = None
@@ -47,6 +49,11 @@ class Bench:
             ready = self.start()
             self._hub = Hub(ready["hub"]).login(ready["admin_user"], ready["admin_password"])
         return self._hub
+
+    @property
+    def hub_of_nobody(self):
+        """Calls without a session."""
+        return Hub(self.start()["hub"])
 
     def target(self, name):
         """Makes a tag with x86_64, its build tag and a target."""
@@ -101,42 +108,93 @@ def processor_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# What a Koji hub of 1.36 answered in a second, to 1 and to 16 clients: recorded once, on another machine with two cores.
+KOJI = {"getBuild": (450, 1085), "getTaskInfo": (715, 1257), "listBuilds": (256, 600), "listTasks": (142, 273),
+        "listTagged": (4.5, 6.1), "multicall": (1.1, 1.8), "login": (250, 887), "echo": (1176, 2353), "getTag": (610, 1280)}
+
+
+def questions(ready):
+    """The measured calls. What they answer does not grow with the database."""
+    first = scale.FIRST
+    many = [{"methodName": "getBuild", "params": [first + 1 + n * 37]} for n in range(1000)]
+    newest = {"limit": 50, "order": "-id"}
+    return {
+        "getBuild": ("getBuild", (first + 777,)),
+        "getTag": ("getTag", ("tag1",)),
+        "echo": ("echo", (1,)),
+        "getTaskInfo": ("getTaskInfo", (first + 777, True)),
+        "listBuilds": ("listBuilds", (first + 77,)),
+        "listTasks": ("listTasks", ({"method": "method7"}, newest)),
+        "listTagged": ("listTagged", ("tag1", None, True)),
+        "login": ("login", (ready["admin_user"], ready["admin_password"])),
+        "multicall": ("multiCall", (many,)),
+    }
+
+
 @bench
 def rpc(b):
-    """Calls per second over HTTP at 1 and 16 clients, on both databases, and what the database itself can do."""
-    seconds = 2 if b.quick else 10
-    figures, _ = calls(b, "sqlite", seconds), b.close()
-    postgres = Postgres(b.dir / "pg").start()
-    other = Bench(b.toji, b.dir / "onpg", b.quick, ["--database", postgres.create("toji")])
-    other.dir.mkdir()
-    try:
-        figures.update(calls(other, "postgres", seconds))
-        build = other.hub.call("getBuild", "benched-1.0-1")["id"]
-        seen = postgres.statements(lambda: other.hub.call("getBuild", build))
-        query = next(text for text in seen if "FROM build" in text and "JOIN events" in text)
-        # A colon opens a variable of pgbench, also inside a column's alias.
-        script = query.replace('"extra:json"', '"extra"').replace("$1", ":build") + ";\n"
-        for clients in (1, 16):
-            figures[f"pgbench_{clients}_per_s"] = postgres.pgbench("toji", script, clients, seconds, [("build", build)])
-    finally:
-        other.close()
-        postgres.stop()
-    ratios = {f"{db}_getBuild_{n}_to_pgbench": figures[f"{db}_getBuild_{n}_per_s"] / figures[f"pgbench_{n}_per_s"]
-              for db in ("sqlite", "postgres") for n in (1, 16)}
+    """Calls per second at 1 and 16 clients with 50,000 builds and 200,000 tasks, beside what the database itself can do; with --times again, larger."""
+    figures, ratios = {}, {}
+    for times in sorted({1, b.times}):
+        mark = "" if times == 1 else f"x{times}_"
+        figures.update({mark + key: value for key, value in on_both(b, times).items()})
+    for db in ("sqlite", "postgres"):
+        for call, recorded in KOJI.items():
+            for clients, theirs in zip((1, 16), recorded):
+                mine = figures[f"{db}_{call}_{clients}_per_s"]
+                ratios[f"{db}_{call}_{clients}_to_recorded_koji"] = mine / theirs
+                limit = figures.get(f"pgbench_{call}_{clients}_per_s")
+                if limit:
+                    ratios[f"{db}_{call}_{clients}_to_pgbench"] = mine / limit
+            if b.times != 1:
+                ratios[f"{db}_{call}_time_x{b.times}_to_x1"] = figures[f"{db}_{call}_1_per_s"] / figures[f"x{b.times}_{db}_{call}_1_per_s"]
     return figures, ratios
 
 
-def calls(b, prefix, seconds):
-    """Drives three calls of a server that holds one build."""
+def on_both(b, times):
+    """Fills databases of a size and drives every call on them."""
+    seconds = 1 if b.quick else 5
+    figures = {}
+    small = Bench(b.toji, b.dir / f"sqlite{times}", b.quick, ["--no-builder"])
+    small.dir.mkdir()
+    small.start()
+    small.close()
+    small.server.process = None
+    figures["sqlite_fill_s"] = scale.fill_sqlite(database(small.server.data), times)
+    try:
+        figures.update(drive(small, "sqlite", seconds))
+    finally:
+        small.close()
+        shutil.rmtree(small.dir)
+    postgres = Postgres(b.dir / f"pg{times}", ["shared_buffers='1GB'", "max_wal_size='4GB'"]).start()
+    large = Bench(b.toji, b.dir / f"onpg{times}", b.quick, ["--no-builder", "--database", postgres.create("toji")])
+    large.dir.mkdir()
+    try:
+        large.start()
+        figures["postgres_fill_s"] = scale.fill_postgres(postgres, "toji", times)
+        figures.update(drive(large, "postgres", seconds))
+        for name, (method, args) in questions(large.server.ready).items():
+            if name in ("getBuild", "getTag", "getTaskInfo", "listBuilds", "listTasks", "listTagged"):
+                script = ";\n".join(postgres.queries(lambda: large.hub_of_nobody.call(method, *args))) + ";\n"
+                for clients in (1, 16):
+                    figures[f"pgbench_{name}_{clients}_per_s"] = postgres.pgbench("toji", script, clients, seconds)
+    finally:
+        large.close()
+        postgres.stop()
+        shutil.rmtree(postgres.dir)
+    return figures
+
+
+def drive(b, prefix, seconds):
+    """Drives every call of a filled server, and notes the load of the machine beside them."""
     ready = b.start()
-    source = srpm(b.dir, "benched")
-    b.target("t")
-    b.hub.wait(b.submit("t", source, "benched"))
-    build = b.hub.call("getBuild", "benched-1.0-1")["id"]
     figures = {}
     for clients in (1, 16):
-        for method, args in (("getBuild", (build,)), ("echo", (1,)), ("getTag", ("t",))):
-            figures.update(load(b, ready["hub"], f"{prefix}_{method}", method, args, clients, seconds))
+        for name, (method, args) in questions(ready).items():
+            # A call that takes seconds needs more of them.
+            span = max(seconds, 10) if name in ("multicall", "listTagged") else seconds
+            figures.update(load(b, ready["hub"], f"{prefix}_{name}", method, args, clients, span))
+    figures[f"{prefix}_load_1m"] = os.getloadavg()[0]
     return figures
 
 
@@ -145,7 +203,7 @@ def load(b, url, name, method, args, clients, seconds):
     body = xmlrpc.client.dumps(args, method, allow_none=True)
     script = b.dir / f"{name}.lua"
     script.write_text(f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\nwrk.headers["Content-Type"] = "text/xml"\n')
-    said = run("wrk", "-t", "1", "-c", clients, "-d", f"{seconds}s", "--latency", "-s", script, url).out
+    said = run("wrk", "-t", "1", "-c", clients, "-d", f"{seconds}s", "--timeout", "60s", "--latency", "-s", script, url).out
     number = lambda pattern: re.search(pattern, said).group(1)  # noqa: E731
     if "Non-2xx" in said:
         raise RuntimeError(f"some calls failed:\n{said}")
@@ -156,25 +214,31 @@ def load(b, url, name, method, args, clients, seconds):
 
 def milliseconds(text):
     """wrk's time with its unit."""
-    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if not found:
+        raise RuntimeError(f"wrk gives a time of {text!r}: no call ended in time")
+    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[found[2]]
 
 
 @bench
 def multicall(b):
-    """A thousand calls in one request, against the same calls one by one on one connection's terms."""
-    b.target("t")
-    calls = [{"methodName": "getTag", "params": ["t"]}] * 1000
+    """A thousand getBuild in one request, on 50,000 builds, against the same calls one by one."""
+    b.server.extra.append("--no-builder")
+    b.start()
+    b.close()
+    b.server.process = None
+    scale.fill_sqlite(database(b.server.data))
+    calls = [{"methodName": "getBuild", "params": [scale.FIRST + 1 + n * 37]} for n in range(1000)]
     times = []
     for _ in range(3 if b.quick else 10):
         begin = time.perf_counter()
         answers = b.hub.call("multiCall", calls)
         times.append(time.perf_counter() - begin)
-        assert len(answers) == 1000 and answers[0][0]["name"] == "t"
+        assert len(answers) == 1000 and answers[7][0]["id"] == calls[7]["params"][0]
     begin = time.perf_counter()
-    for _ in range(100):
-        b.hub.call("getTag", "t")
-    single = (time.perf_counter() - begin) / 100
+    for call in calls[:200]:
+        b.hub.call("getBuild", *call["params"])
+    single = (time.perf_counter() - begin) / 200
     p50 = statistics.median(times)
     return {"thousand_s": p50, "single_ms": single * 1000}, {"single_calls_to_multicall": single * 1000 / p50}
 

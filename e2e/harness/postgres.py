@@ -76,6 +76,28 @@ class Postgres:
             self.psql("postgres", "SELECT pg_reload_conf()")
         raise RuntimeError("the server logged no prepared statement")
 
+    def queries(self, action):
+        """What the server executes for one `action`, with its values in place: a script that does the same."""
+        self.psql("postgres", "ALTER SYSTEM SET log_statement = 'all'")
+        self.psql("postgres", "SELECT pg_reload_conf()")
+        log = self.dir / "log"
+        try:
+            before = None
+            for _ in range(100):
+                begin = log.stat().st_size
+                action()
+                with open(log, errors="replace") as lines:
+                    lines.seek(begin)
+                    found = parse_queries(lines.read())
+                # The first answers may come from before the setting reached the session.
+                if found and found == before:
+                    return found
+                before = found
+        finally:
+            self.psql("postgres", "ALTER SYSTEM RESET log_statement")
+            self.psql("postgres", "SELECT pg_reload_conf()")
+        raise RuntimeError("the server logged no prepared statement")
+
     def pgbench(self, name, script, clients, seconds, variables=()):
         """Transactions per second that `pgbench -M prepared` reaches with a script."""
         file = self.dir / "script.sql"
@@ -112,4 +134,19 @@ def parse_statements(log):
         match = re.match(r"^\S+ \S+ \S+ \[\d+\] LOG:  (?:statement|execute [^:]*): (.*)", entry, flags=re.S)
         if match:
             found.append(re.sub(r"\n\t", "\n", match.group(1)).strip())
+    return found
+
+
+def parse_queries(log):
+    """The executed statements of a server's log, their values put in; a colon within an alias would be pgbench's variable."""
+    found = []
+    entries = [e for e in re.split(r"^(?=\S)", log, flags=re.M) if e]
+    for entry, after in zip(entries, [*entries[1:], ""]):
+        match = re.match(r"^\S+ \S+ \S+ \[\d+\] LOG:  execute [^:]*: (.*)", entry, flags=re.S)
+        if not match:
+            continue
+        text = re.sub(r'"(\w+):\w+"', r'"\1"', re.sub(r"\n\t", "\n", match.group(1)).strip())
+        values = re.match(r"^.*DETAIL:  parameters: (.*)", after, flags=re.S)
+        values = dict(re.findall(r"\$(\d+) = (NULL|'(?:[^']|'')*')", values.group(1))) if values else {}
+        found.append(re.sub(r"\$(\d+)", lambda m: values.get(m.group(1), "NULL"), text))
     return found

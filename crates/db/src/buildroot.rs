@@ -257,6 +257,13 @@ impl Filter {
 
 /// Buildroots as the options want them.
 pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value> {
+    // A condition on what only a task's buildroot has leaves no others; said to the planner, it begins there.
+    let of_tasks = filter.host.is_some()
+        || filter.tag.is_some()
+        || filter.states.is_some()
+        || filter.task.is_some()
+        || filter.repo.is_some();
+    let side = if of_tasks { "JOIN" } else { "LEFT JOIN" };
     Select::from("buildroot")
         .fields(&[
             ("buildroot.container_arch", "arch"),
@@ -287,11 +294,11 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
             ("tag.name", "tag_name"),
             ("standard_buildroot.task_id", "task_id"),
         ])
-        .join("LEFT JOIN standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id")
+        .join(&format!("{side} standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id"))
         .join("LEFT JOIN content_generator ON buildroot.cg_id = content_generator.id")
-        .join("LEFT JOIN host ON host.id = standard_buildroot.host_id")
-        .join("LEFT JOIN repo ON repo.id = standard_buildroot.repo_id")
-        .join("LEFT JOIN tag ON tag.id = repo.tag_id")
+        .join(&format!("{side} host ON host.id = standard_buildroot.host_id"))
+        .join(&format!("{side} repo ON repo.id = standard_buildroot.repo_id"))
+        .join(&format!("{side} tag ON tag.id = repo.tag_id"))
         .join("LEFT JOIN events AS create_events
                  ON create_events.id = standard_buildroot.create_event")
         .join("LEFT JOIN events AS retire_events

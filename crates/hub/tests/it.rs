@@ -14,6 +14,7 @@ mod it {
     mod office;
     mod package;
     mod people;
+    mod plans;
     mod relay;
     mod repo;
     mod scheduler;

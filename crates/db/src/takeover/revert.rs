@@ -107,13 +107,7 @@ async fn removals(tx: &mut Tx) -> Result<Vec<(String, String)>> {
             sort(kind, name);
         }
     }
-    let mut out: Vec<(String, String)> = columns
-        .iter()
-        .map(|(table, column)| {
-            let sql = format!("ALTER TABLE {table} DROP COLUMN {column}");
-            (format!("drop the column {table}.{column}"), sql)
-        })
-        .collect();
+    let mut out: Vec<(String, String)> = Vec::new();
     for name in indexes {
         out.push((format!("drop the index {name}"), format!("DROP INDEX IF EXISTS {name}")));
     }
@@ -124,6 +118,10 @@ async fn removals(tx: &mut Tx) -> Result<Vec<(String, String)>> {
     for name in functions {
         out.push((format!("drop the function {name}"), format!("DROP FUNCTION {name}")));
     }
+    out.extend(columns.iter().map(|(table, column)| {
+        let sql = format!("ALTER TABLE {table} DROP COLUMN {column}");
+        (format!("drop the column {table}.{column}"), sql)
+    }));
     // All at once: they refer to each other.
     let tables: Vec<String> = tables.into_iter().collect();
     let tables = tables.join(", ");

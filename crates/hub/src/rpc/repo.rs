@@ -22,8 +22,8 @@ fn optional(row: Option<toji_db::Row>) -> Value {
 
 impl Handle for GetActiveRepos {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let deleted = RepoState::Deleted as i64;
-        Ok(Value::Array(sql::not_deleted(&mut call.tx, deleted).await?))
+        let kept = [RepoState::Init, RepoState::Ready, RepoState::Expired, RepoState::Problem];
+        Ok(Value::Array(sql::in_states(&mut call.tx, &kept.map(|s| s as i64)).await?))
     }
 }
 
