@@ -208,8 +208,8 @@ def load(b, url, name, method, args, clients, seconds):
     if "Non-2xx" in said:
         raise RuntimeError(f"some calls failed:\n{said}")
     return {f"{name}_{clients}_per_s": float(number(r"Requests/sec:\s+([\d.]+)")),
-            f"{name}_{clients}_p50_ms": milliseconds(number(r"50%\s+(\S+)")),
-            f"{name}_{clients}_p99_ms": milliseconds(number(r"99%\s+(\S+)"))}
+            f"{name}_{clients}_p50_ms": milliseconds(number(r"(?m)^ +50%\s+(\S+)")),
+            f"{name}_{clients}_p99_ms": milliseconds(number(r"(?m)^ +99%\s+(\S+)"))}
 
 
 def milliseconds(text):

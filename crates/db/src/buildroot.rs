@@ -264,7 +264,19 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
         || filter.task.is_some()
         || filter.repo.is_some();
     let side = if of_tasks { "JOIN" } else { "LEFT JOIN" };
-    Select::from("buildroot")
+    let mut select = Select::from("buildroot");
+    // The first joins are those to begin with.
+    if let Some(rpm) = filter.rpm {
+        let text = "buildroot_listing AS listed
+                      ON listed.buildroot_id = buildroot.id AND listed.rpm_id = ?";
+        select = select.join_with(text, vec![rpm.into()]);
+    }
+    if let Some(archive) = filter.archive {
+        let text = "buildroot_archives AS used
+                      ON used.buildroot_id = buildroot.id AND used.archive_id = ?";
+        select = select.join_with(text, vec![archive.into()]);
+    }
+    select
         .fields(&[
             ("buildroot.container_arch", "arch"),
             ("buildroot.br_type", "br_type"),
@@ -294,29 +306,26 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
             ("tag.name", "tag_name"),
             ("standard_buildroot.task_id", "task_id"),
         ])
-        .join(&format!("{side} standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id"))
+        .join(&format!(
+            "{side} standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id"
+        ))
         .join("LEFT JOIN content_generator ON buildroot.cg_id = content_generator.id")
         .join(&format!("{side} host ON host.id = standard_buildroot.host_id"))
         .join(&format!("{side} repo ON repo.id = standard_buildroot.repo_id"))
         .join(&format!("{side} tag ON tag.id = repo.tag_id"))
-        .join("LEFT JOIN events AS create_events
-                 ON create_events.id = standard_buildroot.create_event")
-        .join("LEFT JOIN events AS retire_events
-                 ON retire_events.id = standard_buildroot.retire_event")
+        .join(
+            "LEFT JOIN events AS create_events
+                 ON create_events.id = standard_buildroot.create_event",
+        )
+        .join(
+            "LEFT JOIN events AS retire_events
+                 ON retire_events.id = standard_buildroot.retire_event",
+        )
         .join("LEFT JOIN events AS repo_create ON repo_create.id = repo.create_event")
         .filter_opt("buildroot.id = ANY(?)", filter.ids)
         .filter_opt("host.id = ?", filter.host)
         .filter_opt("tag.id = ?", filter.tag)
         .filter_opt("standard_buildroot.state = ANY(?)", filter.states)
-        .filter_opt(
-            "buildroot.id IN (SELECT bl.buildroot_id FROM buildroot_listing bl WHERE bl.rpm_id = ?)",
-            filter.rpm,
-        )
-        .filter_opt(
-            "buildroot.id IN (SELECT ba.buildroot_id FROM buildroot_archives ba
-                               WHERE ba.archive_id = ?)",
-            filter.archive,
-        )
         .filter_opt("standard_buildroot.task_id = ?", filter.task)
         .filter_opt("standard_buildroot.repo_id = ?", filter.repo)
         .opts(opts)

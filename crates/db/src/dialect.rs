@@ -21,6 +21,9 @@ pub(crate) struct Plan {
     pub(crate) writes: bool,
     /// Whether it means something else outside of a transaction (PostgreSQL).
     pub(crate) transactional: bool,
+    /// Values of the first run, for measurements.
+    #[cfg(debug_assertions)]
+    pub(crate) sample: OnceLock<Vec<crate::Param>>,
     /// Result columns, known after the first run.
     pub(crate) columns: OnceLock<Arc<Columns>>,
 }
@@ -55,10 +58,14 @@ impl Plans {
         plan
     }
 
-    /// All texts.
-    pub(crate) fn texts(&self) -> Vec<String> {
+    /// All texts that were run, with the values of the first run.
+    #[cfg(debug_assertions)]
+    pub(crate) fn samples(&self) -> Vec<(String, Vec<crate::Param>)> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.keys().map(|text| text.to_string()).collect()
+        let run = known.iter().filter_map(|(text, plan)| {
+            plan.sample.get().map(|values| (text.to_string(), values.clone()))
+        });
+        run.collect()
     }
 
     /// Forgets result columns, after the schema changed.
@@ -75,7 +82,14 @@ fn make_plan(engine: Engine, sql: &str) -> Plan {
         Engine::Postgres => sql.to_owned(),
         Engine::Sqlite => rewrite(&tokens).join(" "),
     };
-    Plan { sql, writes, transactional, columns: OnceLock::new() }
+    Plan {
+        sql,
+        writes,
+        transactional,
+        #[cfg(debug_assertions)]
+        sample: OnceLock::new(),
+        columns: OnceLock::new(),
+    }
 }
 
 /// What follows FOR in a locking clause: `FOR NO KEY UPDATE` among them.

@@ -31,7 +31,7 @@ pub(crate) static FILES: [File; 6] = files! {
     3 "0003_files_and_buildroots",
     4 "0004_first_rows",
     5 "0005_toji",
-    6 "0006_times",
+    6 "0006_listings",
 };
 
 /// The file with the first rows: it and those before it are what a Koji database has.
@@ -69,6 +69,14 @@ pub(crate) fn versioned_tables() -> &'static [(&'static str, Vec<&'static str>)]
         all
     });
     &TABLES
+}
+
+/// Indexes that hold only some rows of their tables.
+pub(crate) fn partial_indexes() -> Vec<&'static str> {
+    let lines = FILES.iter().flat_map(|f| f.text.lines());
+    let lines =
+        lines.filter_map(|l| l.strip_prefix("CREATE INDEX ").filter(|l| l.contains(" WHERE ")));
+    lines.filter_map(|l| l.split(' ').next()).collect()
 }
 
 /// The columns that name an object in a versioned table; empty for other tables.

@@ -56,8 +56,8 @@ pub async fn get(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
     Ok(REPOS.all(tx, "WHERE repo.id = $1", params![id]).await?.pop())
 }
 
-/// Repositories in one of `states`, with the fields that a repository daemon needs.
-pub async fn in_states(tx: &mut Tx, states: &[i64]) -> Result<Vec<Value>> {
+/// Repositories that are not deleted, with the fields that a repository daemon needs.
+pub async fn not_deleted(tx: &mut Tx) -> Result<Vec<Value>> {
     tx.maps(
         "SELECT repo.id AS id, repo.tag_id AS tag_id, repo.create_event AS create_event, \
          date_part('epoch', create_ev.time) AS create_ts, repo.state AS state, repo.dist AS dist, \
@@ -65,8 +65,8 @@ pub async fn in_states(tx: &mut Tx, states: &[i64]) -> Result<Vec<Value>> {
          date_part('epoch', repo.creation_time) AS creation_ts, \
          date_part('epoch', repo.state_time) AS state_ts, repo.end_event AS end_event, repo.opts AS opts \
          FROM repo JOIN events AS create_ev ON create_ev.id = repo.create_event \
-         JOIN tag ON tag.id = repo.tag_id WHERE repo.state = ANY($1) ORDER BY repo.id",
-        params![states],
+         JOIN tag ON tag.id = repo.tag_id WHERE repo.state <> 3 ORDER BY repo.id",
+        params![],
     )
     .await
 }

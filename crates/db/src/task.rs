@@ -110,7 +110,7 @@ pub async fn descendants(tx: &mut Tx, id: i64) -> Result<Vec<Row>> {
              SELECT t.id FROM task t JOIN below ON t.parent = below.id)
          SELECT ",
         fields!(),
-        ", task.request AS request FROM below JOIN task ON task.id = below.id ORDER BY below.id"
+        ", task.request AS request FROM below CROSS JOIN task WHERE task.id = below.id ORDER BY below.id"
     );
     tx.query(sql, params![id]).await
 }

@@ -98,6 +98,8 @@ impl Tx {
     /// The rows of a statement.
     pub async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
         let plan = self.ready(sql).await?;
+        #[cfg(debug_assertions)]
+        plan.sample.get_or_init(|| params.to_vec());
         let out = match &mut self.session {
             Session::Sqlite(s) => s.query(plan, params).await,
             Session::Postgres(s) => s.query(&plan, params).await,
@@ -143,6 +145,8 @@ impl Tx {
     /// Runs a statement; gives the number of rows changed (or returned).
     pub async fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64> {
         let plan = self.ready(sql).await?;
+        #[cfg(debug_assertions)]
+        plan.sample.get_or_init(|| params.to_vec());
         let out = match &mut self.session {
             Session::Sqlite(s) => s.execute(plan, params).await,
             Session::Postgres(s) => s.execute(&plan, params).await,

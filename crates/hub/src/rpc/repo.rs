@@ -22,8 +22,7 @@ fn optional(row: Option<toji_db::Row>) -> Value {
 
 impl Handle for GetActiveRepos {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let kept = [RepoState::Init, RepoState::Ready, RepoState::Expired, RepoState::Problem];
-        Ok(Value::Array(sql::in_states(&mut call.tx, &kept.map(|s| s as i64)).await?))
+        Ok(Value::Array(sql::not_deleted(&mut call.tx).await?))
     }
 }
 

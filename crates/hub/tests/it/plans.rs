@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use toji_db::{Db, Engine, explain};
+use toji_db::{Db, Engine, Param, explain};
 use toji_testkit::both_databases;
 use toji_value::{Args, Map, Value, list, map};
 
@@ -306,7 +306,7 @@ both_databases! {
         fill(&db).await;
         whole_reads_are_noticed(&db).await;
         let stage = Stage::new(db.clone()).await;
-        let mut seen: BTreeSet<String> = db.statement_texts().into_iter().collect();
+        let mut seen: BTreeSet<String> = db.statements().into_iter().map(|(sql, _)| sql).collect();
         let mut found = Vec::new();
         for (method, args, kw) in questions() {
             let who = if method.starts_with("host.") { &stage.builder } else { &stage.admin };
@@ -317,13 +317,13 @@ both_databases! {
             if let Err(fault) = stage.world.hub.call(who, method, args).await {
                 assert!(fault.code != 1 && fault.code != 1019, "{shown}: {fault}");
             }
-            for sql in db.statement_texts() {
+            for (sql, values) in db.statements() {
                 let reading = sql.trim_start().starts_with("SELECT") || sql.trim_start().starts_with("WITH");
                 if !reading || sql.contains("FOR UPDATE") || !seen.insert(sql.clone()) {
                     continue;
                 }
                 let mut tx = db.begin();
-                let plan = explain::plan(&mut tx, &sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+                let plan = explain::plan(&mut tx, &sql, &values).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
                 let reads = explain::whole_reads(db.engine(), &sql, &plan, &large);
                 if !reads.is_empty() {
                     found.push(format!("{shown}\n  {}\n  of {sql}\n{}", reads.join("\n  "), plan.join("\n")));
@@ -358,7 +358,7 @@ both_databases! {
                 }
             }
         }
-        let told: Vec<String> = db.statement_texts().into_iter().filter(|s| s.contains("canary")).collect();
+        let told: Vec<String> = db.statements().into_iter().map(|(sql, _)| sql).filter(|s| s.contains("canary")).collect();
         assert_eq!(told, Vec::<String>::new());
         no_transaction_is_left(&db).await;
     }
@@ -367,7 +367,7 @@ both_databases! {
 /// The check finds what it is to find.
 async fn whole_reads_are_noticed(db: &Db) {
     for (sql, whole) in [
-        ("SELECT id FROM task WHERE weight > $1", true),
+        ("SELECT id FROM task WHERE priority > $1", true),
         ("SELECT t.id FROM build b JOIN task t ON t.id = b.task_id WHERE b.epoch = $1", true),
         ("SELECT id FROM task ORDER BY id", true),
         ("SELECT id FROM task ORDER BY id DESC LIMIT 5", false),
@@ -375,7 +375,8 @@ async fn whole_reads_are_noticed(db: &Db) {
         ("SELECT id FROM users WHERE status = $1", false),
     ] {
         let mut tx = db.begin();
-        let plan = explain::plan(&mut tx, sql).await.unwrap();
+        let values = vec![Param::Int(1); usize::from(sql.contains("$1"))];
+        let plan = explain::plan(&mut tx, sql, &values).await.unwrap();
         let reads = explain::whole_reads(db.engine(), sql, &plan, &LARGE);
         assert_eq!(!reads.is_empty(), whole, "{sql}: {plan:?}");
     }
