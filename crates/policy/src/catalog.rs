@@ -75,6 +75,7 @@ impl Catalog {
             .match_field("operation", "operation")
             .match_field("method", "method")
             .match_field("vm_name", "vm_name")
+            .bool_field("by_tag_subtask", "by_tag_subtask")
             .bool_field("is_child_task", "parent")
             .bool_field("skip_tag", "skip_tag");
         for name in HUB_TESTS {

@@ -64,6 +64,7 @@ impl Check {
                 })?,
                 None => false,
             },
+            Check::NoField => return Err(EvalError::MissingField(text.trim().to_owned())),
             Check::Policy(_) | Check::External(_) => false,
         })
     }

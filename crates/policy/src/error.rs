@@ -47,6 +47,9 @@ pub enum ParseErrorKind {
     /// `compare` with something that is no number.
     #[error("invalid number in policy test: {0}")]
     BadNumber(String),
+    /// An expression that does not follow the grammar.
+    #[error("bad expression: {0}")]
+    BadExpression(&'static str),
     /// Braces nested deeper than [`crate::MAX_DEPTH`].
     #[error("rules are nested more than {0} deep")]
     TooDeep(usize),
@@ -75,6 +78,9 @@ pub enum EvalError {
     /// A `policy` test leads back to itself.
     #[error("encountered policy loop at {0}")]
     Loop(String),
+    /// A test that lacks the field it needs.
+    #[error("Invalid or missing field in policy test: {0}")]
+    MissingField(String),
     /// An order comparison of a field that is not a number.
     #[error("field {field} is not a number in policy test: {test}")]
     NotANumber {

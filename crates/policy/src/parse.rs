@@ -2,9 +2,10 @@
 
 use crate::catalog::{Catalog, Kind};
 use crate::error::{ParseError, ParseErrorKind};
-use crate::ruleset::{Action, Check, MAX_DEPTH, MAX_SIZE, Op, Rule, RuleSet, Test, TestCall};
+use crate::expression;
+use crate::ruleset::{Action, Check, Goto, MAX_DEPTH, MAX_SIZE, Op, Rule, RuleSet, Test, TestCall};
 
-type Result<T> = std::result::Result<T, ParseErrorKind>;
+pub(crate) type Result<T> = std::result::Result<T, ParseErrorKind>;
 
 impl RuleSet {
     /// Reads a policy text; every test must be in the catalog.
@@ -17,7 +18,7 @@ impl RuleSet {
         // each open brace: the rules around it, and the rule that opened it
         let mut stack: Vec<(Vec<Rule>, Rule)> = Vec::new();
         let mut last = 1;
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in lines(text).enumerate() {
             last = number + 1;
             match parse_line(line, last, catalog).map_err(|kind| fail(last, kind))? {
                 Line::Blank => {}
@@ -44,6 +45,15 @@ impl RuleSet {
     }
 }
 
+/// The lines of a text, cut where Python's `splitlines` cuts.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    const BREAKS: [char; 10] = [
+        '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}',
+        '\u{2029}',
+    ];
+    text.split("\r\n").flat_map(|part| part.split(BREAKS))
+}
+
 enum Line {
     Blank,
     Open(Rule),
@@ -51,8 +61,8 @@ enum Line {
     Rule(Rule),
 }
 
-fn parse_line(line: &str, number: usize, catalog: &Catalog) -> Result<Line> {
-    let line = line.split('#').next().unwrap_or_default().trim();
+fn parse_line(text: &str, number: usize, catalog: &Catalog) -> Result<Line> {
+    let line = text.split('#').next().unwrap_or_default().trim();
     if line.is_empty() {
         return Ok(Line::Blank);
     }
@@ -60,20 +70,39 @@ fn parse_line(line: &str, number: usize, catalog: &Catalog) -> Result<Line> {
         return Ok(Line::Close);
     }
     // a line that has both separators is read by its last `::`, as Koji does
-    let (at, negate) = match (line.rfind("::"), line.rfind("!!")) {
-        (Some(at), _) => (at, false),
-        (None, Some(at)) => (at, true),
-        (None, None) => return Err(ParseErrorKind::NoSeparator(line.to_owned())),
+    let cut = match (line.rfind("::"), line.rfind("!!")) {
+        (Some(at), _) => Some((at, false)),
+        (None, Some(at)) => Some((at, true)),
+        (None, None) => None,
     };
-    let tests =
-        line[..at].split("&&").map(|text| parse_test(text, catalog)).collect::<Result<Vec<_>>>()?;
-    let rule = |action| Rule { line: number, tests, negate, action };
-    let action = line[at + 2..].trim();
+    let written = cut.map_or(line, |(at, _)| &line[..at]);
+    let (text, tests, negate, action) = if expression::is_expression(written) {
+        let found = expression::read(text)?;
+        let tests = expression::compile(found.tests, catalog)?;
+        (found.text, tests, found.negate, found.action)
+    } else {
+        let (at, negate) = cut.ok_or_else(|| ParseErrorKind::NoSeparator(line.to_owned()))?;
+        let tests = parse_tests(written, catalog)?;
+        let shown: Vec<&str> = tests.iter().map(|t| t.text.as_str()).collect();
+        (shown.join("&&"), tests, negate, line[at + 2..].trim())
+    };
+    let rule = |action| Rule { line: number, text, tests, negate, action };
     Ok(match action {
         "{" => Line::Open(rule(Action::Nested(Vec::new()))),
         "}" => Line::Close,
         _ => Line::Rule(rule(parse_action(action, line)?)),
     })
+}
+
+/// Tests joined by `&&`, in Koji's way.
+fn parse_tests(text: &str, catalog: &Catalog) -> Result<Vec<Test>> {
+    let mut tests =
+        text.split("&&").map(|text| parse_test(text, catalog)).collect::<Result<Vec<_>>>()?;
+    let count = tests.len();
+    for (at, test) in tests.iter_mut().enumerate() {
+        test.then = if at + 1 < count { Goto::Test(at + 1) } else { Goto::Hold };
+    }
+    Ok(tests)
 }
 
 fn parse_action(action: &str, line: &str) -> Result<Action> {
@@ -111,12 +140,24 @@ fn parse_test(text: &str, catalog: &Catalog) -> Result<Test> {
         body = body.trim_start()[1..].trim_start();
         name = body.split_whitespace().next().ok_or_else(empty)?;
     }
-    let kind = catalog.kind(name).ok_or_else(|| ParseErrorKind::UnknownTest(name.to_owned()))?;
     let args: Vec<&str> = body.split_whitespace().skip(1).collect();
+    let mut test = named_test(name, &args, body, catalog)?;
+    test.negate = negate;
+    if negate {
+        test.text = format!("! {body}");
+    }
+    Ok(test)
+}
+
+/// The test of this name; `text` is how it was written.
+pub(crate) fn named_test(name: &str, args: &[&str], text: &str, catalog: &Catalog) -> Result<Test> {
+    let kind = catalog.kind(name).ok_or_else(|| ParseErrorKind::UnknownTest(name.to_owned()))?;
     Ok(Test {
-        text: if negate { format!("! {body}") } else { body.to_owned() },
-        negate,
-        check: parse_check(kind, name, &args, body)?,
+        text: text.to_owned(),
+        negate: false,
+        check: parse_check(kind, name, args, text)?,
+        then: Goto::Hold,
+        otherwise: Goto::Fail,
     })
 }
 
@@ -125,46 +166,39 @@ fn parse_check(kind: &Kind, name: &str, args: &[&str], text: &str) -> Result<Che
     let missing = || ParseErrorKind::MissingField(text.trim().to_owned());
     // a test over a fixed field has one argument less
     let split = |fixed: &Option<String>| match fixed {
-        Some(field) => Ok((field.clone(), args)),
-        None => {
-            args.split_first().map(|(field, rest)| ((*field).to_owned(), rest)).ok_or_else(missing)
-        }
+        Some(field) => Some((field.clone(), own(args))),
+        None => args.split_first().map(|(field, rest)| ((*field).to_owned(), own(rest))),
     };
+    let no_field = Check::NoField;
     Ok(match kind {
         Kind::Constant(value) => Check::Constant(*value),
-        Kind::Has => Check::Has(split(&None)?.0),
-        Kind::Flagged => Check::Flagged(split(&None)?.0),
-        Kind::Policy => Check::Policy(split(&None)?.0),
-        Kind::Bool(fixed) => Check::Bool(split(fixed)?.0),
+        Kind::Has => Check::Has(split(&None).ok_or_else(missing)?.0),
+        Kind::Flagged => Check::Flagged(split(&None).ok_or_else(missing)?.0),
+        Kind::Policy => split(&None).map_or(no_field, |(name, _)| Check::Policy(name)),
+        Kind::Bool(fixed) => split(fixed).map_or(no_field, |(field, _)| Check::Bool(field)),
         Kind::Match(fixed) => {
-            let (field, rest) = split(fixed)?;
-            let patterns = own(rest);
-            Check::Match { field, patterns }
+            split(fixed).map_or(no_field, |(field, patterns)| Check::Match { field, patterns })
         }
         Kind::MatchAny => {
-            let (field, rest) = split(&None)?;
-            let patterns = own(rest);
-            Check::MatchAny { field, patterns }
+            split(&None).map_or(no_field, |(field, patterns)| Check::MatchAny { field, patterns })
         }
         Kind::MatchAll => {
-            let (field, rest) = split(&None)?;
-            let patterns = own(rest);
-            Check::MatchAll { field, patterns }
+            split(&None).map_or(no_field, |(field, patterns)| Check::MatchAll { field, patterns })
         }
         Kind::Compare(fixed) => {
-            let (field, rest) = split(fixed)?;
-            parse_comparison(field, rest, text)?
+            let (field, rest) = split(fixed).ok_or_else(missing)?;
+            parse_comparison(field, &rest, text)?
         }
         Kind::External => Check::External(TestCall { name: name.to_owned(), args: own(args) }),
     })
 }
 
-fn parse_comparison(field: String, args: &[&str], text: &str) -> Result<Check> {
+fn parse_comparison(field: String, args: &[String], text: &str) -> Result<Check> {
     let bad = || ParseErrorKind::BadComparison(text.trim().to_owned());
     let [op, number] = args else {
         return Err(bad());
     };
-    let op = match *op {
+    let op = match op.as_str() {
         "<" => Op::Lt,
         ">" => Op::Gt,
         "<=" => Op::Le,

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 pub const MAX_SIZE: usize = 1 << 20;
 /// Deepest nesting of braces.
 pub const MAX_DEPTH: usize = 64;
+/// Deepest nesting of parentheses in a line.
+pub const MAX_PARENS: usize = 32;
 
 /// A parsed policy: rules in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,9 @@ pub struct RuleSet {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rule {
     pub(crate) line: usize,
+    /// The tests as written, as `last_rule` shows them.
+    pub(crate) text: String,
+    /// Never empty; evaluation starts with the first and goes where each of them says.
     pub(crate) tests: Vec<Test>,
     pub(crate) negate: bool,
     pub(crate) action: Action,
@@ -27,6 +32,19 @@ pub(crate) struct Test {
     pub(crate) text: String,
     pub(crate) negate: bool,
     pub(crate) check: Check,
+    pub(crate) then: Goto,
+    pub(crate) otherwise: Goto,
+}
+
+/// Where the result of a test leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goto {
+    /// To this test of the rule.
+    Test(usize),
+    /// The tests of the rule hold.
+    Hold,
+    /// They do not.
+    Fail,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,12 +53,27 @@ pub(crate) enum Check {
     Has(String),
     Flagged(String),
     Policy(String),
-    Match { field: String, patterns: Vec<String> },
-    MatchAny { field: String, patterns: Vec<String> },
-    MatchAll { field: String, patterns: Vec<String> },
+    Match {
+        field: String,
+        patterns: Vec<String>,
+    },
+    MatchAny {
+        field: String,
+        patterns: Vec<String>,
+    },
+    MatchAll {
+        field: String,
+        patterns: Vec<String>,
+    },
     Bool(String),
-    Compare { field: String, op: Op, value: f64 },
+    Compare {
+        field: String,
+        op: Op,
+        value: f64,
+    },
     External(TestCall),
+    /// A test without the field it needs: Koji notices when the test is reached.
+    NoField,
 }
 
 /// A test that the caller of the policy answers.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::data::Data;
 use crate::error::EvalError;
 use crate::outcome::{Match, Outcome, Step, TraceStep};
-use crate::ruleset::{Action, Check, Rule, RuleSet, TestCall};
+use crate::ruleset::{Action, Check, Goto, Rule, RuleSet, TestCall};
 use crate::set::PolicySet;
 
 /// How many steps an outcome keeps.
@@ -97,9 +97,10 @@ impl<'p> Frame<'p> {
         self.levels
             .iter()
             .filter_map(|level| level.rules.get(level.rule))
-            .map(|rule| {
-                let tests: Vec<&str> = rule.tests.iter().map(|t| t.text.as_str()).collect();
-                TraceStep { line: rule.line, tests: tests.join("&&"), negate: rule.negate }
+            .map(|rule| TraceStep {
+                line: rule.line,
+                tests: rule.text.clone(),
+                negate: rule.negate,
             })
             .collect()
     }
@@ -214,10 +215,10 @@ impl<'p> Run<'p> {
                 result,
             });
         }
-        if !result {
-            frame.conclude(rule, false);
-        } else if let Some(level) = frame.levels.last_mut() {
-            level.test += 1;
+        match (if result { test.then } else { test.otherwise }, frame.levels.last_mut()) {
+            (Goto::Test(next), Some(level)) => level.test = next,
+            (Goto::Hold, _) => frame.conclude(rule, true),
+            _ => frame.conclude(rule, false),
         }
     }
 

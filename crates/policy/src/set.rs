@@ -22,11 +22,19 @@ impl PolicySet {
         configured: impl IntoIterator<Item = (&'a str, &'a str)>,
         catalog: &Catalog,
     ) -> Result<Self, ConfigError> {
+        Self::with_catalogs(configured, |_| catalog.clone())
+    }
+
+    /// Like [`PolicySet::with_defaults`], with the tests that the policy of each name may use.
+    pub fn with_catalogs<'a>(
+        configured: impl IntoIterator<Item = (&'a str, &'a str)>,
+        catalog: impl Fn(&str) -> Catalog,
+    ) -> Result<Self, ConfigError> {
         let mut texts: BTreeMap<&str, &str> = DEFAULT_POLICIES.iter().copied().collect();
         texts.extend(configured);
         let mut set = PolicySet::default();
         for (name, text) in texts {
-            set.insert(name, text, catalog)?;
+            set.insert(name, text, &catalog(name))?;
         }
         Ok(set)
     }

@@ -195,6 +195,18 @@ fn faults_of_a_text() {
         ("true :: }", "line 1: nesting error in rule set"),
         ("NOSUCH && true :: allow", "line 1: missing test handler: NOSUCH"),
         ("!true :: allow", "line 1: missing test handler: !true"),
+        ("(true) && :: allow", "line 1: bad expression: a test is missing"),
+        ("(true or) :: allow", "line 1: bad expression: a test is missing"),
+        ("() :: allow", "line 1: bad expression: a test is missing"),
+        ("(true :: allow", "line 1: bad expression: a parenthesis is not closed"),
+        ("(true)) :: allow", "line 1: bad expression: a parenthesis is closed but not opened"),
+        (
+            "(true) true :: allow",
+            "line 1: bad expression: no :: or !! after the tests; quote words that hold signs",
+        ),
+        ("(match a \"b) :: allow", "line 1: bad expression: a quote is not closed"),
+        ("(NOSUCH a) :: allow", "line 1: missing test handler: NOSUCH"),
+        ("(true) ::", "line 1: missing action: (true) ::"),
         ("true && :: allow", "line 1: missing/invalid test: ' '"),
         ("! :: allow", "line 1: missing/invalid test: '! '"),
         ("true ::", "line 1: missing action: true ::"),
@@ -209,10 +221,107 @@ fn faults_of_a_text() {
         let error = RuleSet::parse(text, &Catalog::generic()).unwrap_err();
         assert_eq!(error.to_string(), want);
     }
+    let deep = format!("{}all{} :: x", "(".repeat(MAX_PARENS + 1), ")".repeat(MAX_PARENS + 1));
+    let error = RuleSet::parse(&deep, &Catalog::generic()).unwrap_err();
+    assert_eq!(error.kind, ParseErrorKind::TooDeep(MAX_PARENS));
     let deep = "all :: {\n".repeat(MAX_DEPTH + 1);
     let error = RuleSet::parse(&deep, &Catalog::generic()).unwrap_err();
     assert_eq!(error.kind, ParseErrorKind::TooDeep(MAX_DEPTH));
     let long = "#".repeat(MAX_SIZE + 1);
     let error = RuleSet::parse(&long, &Catalog::generic()).unwrap_err();
     assert_eq!(error.kind, ParseErrorKind::TooLong(MAX_SIZE));
+}
+
+#[test]
+fn a_missing_field_shows_when_the_test_is_reached() {
+    let none = Data::new();
+    for test in ["bool", "match", "match_any", "match_all", "policy"] {
+        let text = format!("false && {test} :: no\nall :: yes");
+        assert_eq!(act(&text, &none).as_deref(), Some("yes"));
+        let error = rules(&format!("{test} :: x")).evaluate(&none, &mut NoTests).unwrap_err();
+        let want = format!("Invalid or missing field in policy test: {test}");
+        assert_eq!(error.to_string(), want);
+    }
+}
+
+#[test]
+fn expressions() {
+    let data = Data::new().with("name", "two words").with("kind", "a::b # c").with("n", 3);
+    for (tests, want) in [
+        ("(all)", true),
+        ("((none) or (all))", true),
+        ("(none or false)", false),
+        ("(none or all) && all", true),
+        ("all && (none or all)", true),
+        ("(none or all) && none", false),
+        ("! (none or all)", false),
+        ("!(none && all) && ! none", true),
+        ("(! none && ! (all && none))", true),
+        // `&&` binds closer than `or`
+        ("(all or none && none)", true),
+        ("((all or none) && none)", false),
+        ("(none) or all", true),
+        ("(none) or (none) or (compare n = 3)", true),
+        ("(match name \"two words\")", true),
+        ("(match name \"two *\" or none)", true),
+        ("(match kind \"a::b # c\")", true),
+        ("(match kind \"a\\::b # c\" \"x\")", true),
+        ("(match name \"two\\\" words\")", false),
+        ("(match name \"or\" two)", false),
+        ("(has name) !!", false),
+    ] {
+        let line = if tests.ends_with("!!") {
+            format!("{tests} yes # (comment")
+        } else {
+            format!("  {tests} :: yes # (comment")
+        };
+        assert_eq!(act(&line, &data).is_some(), want, "{tests}");
+    }
+    assert_eq!(act("(none) !! {\n(all) :: a b\n}", &data).as_deref(), Some("a b"));
+}
+
+/// Each of these is a line that Koji takes, so it must stay what it is there.
+#[test]
+fn text_that_koji_takes_keeps_its_meaning() {
+    for (line, name, want) in [
+        ("match name a or match :: yes", "or", true),
+        ("match name (a b) :: yes", "(a", true),
+        ("match name \"a b\" :: yes", "\"a", true),
+        ("match name \"a b\" :: yes", "a b", false),
+        ("match name a or (b) :: yes", "(b)", true),
+        ("match name a && match name * :: yes (not && (really", "a", true),
+        ("match name a::b :: yes", "a::b", true),
+        ("all :: no :: yes", "", true),
+        ("match name b # (x) :: yes\nall :: yes", "b", false),
+    ] {
+        let data = Data::new().with("name", name);
+        match RuleSet::parse(line, &Catalog::generic()) {
+            Ok(rules) => {
+                let outcome = rules.evaluate(&data, &mut NoTests).unwrap();
+                assert_eq!(outcome.action().is_some(), want, "{line}");
+            }
+            Err(error) => assert!(!want, "{line}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn expressions_explain_themselves() {
+    let data = Data::new().with("name", "bash");
+    let rules = rules("(match name zsh or match name \"b*\") && ! (none) :: yes");
+    let outcome = rules.evaluate(&data, &mut NoTests).unwrap();
+    assert_eq!(
+        outcome.explain(),
+        "line 1: match name zsh -> false\nline 1: match name \"b*\" -> true\nline 1: none -> false\n\
+         decided by line 1: (match name zsh or match name \"b*\") && ! (none) :: yes"
+    );
+}
+
+#[test]
+fn lines_end_where_python_ends_them() {
+    let none = Data::new();
+    for end in ["\r\n", "\r", "\u{b}", "\u{c}", "\u{85}", "\u{2028}"] {
+        let text = format!("none :: a{end}all :: b{end}all :: c");
+        assert_eq!(act(&text, &none).as_deref(), Some("b"), "{end:?}");
+    }
 }

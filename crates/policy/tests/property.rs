@@ -15,6 +15,10 @@ fn line() -> impl Strategy<Value = String> {
         Just("policy p"),
         Just("tag x*"),
         Just("bogus"),
+        Just("(all"),
+        Just("none)"),
+        Just("(has a or ! (match a \"b c\" or none))"),
+        Just("! (tag x or user_in_group \"a # b\")"),
         Just(""),
     ];
     let separator = prop_oneof![Just("::"), Just("!!"), Just("")];
@@ -68,7 +72,28 @@ fn run(text: &str) {
     }
 }
 
+/// Odd bytes in the middle of sensible text; the parser's fuzz target.
+///
+/// `PROPTEST_CASES=1000000 cargo test -p toji-policy --test property mutated` runs it for long.
+fn mutated() -> impl Strategy<Value = String> {
+    let bits = prop_oneof![
+        4 => line(),
+        1 => Just("\"".to_owned()),
+        1 => Just("\\".to_owned()),
+        1 => Just("(".repeat(40)),
+        1 => Just("! ".repeat(40)),
+        1 => "[(){}!:&#\"\\\\or \r\n\u{b}\u{2028}é]{0,20}",
+        1 => "\\PC{0,10}",
+    ];
+    prop::collection::vec(bits, 0..30).prop_map(|bits| bits.concat())
+}
+
 proptest! {
+    #[test]
+    fn mutated_text(text in mutated()) {
+        run(&text);
+    }
+
     #[test]
     fn any_text(text in "\\PC{0,200}") {
         run(&text);
