@@ -189,6 +189,12 @@ def submissions(w):
                         "--version", "1", "--arch", "x86_64", "--target", target, "--base-image-task", "1",
                         "--utility-image-task", "2", "--indirection-template", template, "--results-loc", "/r")
     eq((request[0]["name"], request[0]["scratch"]), ("i", True), "the indirection")
+    request = submitted(w, "kiwiBuild", "kiwi-build", "--nowait", "--kiwi-profile", "Live", "--arch", "x86_64", target,
+                        "git://localhost/d#1", "d/x.kiwi")
+    eq(request, [target, ["x86_64"], "git://localhost/d#1", "d/x.kiwi", {"profile": "Live", "use_buildroot_repo": True}], "the image")
+    request = submitted(w, "dudBuild", "dud-build", "--nowait", "--alldeps", target, "dud", "1", "bash")
+    eq(request[:5], ["dud", "1", [], target, ["bash"]], "the driver update disk")
+    eq(request[5]["alldeps"], True, "the option")
     name = w.name("bar")
     pom, _ = maven_files(w, name)
     nvr = f"org.example-{name}-1.0-1"

@@ -51,4 +51,25 @@ rpcs! {
         name: Value, version: Value, arches: Value, target: Value, inst_tree: Value,
         opts: Value = None, priority: Option<i64> = None
     ) -> i64;
+
+    /// Submits the build of images from a KIWI description and returns the task's number.
+    #[access(permission, "image")]
+    #[python("kiwiBuild")]
+    write kiwiBuild(
+        target: Value, arches: Value, desc_url: Value, desc_path: Value,
+        optional_arches: Value = None, profile: Value = None, scratch: Value = false,
+        priority: Option<i64> = None, make_prep: Value = false, repos: Value = None,
+        release: Value = None, type: Value = None, type_attr: Value = None,
+        result_bundle_name_format: Value = None, use_buildroot_repo: Value = true,
+        version: Value = None, repo_releasever: Value = None
+    ) -> i64;
+
+    /// Submits the build of a driver update disk and returns the task's number.
+    #[access(permission, "image")]
+    #[python("dudBuild")]
+    write dudBuild(
+        dud_name: Value, dud_version: Value, arches: Value, target: Value, pkg_list: Value,
+        optional_arches: Value = None, scratch: Value = false, alldeps: Value = false,
+        scmurl: Value = None, priority: Option<i64> = None
+    ) -> i64;
 }

@@ -145,3 +145,72 @@ impl Handle for BuildImageOz {
         submit_image(call, "image", "image", None, args, self.priority).await
     }
 }
+
+/// A list of arches; what is no arch is refused.
+fn arch_list(value: &Value) -> Result<Value, Fault> {
+    let wrong = |_| Fault::generic("Architecture can be only [a-zA-Z0-9_-]");
+    let list = crate::tag::edit::parse_arches(value).map_err(wrong)?;
+    Ok(Value::Array(list.split_whitespace().map(Value::from).collect()))
+}
+
+impl Handle for KiwiBuild {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        for text in [&self.desc_url, &self.desc_path] {
+            check::text_opt(text)?;
+        }
+        for text in [&self.profile, &self.version, &self.release, &self.repo_releasever] {
+            check::text_opt(text)?;
+        }
+        for list in [&self.repos, &self.type_attr].into_iter().filter(|v| v.truthy()) {
+            check::list(list)?;
+        }
+        if self.result_bundle_name_format.truthy() {
+            check::text(&self.result_bundle_name_format)?;
+        }
+        let missing = || Fault::generic(format!("No such build target: {}", self.target.display()));
+        target::find(call, &self.target, None).await?.ok_or_else(missing)?;
+        let arches = arch_list(&self.arches)?;
+        let mut opts = Map::new();
+        let flag = |value: &Value| if value.truthy() { Value::Bool(true) } else { Value::Nil };
+        for (key, value) in [
+            ("scratch", flag(&self.scratch)),
+            ("profile", self.profile),
+            ("version", self.version),
+            ("release", self.release),
+            ("optional_arches", arch_list(&self.optional_arches)?),
+            ("repos", self.repos),
+            ("repo_releasever", self.repo_releasever),
+            ("make_prep", flag(&self.make_prep)),
+            ("type", self.type_),
+            ("use_buildroot_repo", flag(&self.use_buildroot_repo)),
+            ("type_attr", self.type_attr),
+            ("result_bundle_name_format", self.result_bundle_name_format),
+        ] {
+            if value.truthy() {
+                opts.insert(key, value);
+            }
+        }
+        let args = vec![self.target, arches, self.desc_url, self.desc_path, opts.into()];
+        submit_image(call, "kiwiBuild", "image", None, args, self.priority).await
+    }
+}
+
+impl Handle for DudBuild {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        let opts = map! {
+            "scratch" => self.scratch, "alldeps" => self.alldeps, "scmurl" => self.scmurl,
+            "optional_arches" => self.optional_arches,
+        };
+        let args = vec![
+            self.dud_name,
+            self.dud_version,
+            self.arches,
+            self.target,
+            self.pkg_list,
+            opts.into(),
+        ];
+        // Koji's plugin takes a priority above the usual one only.
+        let priority = self.priority.filter(|p| *p < 0);
+        submit_image(call, "dudBuild", "image", None, args, priority).await
+    }
+}

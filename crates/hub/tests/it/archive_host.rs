@@ -368,6 +368,14 @@ both_databases! {
             ("buildImageOz", list!["n", "1", list!["x86_64"], "f40", "http://t", opts.clone()], "image",
                 list!["n", "1", list!["x86_64"], "f40", "http://t", opts.clone()], "image"),
             ("buildImageIndirection", list![opts.clone()], "indirectionimage", list![opts.clone()], "image"),
+            ("kiwiBuild", list!["f40", list!["x86_64"], "git://d#1", "d/x.kiwi", "s390x", "Live"], "kiwiBuild",
+                list!["f40", list!["x86_64"], "git://d#1", "d/x.kiwi", map! {
+                    "profile" => "Live", "optional_arches" => list!["s390x"], "use_buildroot_repo" => true,
+                }], "image"),
+            ("dudBuild", list!["d", "1", list![], "f40", list!["bash"]], "dudBuild",
+                list!["d", "1", list![], "f40", list!["bash"], map! {
+                    "scratch" => false, "alldeps" => false, "scmurl" => Value::Nil, "optional_arches" => Value::Nil,
+                }], "image"),
             ("buildImage", list!["n", "1", "x86_64", "f40", "k.ks", "livecd"], "livecd",
                 list!["n", "1", "x86_64", "f40", "k.ks", Value::Nil], "livecd"),
         ] {
@@ -385,6 +393,7 @@ both_databases! {
         for (method, args, want) in [
             ("winBuild", list!["w", "git://x", "f40"], "policy violation (vm)"),
             ("buildImageIndirection", list![opts], "image permission required (logged in as alice)"),
+            ("dudBuild", list!["d", "1", list![], "f40", list![]], "image permission required (logged in as alice)"),
             ("buildImage", list!["n", "1", "x", "f40", "k", "floppy"], "Unrecognized image type: floppy"),
             ("mavenBuild", list!["git://x", "f40", map! {}, -1], "only admins may create high-priority tasks"),
             ("chainMaven", list![list![], "f40"],
@@ -395,5 +404,9 @@ both_databases! {
         }
         let refused = stage.refused(&stage.admin, "buildImageIndirection", list![map! {}]).await;
         assert_eq!(refused, "Non-scratch builds must provide url for the indirection template");
+        let refused = stage.refused(&stage.admin, "kiwiBuild", list!["none", list![], "git://d#1", "d"]).await;
+        assert_eq!(refused, "No such build target: none");
+        let refused = stage.refused(&stage.admin, "kiwiBuild", list!["f40", list!["a/b"], "git://d#1", "d"]).await;
+        assert_eq!(refused, "Architecture can be only [a-zA-Z0-9_-]");
     }
 }
