@@ -5,6 +5,7 @@
 
 mod access;
 mod declaration;
+pub mod plugin;
 
 pub use access::Access;
 pub use declaration::{Declaration, Rpc};

@@ -52,6 +52,7 @@ pub mod notification;
 pub mod outbox;
 pub mod package;
 mod param;
+pub mod past;
 pub mod policy;
 mod postgres;
 pub mod repo;

@@ -159,7 +159,8 @@ pub async fn top(tx: &mut Tx, id: i64) -> Result<Option<i64>> {
 
 /// What a subtask takes from its parent: `state`, `owner`, `channel_id`, `priority`, `arch`.
 pub async fn parent(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
-    let sql = "SELECT state, owner, channel_id, priority, arch, host_id FROM task WHERE id = $1";
+    let sql =
+        "SELECT state, owner, channel_id, priority, arch, host_id, parent FROM task WHERE id = $1";
     tx.query_opt(sql, params![id]).await
 }
 

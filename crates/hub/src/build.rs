@@ -146,14 +146,52 @@ pub async fn by_id(call: &mut Call, id: i64) -> Result<Option<Build>, Fault> {
     db::get(&mut call.tx, fit(id)).await?.map(Build::of).transpose()
 }
 
-/// Tells of a change of state, with the build as it was before.
-pub(crate) fn told(call: &mut Call, build: &Build, to: BuildState) {
+/// Runs the callback before a change of an attribute of a build; [`changed`] belongs after it.
+pub(crate) async fn changing(
+    call: &mut Call,
+    build: &Build,
+    attribute: &str,
+    old: Value,
+    new: Value,
+) -> Result<(), Fault> {
+    let args = || {
+        map! { "attribute" => attribute, "old" => old, "new" => new, "info" => build.shown.clone() }
+    };
+    call.callback("preBuildStateChange", args).await
+}
+
+/// Runs the callback after a change, with the build as it is now.
+pub(crate) async fn changed(
+    call: &mut Call,
+    id: i64,
+    attribute: &str,
+    old: Value,
+    new: Value,
+) -> Result<(), Fault> {
+    if !call.listens("postBuildStateChange") {
+        return Ok(());
+    }
+    let info = by_id(call, id).await?.map(|build| build.shown).unwrap_or_default();
+    let args = || map! { "attribute" => attribute, "old" => old, "new" => new, "info" => info };
+    call.callback("postBuildStateChange", args).await
+}
+
+/// Runs the callback before a change of state.
+pub(crate) async fn announced(call: &mut Call, build: &Build, to: BuildState) -> Result<(), Fault> {
+    let (old, new) = (build.state.number(), to.number());
+    changing(call, build, "state", old.into(), new.into()).await
+}
+
+/// Tells of a change of state, with the build as it was before; [`announced`] comes before the change.
+pub(crate) async fn told(call: &mut Call, build: &Build, to: BuildState) -> Result<(), Fault> {
     let mut body = map! {
         "id" => build.id, "old" => build.state.name(), "new" => to.name(), "nvr" => build.nvr(),
         "task_id" => build.task_id, "owner_id" => build.owner_id,
     };
     body.insert("name", &build.name);
     call.emit("build.state", &format!("build:{}", build.id), body);
+    let (old, new) = (build.state.number(), to.number());
+    changed(call, build.id, "state", old.into(), new.into()).await
 }
 
 /// Cancels a build in progress, without its task; tells whether it was in progress.
@@ -166,9 +204,10 @@ pub async fn cancel(call: &mut Call, id: i64) -> Result<bool, Fault> {
     if build.state != BuildState::Building {
         return Ok(false);
     }
+    announced(call, &build, BuildState::Canceled).await?;
     db::end(&mut call.tx, id, BuildState::Canceled).await?;
     db::clear_reservation(&mut call.tx, id).await?;
-    told(call, &build, BuildState::Canceled);
+    told(call, &build, BuildState::Canceled).await?;
     if let Some(task) = build.task_id {
         crate::tagging::notice::built(call, task, id).await?;
     }
@@ -184,9 +223,9 @@ pub async fn fail(call: &mut Call, build: &Build) -> Result<(), Fault> {
         let state = build.state;
         return Err(Fault::generic(format!("Unable to complete build: state is {state}")));
     }
+    announced(call, build, BuildState::Failed).await?;
     db::end(&mut call.tx, build.id, BuildState::Failed).await?;
-    told(call, build, BuildState::Failed);
-    Ok(())
+    told(call, build, BuildState::Failed).await
 }
 
 /// Makes a build, or takes up a failed or cancelled one of the same name again.
@@ -224,6 +263,14 @@ pub(crate) async fn create_keeping(
         recycle(call, &old, &new, state, given, keep).await?;
         return Ok(id);
     }
+    if call.listens("preBuildStateChange") {
+        let mut info = shown(given, &new);
+        info.extend(map! { "name" => name, "version" => &new.version, "release" => &new.release });
+        let args = map! {
+            "attribute" => "state", "old" => Value::Nil, "new" => new.state, "info" => info,
+        };
+        call.callback("preBuildStateChange", || args).await?;
+    }
     let id = db::insert(&mut call.tx, &new).await?;
     if let Some(build) = by_id(call, id).await? {
         let mut body = map! {
@@ -232,6 +279,7 @@ pub(crate) async fn create_keeping(
         };
         body.insert("name", name);
         call.emit("build.state", &format!("build:{id}"), body);
+        changed(call, id, "state", Value::Nil, state.number().into()).await?;
     }
     Ok(id)
 }
@@ -290,11 +338,11 @@ async fn recycle(
             return Err(Fault::generic(text));
         }
     }
+    announced(call, old, state).await?;
     db::clear_types(&mut call.tx, old.id).await?;
     db::recycle(&mut call.tx, old.id, new).await?;
     remove::stray_files(call, old, keep).await?;
-    told(call, old, state);
-    Ok(())
+    told(call, old, state).await
 }
 
 /// The number of a package name, which is made if it is new.

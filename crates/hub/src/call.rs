@@ -47,6 +47,15 @@ pub struct Call {
     pub method: String,
     pub(crate) signals: Vec<Topic>,
     pub(crate) files: Files,
+    /// How many callbacks this call is within.
+    pub(crate) depth: u8,
+}
+
+/// A point of a call to go back to.
+pub(crate) struct Mark {
+    savepoint: toji_db::Savepoint,
+    signals: usize,
+    files: crate::files::Mark,
 }
 
 impl Call {
@@ -59,7 +68,28 @@ impl Call {
             method: String::new(),
             signals: Vec::new(),
             files: Files::default(),
+            depth: 0,
         }
+    }
+
+    /// Marks this point: what follows may be taken back without the rest.
+    pub(crate) async fn mark(&mut self) -> Result<Mark, Fault> {
+        let savepoint = self.tx.savepoint().await?;
+        Ok(Mark { savepoint, signals: self.signals.len(), files: self.files.mark() })
+    }
+
+    /// Keeps what followed the mark.
+    pub(crate) async fn keep(&mut self, mark: Mark) -> Result<(), Fault> {
+        Ok(self.tx.release(mark.savepoint).await?)
+    }
+
+    /// Takes back what followed the mark.
+    pub(crate) async fn undo(&mut self, mark: Mark) -> Result<(), Fault> {
+        self.tx.rollback_to(mark.savepoint).await?;
+        self.signals.truncate(mark.signals);
+        let hub = self.hub.clone();
+        self.files.roll_back(&hub, mark.files).await;
+        Ok(())
     }
 
     /// The time of this call, seconds since 1970.

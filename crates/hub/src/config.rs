@@ -51,6 +51,8 @@ pub struct Config {
     pub rpm_default_checksums: Vec<String>,
     /// `Plugins`: names of the plugins that are on.
     pub plugins: Vec<String>,
+    /// `PluginPath`: the folders with plugins that are not built in.
+    pub plugin_path: Vec<PathBuf>,
     /// The files in `plugins/` beside `hub.conf`, by name without `.conf`.
     pub plugin_options: BTreeMap<String, PluginOptions>,
     /// `EnableMaven`.
@@ -166,6 +168,7 @@ impl Default for Config {
             verbose_policy: false,
             rpm_default_checksums: vec!["md5".into(), "sha256".into()],
             plugins: Vec::new(),
+            plugin_path: vec!["/usr/lib/koji-hub-plugins".into()],
             plugin_options: BTreeMap::new(),
             enable_maven: false,
             enable_win: false,

@@ -1,6 +1,7 @@
 //! From a method name and arguments to a handler, in one transaction.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -9,6 +10,7 @@ use toji_db::Clash;
 use toji_value::{Args, Fault, IntoValue, Map, Value};
 
 use crate::files::Mark;
+use crate::plugin::{self, BuiltIn, Plugins};
 use crate::{Call, Hub, Request, session};
 
 /// The handler of a declared call.
@@ -24,12 +26,19 @@ type Work<'a> = Pin<Box<dyn Future<Output = Result<Value, Fault>> + Send + 'a>>;
 /// A declared call with its handler.
 pub(crate) struct Method {
     pub(crate) declaration: Declaration,
-    run: for<'a> fn(Args, &'a mut Call) -> Work<'a>,
+    run: Run,
+}
+
+#[derive(Clone, Copy)]
+enum Run {
+    Handler(for<'a> fn(Args, &'a mut Call) -> Work<'a>),
+    /// A call that the plugin of this number adds.
+    Plugin(usize),
 }
 
 impl Method {
     fn of<R: Handle>() -> Self {
-        Method { declaration: Declaration::of::<R>(), run: run::<R> }
+        Method { declaration: Declaration::of::<R>(), run: Run::Handler(run::<R>) }
     }
 }
 
@@ -42,11 +51,23 @@ fn run<R: Handle>(args: Args, call: &mut Call) -> Work<'_> {
     })
 }
 
+/// Runs a call of a plugin, with the checks that every call has.
+async fn run_added(
+    args: Args,
+    call: &mut Call,
+    declaration: &Declaration,
+    plugin: usize,
+) -> Result<Value, Fault> {
+    let values = args.bind(&declaration.signature)?;
+    session::check_access(call, declaration.access).await?;
+    plugin::call(call, plugin, declaration.signature.name, values).await
+}
+
 /// All methods by name.
 pub(crate) struct Registry(HashMap<&'static str, Method>);
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(plugins: &Plugins) -> Self {
         let mut methods = HashMap::new();
         macro_rules! register {
             ($($rpc:ty),*) => {
@@ -85,6 +106,22 @@ impl Registry {
         toji_api::target_rpcs!(register);
         toji_api::upload_rpcs!(register);
         toji_api::user_rpcs!(register);
+        if plugins.has(BuiltIn::Kiwi) {
+            register!(toji_api::plugin::KiwiBuild);
+        }
+        if plugins.has(BuiltIn::Dud) {
+            register!(toji_api::plugin::DudBuild);
+        }
+        for (at, export) in plugins.calls() {
+            let declaration = plugin::declaration(export);
+            let method = Method { declaration, run: Run::Plugin(at) };
+            // What the hub itself answers cannot be taken from it.
+            if let Entry::Vacant(free) = methods.entry(declaration.signature.name) {
+                free.insert(method);
+            } else {
+                tracing::error!(method = export.name, "a plugin adds a call that exists");
+            }
+        }
         Registry(methods)
     }
 
@@ -98,7 +135,7 @@ impl Registry {
 }
 
 /// The two names of the call that carries other calls.
-fn is_multicall(method: &str) -> bool {
+pub(crate) fn is_multicall(method: &str) -> bool {
     matches!(method, "multiCall" | "system.multicall")
 }
 
@@ -180,6 +217,11 @@ impl Hub {
         Ok(Call::new(self.clone(), self.db.begin_write().await?, Request::default()))
     }
 
+    /// Opens a session-less call that only looks.
+    pub fn reading(&self) -> Call {
+        Call::new(self.clone(), self.db.begin(), Request::default())
+    }
+
     /// The host of a builder that shows its session outside a call (its live connection).
     ///
     /// # Errors
@@ -229,7 +271,10 @@ pub(crate) async fn invoke(call: &mut Call, method: &str, args: Args) -> Result<
     let hub = call.hub.clone();
     let found = hub.registry.get(method)?;
     session::check_lock(call, method).await?;
-    (found.run)(args, call).await
+    match found.run {
+        Run::Handler(handler) => handler(args, call).await,
+        Run::Plugin(plugin) => run_added(args, call, &found.declaration, plugin).await,
+    }
 }
 
 /// Runs the calls of a multicall one after the other, each in a savepoint.
@@ -242,19 +287,14 @@ async fn multicall(call: &mut Call, args: Args) -> Result<Value, Fault> {
     };
     let mut results = Vec::with_capacity(calls.len());
     for inner in calls {
-        let savepoint = call.tx.savepoint().await?;
-        let signals = call.signals.len();
-        let files = call.files.mark();
+        let mark = call.mark().await?;
         match inner_call(call, inner).await {
             Ok(value) => {
-                call.tx.release(savepoint).await?;
+                call.keep(mark).await?;
                 results.push(Value::Array(vec![value]));
             }
             Err(fault) => {
-                call.tx.rollback_to(savepoint).await?;
-                call.signals.truncate(signals);
-                let hub = call.hub.clone();
-                call.files.roll_back(&hub, files).await;
+                call.undo(mark).await?;
                 results.push(Value::Struct(fault_struct(&fault)));
             }
         }
@@ -309,10 +349,18 @@ impl From<toji_db::Error> for Refusal {
 
 /// Commits and then tells others; a failed commit tells nobody, and leaves no files.
 pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
-    let remembered = session::remember_callnum(&mut call).await;
+    let wrote = call.tx.has_writes();
+    let after = wrote && call.listens("postCommit");
+    let mut prepared = Ok(());
+    if wrote {
+        prepared = call.callback("preCommit", Map::new).await;
+    }
+    if prepared.is_ok() {
+        prepared = session::remember_callnum(&mut call).await;
+    }
     let mut signals = std::mem::take(&mut call.signals);
-    let Call { hub, tx, mut files, .. } = call;
-    let committed = match remembered {
+    let Call { hub, tx, mut files, request, session, method, .. } = call;
+    let committed = match prepared {
         Ok(()) => tx.commit().await.map_err(Refusal::from),
         Err(fault) => Err(Refusal { fault, clash: tx.clash(), undecided: false }),
     };
@@ -327,7 +375,35 @@ pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
     for topic in signals.drain(..) {
         hub.bus.signal(topic);
     }
+    if after {
+        let mut call = Call::new(hub.clone(), hub.db.begin(), request);
+        call.session = session;
+        call.method = method;
+        after_commit(call).await;
+    }
     Ok(())
+}
+
+/// Runs the callback `postCommit`, in a transaction of its own: the call has succeeded, whatever comes of it.
+async fn after_commit(mut call: Call) {
+    let done = call.callback("postCommit", Map::new).await;
+    let signals = std::mem::take(&mut call.signals);
+    let Call { hub, tx, mut files, .. } = call;
+    let done = match done {
+        Ok(()) => tx.commit().await.map_err(Fault::from),
+        Err(fault) => {
+            tx.rollback().await.ok();
+            files.roll_back(&hub, Mark::default()).await;
+            Err(fault)
+        }
+    };
+    match done {
+        Ok(()) => {
+            files.finish(&hub).await;
+            signals.into_iter().for_each(|topic| hub.bus.signal(topic));
+        }
+        Err(fault) => tracing::error!("{}", fault.message),
+    }
 }
 
 impl Call {

@@ -105,8 +105,8 @@ pub async fn refund(
         let text = format!("Build ID {build_id} is not reserved by this CG");
         return Err(Fault::generic(text));
     }
+    crate::build::announced(call, &build, state).await?;
     builds::end(&mut call.tx, build.id, state).await?;
     builds::clear_reservation(&mut call.tx, build.id).await?;
-    told(call, &build, state);
-    Ok(())
+    told(call, &build, state).await
 }

@@ -10,6 +10,7 @@ use toji_value::Fault;
 
 use crate::dispatch::Registry;
 use crate::name::NameRules;
+use crate::plugin::Plugins;
 use crate::{Clock, Config, Random, SystemClock, SystemRandom};
 
 /// The hub; clones share everything.
@@ -30,6 +31,8 @@ pub struct Inner {
     pub clock: Arc<dyn Clock>,
     /// Randomness for keys.
     pub random: Arc<dyn Random>,
+    /// What takes part in calls.
+    pub plugins: Plugins,
     /// The policies, or why they cannot be used: calls that need one fail then.
     pub policies: Result<PolicySet, Fault>,
     pub(crate) names: Result<NameRules, Fault>,
@@ -47,7 +50,17 @@ impl std::ops::Deref for Hub {
 }
 
 impl Hub {
-    /// A hub on a database whose schema is up to date.
+    /// A hub on a database whose schema is up to date, with the plugins of its configuration.
+    ///
+    /// # Errors
+    /// `PluginError` that names the plugin which cannot be loaded.
+    pub async fn start(db: Db, bus: Bus, config: Config) -> Result<Self, Fault> {
+        let plugins = Plugins::load(&config).await?;
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        Ok(Hub::with_plugins(db, bus, config, clock, random, plugins))
+    }
+
+    /// Like [`Hub::start`], but of the plugins only those that are built in.
     pub fn new(db: Db, bus: Bus, config: Config) -> Self {
         Hub::with_outside(db, bus, config, Arc::new(SystemClock), Arc::new(SystemRandom))
     }
@@ -60,20 +73,54 @@ impl Hub {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
+        let plugins = Plugins::built_in(&config);
+        Hub::with_plugins(db, bus, config, clock, random, plugins)
+    }
+
+    fn with_plugins(
+        db: Db,
+        bus: Bus,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        plugins: Plugins,
+    ) -> Self {
         let paths = PathInfo::new(config.topdir.to_string_lossy().into_owned());
-        let policies = crate::policy::load(&config);
+        let policies = crate::policy::load(&config, &plugins);
         let names = NameRules::new(&config);
-        let registry = Registry::new();
+        let registry = Registry::new(&plugins);
         let chunks = crate::repo::assemble::Chunks::default();
-        let inner =
-            Inner { db, bus, config, paths, clock, random, policies, names, chunks, registry };
+        let inner = Inner {
+            db,
+            bus,
+            config,
+            paths,
+            clock,
+            random,
+            plugins,
+            policies,
+            names,
+            chunks,
+            registry,
+        };
         Hub(Arc::new(inner))
     }
 
-    /// The same hub with other options: requests that run keep theirs.
+    /// The same hub with other options, of the plugins only those that are built in: requests that run keep theirs.
     pub fn reconfigured(&self, config: Config) -> Self {
         let (clock, random) = (self.clock.clone(), self.random.clone());
         Hub::with_outside(self.db.clone(), self.bus.clone(), config, clock, random)
+    }
+
+    /// The same hub with other options and all their plugins: requests that run keep theirs.
+    ///
+    /// # Errors
+    /// `PluginError` that names the plugin which cannot be loaded.
+    pub async fn reloaded(&self, config: Config) -> Result<Self, Fault> {
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        let plugins = Plugins::load(&config).await?;
+        let (db, bus) = (self.db.clone(), self.bus.clone());
+        Ok(Hub::with_plugins(db, bus, config, clock, random, plugins))
     }
 
     /// Whether the patterns of names are usable.

@@ -25,6 +25,7 @@ pub mod lookup;
 pub mod name;
 mod outside;
 pub mod package;
+pub mod plugin;
 pub mod policy;
 pub mod relay;
 pub mod repo;

@@ -4,16 +4,19 @@
 //! in [`tests`](self::tests).
 
 mod build;
+pub mod past;
 mod tests;
 mod values;
 
 pub use build::{Build, build};
 pub use toji_policy::Data;
 pub use values::data;
+pub(crate) use values::value as value_of;
 
-use toji_policy::{Catalog, EvalError, Outcome, PolicySet, RunError, Verdict};
+use toji_policy::{EvalError, Outcome, PolicySet, RunError, Verdict};
 use toji_value::{Fault, Value};
 
+use crate::plugin::Plugins;
 use crate::{Call, Config, user};
 
 /// What an access policy decided.
@@ -31,9 +34,9 @@ pub struct Decision {
 ///
 /// # Errors
 /// `ConfigurationError` that names policy and line.
-pub fn load(config: &Config) -> Result<PolicySet, Fault> {
+pub fn load(config: &Config, plugins: &Plugins) -> Result<PolicySet, Fault> {
     let texts = config.policies.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let parsed = PolicySet::with_defaults(texts, &Catalog::hub());
+    let parsed = PolicySet::with_catalogs(texts, |policy| plugins.catalog(policy));
     parsed.map_err(|error| Fault::configuration(error.to_string()))
 }
 
@@ -45,6 +48,19 @@ impl Call {
     pub async fn evaluate(&mut self, name: &str, data: &Data) -> Result<Option<Outcome>, Fault> {
         let hub = self.hub.clone();
         let policies = hub.policies.as_ref().map_err(Fault::clone)?;
+        self.evaluate_in(policies, name, data).await
+    }
+
+    /// Evaluates a policy of other rules than the hub's own.
+    ///
+    /// # Errors
+    /// `GenericError` for data that a test cannot do without.
+    pub async fn evaluate_in(
+        &mut self,
+        policies: &PolicySet,
+        name: &str,
+        data: &Data,
+    ) -> Result<Option<Outcome>, Fault> {
         if policies.get(name).is_none() {
             return Ok(None);
         }

@@ -18,6 +18,15 @@ fn values(tag: Value, build: i64, fromtag: Value, operation: &str) -> Map {
     map! { "tag" => tag, "build" => build, "fromtag" => fromtag, "operation" => operation }
 }
 
+/// On whose behalf a task tags.
+#[derive(Clone, Copy, Debug)]
+pub struct Behalf {
+    /// The owner of the task.
+    pub user: i64,
+    /// Whether another task waits for this one: the last step of a build, not a request to tag.
+    pub subtask: bool,
+}
+
 /// Asks the policy `tag` whether a build may enter, leave or change tags.
 ///
 /// # Errors
@@ -27,7 +36,7 @@ pub async fn check_policy(
     to: Option<&Tag>,
     from: Option<&Tag>,
     build: &Build,
-    user: Option<i64>,
+    behalf: Option<Behalf>,
     force: bool,
 ) -> Result<(), Fault> {
     let operation = match (to, from) {
@@ -37,8 +46,9 @@ pub async fn check_policy(
     };
     let id = |tag: Option<&Tag>| tag.map(|t| Value::Int(t.id)).unwrap_or_default();
     let mut values = values(id(to), build.id, id(from), operation);
-    if let Some(user) = user {
-        values.insert("user_id", user);
+    if let Some(behalf) = behalf {
+        values.insert("user_id", behalf.user);
+        values.insert("by_tag_subtask", behalf.subtask);
     }
     let data = policy::data(&values.into())?;
     call.assert_policy("tag", &data, force).await
@@ -105,6 +115,7 @@ pub async fn add(
     user: &User,
     force: bool,
 ) -> Result<(), Fault> {
+    call.callback("preTag", || told(tag, build, user, force, None)).await?;
     check_state(build)?;
     if db::is_tagged(&mut call.tx, tag.id, build.id).await? {
         if !force {
@@ -116,7 +127,19 @@ pub async fn add(
     }
     db::add(&mut call.tx, tag.id, build.id, user.id).await?;
     tell(call, "build.tag", tag, build, user);
-    Ok(())
+    call.callback("postTag", || told(tag, build, user, force, None)).await
+}
+
+/// What plugins are told of a tagging.
+fn told(tag: &Tag, build: &Build, user: &User, force: bool, strict: Option<bool>) -> Map {
+    let mut args = map! {
+        "tag" => tag.to_map(false), "build" => build.shown.clone(), "user" => user.to_map(),
+        "force" => force,
+    };
+    if let Some(strict) = strict {
+        args.insert("strict", strict);
+    }
+    args
 }
 
 /// Takes a build out of a tag.
@@ -129,15 +152,16 @@ pub async fn remove(
     build: &Build,
     user: &User,
     strict: bool,
+    force: bool,
 ) -> Result<(), Fault> {
+    call.callback("preUntag", || told(tag, build, user, force, Some(strict))).await?;
     if db::remove(&mut call.tx, tag.id, build.id, user.id).await? {
         tell(call, "build.untag", tag, build, user);
-        return crate::sidetag::after_untag(call, tag).await;
+        crate::sidetag::after_untag(call, tag).await?;
+    } else if strict {
+        return Err(Fault::tag(format!("build {} not in tag {}", build.nvr(), tag.name)));
     }
-    match strict {
-        true => Err(Fault::tag(format!("build {} not in tag {}", build.nvr(), tag.name))),
-        false => Ok(()),
-    }
+    call.callback("postUntag", || told(tag, build, user, force, Some(strict))).await
 }
 
 fn tell(call: &mut Call, kind: &str, tag: &Tag, build: &Build, user: &User) {

@@ -41,6 +41,15 @@ pub async fn lock_held(call: &mut Call, id: i64) -> Result<Locked, Fault> {
     Err(Fault::not_allowed(format!("host {host} does not own task {id}")))
 }
 
+/// The task that waits for this one, if there is one.
+///
+/// # Errors
+/// `GenericError` for a task that does not exist.
+pub async fn parent_of(call: &mut Call, id: i64) -> Result<Option<i64>, Fault> {
+    let row = db::parent(&mut call.tx, id).await?.ok_or_else(|| missing(id))?;
+    Ok(row.get("parent")?)
+}
+
 /// Refuses callers other than the host of a task, whether it is still open or not.
 ///
 /// # Errors
@@ -117,6 +126,17 @@ pub async fn info(call: &mut Call, id: i64, request: bool) -> Result<Option<Valu
     }
     let row = db::get_with_requests(&mut call.tx, &[id]).await?.pop();
     row.map(|row| with_request(row, true)).transpose()
+}
+
+/// What a task answered; nil for one that did not end well.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn result(call: &mut Call, id: i64) -> Result<Value, Fault> {
+    let row = db::results(&mut call.tx, &[id]).await?.pop();
+    let stored: Option<String> = row.map(|row| row.get("result")).transpose()?.flatten();
+    let answer = stored.map(|stored| text::read_result(&stored)).transpose()?;
+    Ok(answer.and_then(Result::ok).unwrap_or_default())
 }
 
 /// Method and arguments of a task.

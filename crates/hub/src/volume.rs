@@ -112,6 +112,8 @@ pub async fn change(
     if now != Some(build.volume_id) {
         return Err(Fault::generic(format!("Build {} was moved meanwhile", build.nvr())));
     }
+    let (old, new) = (Value::Int(build.volume_id), Value::Int(volume.id));
+    build::changing(call, build, "volume_id", old.clone(), new.clone()).await?;
     db::set_volume(&mut call.tx, build.id, volume.id).await?;
     settle(call, build, &moved, TagUpdate::VolumeChange).await?;
     if let Some(journal) = journal {
@@ -122,7 +124,7 @@ pub async fn change(
         "new" => volume.id, "nvr" => build.nvr(), "name" => &build.name,
     };
     call.emit("build.change", &format!("build:{}", build.id), body);
-    Ok(())
+    build::changed(call, build.id, "volume_id", old, new).await
 }
 
 /// Refuses a move when another volume holds something in the build's name.

@@ -1,6 +1,8 @@
 //! The hub's rules, on both databases.
 
 mod it {
+    mod access;
+    mod digest;
     mod archive;
     mod archive_host;
     mod build;
@@ -13,8 +15,10 @@ mod it {
     mod notice;
     mod office;
     mod package;
+    mod past;
     mod people;
     mod plans;
+    mod plugin;
     mod relay;
     mod repo;
     mod scheduler;

@@ -210,7 +210,6 @@ mod tests {
         for (text, wanted) in [
             ("[hub]\nMaxJobs = many\n", "MaxJobs"),
             ("[hub]\nLockOut = perhaps\n", "LockOut"),
-            ("[hub]\nPlugins = own_plugin\n", "own_plugin"),
             ("[toji]\nListne = x\n", "listne"),
         ] {
             let error = format!("{:#}", take(text).unwrap_err());

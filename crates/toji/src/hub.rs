@@ -73,7 +73,7 @@ struct Ready {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment names files, as for Koji's hub")]
-fn files(config: Option<PathBuf>) -> Files {
+pub(crate) fn files(config: Option<PathBuf>) -> Files {
     Files::find(config, |name| std::env::var(name).ok())
 }
 
@@ -135,7 +135,8 @@ async fn open(conf: Conf, database: Option<&str>) -> anyhow::Result<Hub> {
     if db.engine() == Engine::Sqlite {
         tracing::warn!("an embedded database is for one hub only");
     }
-    let hub = Hub::new(db, Bus::new(), conf.hub);
+    let hub = Hub::start(db, Bus::new(), conf.hub).await;
+    let hub = hub.map_err(|fault| anyhow::anyhow!("hub.conf: {}", fault.message))?;
     check(&hub)?;
     hub.recover().await.map_err(|fault| anyhow::anyhow!("failed to recover: {}", fault.message))?;
     Ok(hub)
@@ -174,7 +175,7 @@ async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow:
         tokio::select! {
             ended = &mut server => break ended,
             Some(()) = hangup.recv(), if !stop.is_cancelled() => {
-                if let Some((hub, front)) = reload(&current, &files, encrypted, log) {
+                if let Some((hub, front)) = reload(&current, &files, encrypted, log).await {
                     upkeep.end().await;
                     upkeep = Upkeep::start(&hub, &options, &stop);
                     current.send_replace(parts::site(&hub, front, &stop));
@@ -190,18 +191,22 @@ async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow:
 }
 
 /// Hub and keys as the files are now; nothing if they have mistakes.
-fn reload(
+async fn reload(
     current: &watch::Sender<Site>,
     files: &Files,
     encrypted: bool,
     log: &Log,
 ) -> Option<(Hub, Front)> {
-    let read = files.read().and_then(|conf| {
+    let present = current.borrow().hub.clone();
+    let read = async {
+        let conf = files.read()?;
         adopt(&conf, log);
         let front = conf.front.open(encrypted)?;
-        let hub = current.borrow().hub.reconfigured(conf.hub);
+        let hub = present.reloaded(conf.hub).await;
+        let hub = hub.map_err(|fault| anyhow::anyhow!("hub.conf: {}", fault.message))?;
         check(&hub).map(|()| (hub, front))
-    });
+    };
+    let read = read.await;
     if let Err(error) = &read {
         tracing::error!("the configuration stays as it was: {error:#}");
     }

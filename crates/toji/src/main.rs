@@ -7,6 +7,7 @@ mod hub;
 mod log;
 mod migrate;
 mod parts;
+mod policy;
 mod up;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Migrate(migrate::Options),
     /// Collect garbage: unused builds, old rows and side tags, configured by koji-gc.conf.
     Gc(Box<gc::Options>),
+    /// Check policies, explain a decision, try changed policies on past decisions.
+    Policy(policy::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Repod(options) => hub::run_repod(options, &log),
         Command::Migrate(options) => migrate::run(&options),
         Command::Gc(options) => gc::run(*options),
+        Command::Policy(options) => policy::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ use super::file::{self, Found};
 use super::kind::Kind;
 use super::pom::{self, Gav};
 use crate::Call;
+use crate::build::Build;
 use crate::build::typed::lacks;
 use crate::lookup::Entry;
 
@@ -193,7 +194,16 @@ pub async fn check_type(call: &mut Call, build_id: i64, btype: &Entry) -> Result
 ///
 /// # Errors
 /// When the database fails.
-pub async fn enter(call: &mut Call, build_id: i64, new: &Incoming) -> Result<i64, Fault> {
+pub async fn enter(call: &mut Call, build: &Build, new: &Incoming) -> Result<i64, Fault> {
+    let build_id = build.id;
+    let mut body: Map = map! {
+        "build_id" => build_id, "buildroot_id" => new.buildroot_id,
+        "btype" => &new.btype.name, "btype_id" => new.btype.id, "type_id" => new.kind.id,
+        "type_name" => &new.kind.name, "filename" => &new.filename, "size" => new.size,
+        "checksum" => &new.checksum, "checksum_type" => new.checksum_type.number(),
+        "metadata_only" => new.file.is_none(), "extra" => new.extra.clone(),
+    };
+    call.callback("preImport", || told(build, new, body.clone())).await?;
     let tx = &mut call.tx;
     let row = db::New {
         type_id: new.kind.id,
@@ -222,13 +232,17 @@ pub async fn enter(call: &mut Call, build_id: i64, new: &Incoming) -> Result<i64
     if !new.archives.is_empty() {
         db::add_components(tx, id, &new.archives).await?;
     }
-    let body: Map = map! {
-        "id" => id, "build_id" => build_id, "buildroot_id" => new.buildroot_id,
-        "btype" => &new.btype.name, "btype_id" => new.btype.id, "type_id" => new.kind.id,
-        "type_name" => &new.kind.name, "filename" => &new.filename, "size" => new.size,
-        "checksum" => &new.checksum, "checksum_type" => new.checksum_type.number(),
-        "metadata_only" => new.file.is_none(), "extra" => new.extra.clone(),
-    };
-    call.emit("archive.import", &format!("build:{build_id}"), body);
+    body.insert("id", id);
+    call.emit("archive.import", &format!("build:{build_id}"), body.clone());
+    call.callback("postImport", || told(build, new, body)).await?;
     Ok(id)
+}
+
+/// What plugins are told of the import of an archive.
+fn told(build: &Build, new: &Incoming, archive: Map) -> Map {
+    let filepath = new.file.as_ref().map(|file| file.path.display().to_string());
+    map! {
+        "type" => "archive", "archive" => archive, "build" => build.shown.clone(),
+        "build_type" => &new.btype.name, "filepath" => filepath, "fileinfo" => Value::Nil,
+    }
 }

@@ -117,8 +117,9 @@ async fn finish(
     let stored = Build { volume_id: volume.id, volume: volume.name, ..now.clone() };
     image::add_components(call, &mut intake, images).await?;
     intake.enter(call, &stored, journal).await?;
+    super::announced(call, &now, BuildState::Complete).await?;
     db::complete(&mut call.tx, build.id, volume.id).await?;
-    super::told(call, &now, BuildState::Complete);
+    super::told(call, &now, BuildState::Complete).await?;
     let done = super::by_id(call, build.id).await?.ok_or_else(missing)?;
     notice::built(call, task_id, done.id).await?;
     Ok(done)

@@ -11,6 +11,7 @@ pub(crate) mod place;
 
 pub use place::recover;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toji_bus::Topic;
@@ -50,6 +51,7 @@ pub async fn complete(
 ) -> Result<Build, Fault> {
     let missing = || Fault::generic(format!("No such build: {build_id}"));
     let build = super::by_id(call, build_id).await?.ok_or_else(missing)?;
+    call.callback("preImport", || told_of(&results, task_id, build_id, Value::Nil)).await?;
     check_open(&build, task_id)?;
     for (_, buildroot) in &results.buildroots {
         if !toji_db::buildroot::exists(&mut call.tx, *buildroot).await? {
@@ -71,6 +73,7 @@ pub async fn complete(
     db::lock(&mut call.tx, build_id).await?;
     let now = super::by_id(call, build_id).await?.ok_or_else(missing)?;
     check_open(&now, task_id)?;
+    super::announced(call, &now, BuildState::Complete).await?;
     db::complete(&mut call.tx, build_id, stored.volume_id).await?;
     db::add_type(&mut call.tx, build_id, "rpm").await?;
     for source in &sources {
@@ -85,9 +88,29 @@ pub async fn complete(
     if let Some(journal) = journal {
         toji_db::journal::commit(&mut call.tx, journal).await?;
     }
-    told(call, &now, BuildState::Complete);
+    told(call, &now, BuildState::Complete).await?;
     call.signal(Topic::Repositories);
-    super::by_id(call, build_id).await?.ok_or_else(missing)
+    let build = super::by_id(call, build_id).await?.ok_or_else(missing)?;
+    let shown = || told_of(&results, task_id, build_id, build.shown.clone().into());
+    call.callback("postImport", shown).await?;
+    Ok(build)
+}
+
+/// What plugins are told of the import of a whole build.
+fn told_of(results: &Results, task_id: i64, build_id: i64, build: Value) -> Map {
+    let buildroots =
+        results.buildroots.iter().map(|(rel, id)| (rel.clone().into(), Value::Int(*id)));
+    let mut logs: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (dir, rel) in &results.logs {
+        logs.entry(dir).or_default().push(rel.into());
+    }
+    let logs = logs.into_iter().map(|(dir, files)| (dir.to_owned().into(), Value::Array(files)));
+    let rpms: Vec<Value> = results.rpms.iter().map(Value::from).collect();
+    map! {
+        "type" => "build", "srpm" => &results.srpm, "rpms" => rpms,
+        "brmap" => buildroots.collect::<Map>(), "task_id" => task_id, "build_id" => build_id,
+        "build" => build, "logs" => logs.collect::<Map>(),
+    }
 }
 
 pub(crate) fn check_open(build: &Build, task_id: i64) -> Result<(), Fault> {
@@ -329,6 +352,7 @@ pub(crate) async fn enter_with(
 ) -> Result<Map, Fault> {
     let path = relative(call, &rpm_path(call, build.at(), source));
     let size = i64::try_from(source.size).unwrap_or(i64::MAX);
+    let call_path = format!("{}/{}", call.hub.paths.work(None), source.rel);
     let new = rpms::New {
         build_id: build.id,
         buildroot_id,
@@ -350,7 +374,22 @@ pub(crate) async fn enter_with(
         }
         other => other.into(),
     };
+    let told = |id: Option<i64>| {
+        let rpm = map! {
+            "id" => id, "build_id" => build.id, "buildroot_id" => buildroot_id,
+            "name" => &source.name, "version" => &source.version, "release" => &source.release,
+            "epoch" => source.epoch, "arch" => &source.arch, "buildtime" => source.buildtime,
+            "size" => size, "payloadhash" => source.digests.sigmd5.clone(), "external_repo_id" => 0,
+            "draft" => build.draft,
+        };
+        map! {
+            "type" => "rpm", "rpm" => rpm, "build" => build.shown.clone(),
+            "filepath" => call_path.clone(), "fileinfo" => Value::Nil,
+        }
+    };
+    call.callback("preImport", || told(None)).await?;
     let id = rpms::insert(&mut call.tx, &new).await.map_err(taken)?;
+    call.callback("postImport", || told(Some(id))).await?;
     let tx = &mut call.tx;
     rpms::insert_signature(tx, id, &source.sigkey, &source.sighash).await?;
     let sha256 = ChecksumType::Sha256.number();

@@ -289,7 +289,7 @@ impl Intake {
         }
         let mut ids = Vec::with_capacity(self.archives.len());
         for new in &self.archives {
-            ids.push(enter(call, build.id, new).await?);
+            ids.push(enter(call, build, new).await?);
         }
         for (path, size, sha256) in &self.digests {
             let path = import::relative(call, &path.to_string_lossy());

@@ -54,6 +54,18 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
     if now.is_none_or(|now| now.release != draft.release || now.volume_id != draft.volume_id) {
         return Err(refuse("it was changed meanwhile".to_owned()));
     }
+    let told = |build: &Build, user: Value| {
+        map! {
+            "draft_release" => &draft.release, "target_release" => &release,
+            "build" => build.shown.clone(), "user" => user,
+        }
+    };
+    let mut promoter = Value::Nil;
+    if call.listens("preBuildPromote") || call.listens("postBuildPromote") {
+        let found = crate::user::by_id(call, user).await?;
+        promoter = found.map(|user| Value::from(user.to_map())).unwrap_or_default();
+    }
+    call.callback("preBuildPromote", || told(draft, promoter.clone())).await?;
     db::promote(&mut call.tx, draft.id, &release, user).await?;
     db::set_volume(&mut call.tx, draft.id, volume_id).await?;
     volume::settle(call, draft, &moved, TagUpdate::DraftPromotion).await?;
@@ -66,7 +78,9 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
     };
     call.emit("build.promote", &format!("build:{}", draft.id), body);
     let missing = || Fault::generic(format!("No such build: {}", draft.id));
-    by_id(call, draft.id).await?.ok_or_else(missing)
+    let new = by_id(call, draft.id).await?.ok_or_else(missing)?;
+    call.callback("postBuildPromote", || told(&new, promoter)).await?;
+    Ok(new)
 }
 
 /// The volume that the policy gives the build under its new release; its own where it gives none.

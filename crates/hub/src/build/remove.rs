@@ -7,7 +7,7 @@ use toji_types::BuildState;
 use toji_types::path::BuildRef;
 use toji_value::{Fault, Map, Value};
 
-use super::{Build, told};
+use super::{Build, announced, told};
 use crate::{Call, files};
 
 /// What refers to a build; with `lazy` only up to the first kind that does.
@@ -75,8 +75,9 @@ pub async fn delete(
         Some(_) => return Ok(false),
         None => {}
     }
+    announced(call, build, BuildState::Deleted).await?;
     db::delete(&mut call.tx, build.id, user).await?;
-    told(call, build, BuildState::Deleted);
+    told(call, build, BuildState::Deleted).await?;
     remove_files(call, build).await?;
     Ok(true)
 }
@@ -102,8 +103,9 @@ fn refusal(found: &Map, now: f64, min_age: f64) -> Option<String> {
 /// When the database fails.
 pub async fn reset(call: &mut Call, build: &Build) -> Result<(), Fault> {
     db::lock(&mut call.tx, build.id).await?;
+    announced(call, build, BuildState::Canceled).await?;
     db::reset(&mut call.tx, build.id).await?;
-    told(call, build, BuildState::Canceled);
+    told(call, build, BuildState::Canceled).await?;
     remove_files(call, build).await
 }
 

@@ -44,6 +44,10 @@ pub async fn import(
         (None, true) => Some(reserve_id(call).await?),
         _ => None,
     };
+    let told = map! {
+        "type" => "cg", "metadata" => metadata.map.clone(), "directory" => directory,
+    };
+    call.callback("preImport", || told.clone()).await?;
     let at = place(&planned, chosen.as_ref(), reserved_id);
     for dir in [at.dir(call), at.default_dir(call)] {
         if tokio::fs::symlink_metadata(&dir).await.is_ok() {
@@ -76,7 +80,14 @@ pub async fn import(
     let missing = || Fault::generic(format!("No such build: {id}"));
     let build = build::by_id(call, id).await?.ok_or_else(missing)?;
     enter(call, intake, &build, journal, &roots, &made_in).await?;
-    Ok(build::by_id(call, id).await?.ok_or_else(missing)?.shown)
+    let shown = build::by_id(call, id).await?.ok_or_else(missing)?.shown;
+    let args = || {
+        let mut args = told;
+        args.insert("build", shown.clone());
+        args
+    };
+    call.callback("postImport", args).await?;
+    Ok(shown)
 }
 
 async fn enter(
@@ -213,8 +224,9 @@ async fn complete(
         task_id: planned.task_id,
         volume_id,
     };
+    build::announced(call, &now, BuildState::Complete).await?;
     db::complete_reserved(&mut call.tx, id, &done).await?;
-    told(call, &now, BuildState::Complete);
+    told(call, &now, BuildState::Complete).await?;
     Ok(id)
 }
 

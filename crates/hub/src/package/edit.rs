@@ -3,7 +3,7 @@
 use toji_bus::Topic;
 use toji_db::lookup::Names;
 use toji_db::package::{self, Entry};
-use toji_value::{Fault, Value, map};
+use toji_value::{Fault, Map, Value, map};
 
 use super::{Listed, config};
 use crate::policy::{Data, data};
@@ -96,13 +96,39 @@ pub async fn add(call: &mut Call, request: Request, check: Check) -> Result<(), 
     let missing = || Fault::generic("owner not specified");
     let owner = owner.or(forced).ok_or_else(missing)?;
     let entry = Entry { tag_id: tag.id, package_id: package.id, owner, blocked, extra_arches };
+    let mut args = told(call, action, &tag, package.id, &package.name).await?;
+    args.extend(map! {
+        "owner" => owner, "block" => blocked, "extra_arches" => entry.extra_arches.clone(),
+        "force" => request.force, "update" => request.update,
+    });
+    call.callback("prePackageListChange", || args.clone()).await?;
     if changed {
         package::set(&mut call.tx, &entry, actor).await?;
     } else if changed_owner {
         package::set_owner(&mut call.tx, tag.id, package.id, owner, actor).await?;
     }
     tell(call, action, &tag, package.id, &package.name);
-    Ok(())
+    call.callback("postPackageListChange", || args).await
+}
+
+/// What plugins are told of a change; empty when none listens.
+async fn told(
+    call: &mut Call,
+    action: &str,
+    tag: &Tag,
+    package_id: i64,
+    package: &str,
+) -> Result<Map, Fault> {
+    if !call.listens("prePackageListChange") && !call.listens("postPackageListChange") {
+        return Ok(Map::new());
+    }
+    let actor = call.actor()?;
+    let user = user::by_id(call, actor).await?.map(|user| Value::from(user.to_map()));
+    Ok(map! {
+        "action" => action, "tag" => tag.to_map(false),
+        "package" => map! { "id" => package_id, "name" => package },
+        "user" => user.unwrap_or_default(),
+    })
 }
 
 /// Asks the policy `package_list`.
@@ -150,9 +176,11 @@ pub async fn remove(
         demand(call, &tag, "remove", &Value::Int(package.id), force).await?;
     }
     let actor = call.actor()?;
+    let args = told(call, "remove", &tag, package.id, &package.name).await?;
+    call.callback("prePackageListChange", || args.clone()).await?;
     package::remove(&mut call.tx, tag.id, package.id, actor).await?;
     tell(call, "remove", &tag, package.id, &package.name);
-    Ok(())
+    call.callback("postPackageListChange", || args).await
 }
 
 /// Blocks a package that is listed in a tag.
@@ -205,6 +233,8 @@ pub async fn unblock(
     }
     let actor = call.actor()?;
     let open = open_entry(&tag, &previous, actor);
+    let args = told(call, "unblock", &tag, package.id, name).await?;
+    call.callback("prePackageListChange", || args.clone()).await?;
     let inherited = previous.tag_id != tag.id;
     if !inherited {
         package::remove(&mut call.tx, tag.id, package.id, actor).await?;
@@ -215,7 +245,7 @@ pub async fn unblock(
         package::set(&mut call.tx, &open, actor).await?;
     }
     tell(call, "unblock", &tag, package.id, name);
-    Ok(())
+    call.callback("postPackageListChange", || args).await
 }
 
 /// The entry without its block, in the tag itself.

@@ -6,7 +6,7 @@ use toji_value::{Fault, Value};
 
 use super::build::{Build, build};
 use super::values::value;
-use crate::tag::{self, When, inherit};
+use crate::tag::{self, Tag, When, inherit};
 use crate::user::{self, User};
 use crate::{Call, sidetag, target, task};
 
@@ -20,6 +20,9 @@ impl AsyncTestSource for Source<'_> {
 
     async fn test(&mut self, test: &TestCall, data: &Data) -> Result<bool, Fault> {
         let call = &mut *self.call;
+        if let Some(answer) = call.plugin_test(&test.name, &test.args, data).await? {
+            return Ok(answer);
+        }
         let any = |text: &str| glob_match_any(text, &test.args);
         match test.name.as_str() {
             "user" => Ok(user(call, data).await?.is_some_and(|user| any(&user.name))),
@@ -37,7 +40,9 @@ impl AsyncTestSource for Source<'_> {
             "is_new_package" => Ok(package(call, data).await?.0.is_none()),
             "version" | "release" => Ok(any(&part(call, data, &test.name).await?)),
             "volume" => Ok(volume(call, data).await?.is_some_and(|name| any(&name))),
-            "tag" | "fromtag" => Ok(tag(call, data, &test.name).await?.is_some_and(|t| any(&t))),
+            "tag" | "fromtag" => {
+                Ok(tag_info(call, data, &test.name).await?.is_some_and(|tag| any(&tag.name)))
+            }
             "hastag" => {
                 let Some(build) = named_build(call, data).await? else { return Ok(false) };
                 let tags = toji_db::policy::tags(&mut call.tx, build.id).await?;
@@ -67,13 +72,10 @@ impl AsyncTestSource for Source<'_> {
                 Some(draft) => Ok(draft.truth()),
                 None => Ok(named_build(call, data).await?.is_some_and(|build| build.draft)),
             },
-            "is_sidetag" => match data.get("tag").map(value).filter(|tag| !tag.is_nil()) {
-                Some(info) => {
-                    let found = tag::find(call, &info, When::Now).await?;
-                    Ok(found.is_some_and(|tag| sidetag::is_sidetag(&tag)))
-                }
-                None => Ok(false),
-            },
+            "is_sidetag" => {
+                let Some(tag) = tag_info(call, data, "tag").await? else { return Ok(false) };
+                Ok(sidetag::is_sidetag(&tag))
+            }
             "is_sidetag_owner" => is_sidetag_owner(call, data, &test.args).await,
             "source" => Ok(source(call, data).await?.is_some_and(|source| any(&source))),
             other => Err(Fault::generic(format!("missing test handler: {other}"))),
@@ -167,13 +169,13 @@ async fn volume(call: &mut Call, data: &Data) -> Result<Option<String>, Fault> {
     Ok(named_build(call, data).await?.map(|build| build.volume_name))
 }
 
-/// Name of the tag in this field, if it is there.
-async fn tag(call: &mut Call, data: &Data, test: &str) -> Result<Option<String>, Fault> {
-    let info = data.get(test).map(value).unwrap_or_default();
+/// The tag in this field, if it is there.
+async fn tag_info(call: &mut Call, data: &Data, field: &str) -> Result<Option<Tag>, Fault> {
+    let info = data.get(field).map(value).unwrap_or_default();
     if info.is_nil() {
         return Ok(None);
     }
-    Ok(tag::find(call, &info, When::Now).await?.map(|tag| tag.name))
+    tag::find(call, &info, When::Now).await
 }
 
 /// The buildroots of the data; nothing stands for what was imported.

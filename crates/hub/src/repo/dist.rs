@@ -41,6 +41,15 @@ pub async fn request(
     let arches = arches(&opts)?;
     // A Koji hub finds out when it makes the task.
     call.user_id().ok_or_else(|| Fault::generic("task must have an owner"))?;
+    let told = |event: Option<i64>, repo: Option<i64>, opts: &Map| {
+        let arches: Vec<Value> = arches.iter().map(Value::from).collect();
+        map! {
+            "tag" => tag.to_map(false), "with_src" => false, "with_debuginfo" => false,
+            "event" => event, "repo_id" => repo, "dist" => true, "keys" => keys,
+            "arches" => arches, "task_opts" => opts.clone(), "with_separate_src" => false,
+        }
+    };
+    call.callback("preRepoInit", || told(asked, None, &opts)).await?;
     let event = match asked.filter(|event| *event != 0) {
         Some(event) => event,
         None => call.event().await?,
@@ -51,9 +60,12 @@ pub async fn request(
         "id" => repo_id, "tag" => &tag.name, "tag_id" => tag.id, "keys" => keys,
         "volume" => volume.clone(), "task_opts" => opts.clone(),
     };
+    let mut args = told(Some(event), Some(repo_id), &opts);
+    args.insert("repodir", dirs.dir.display().to_string());
     prepare(call, dirs, arches, &opts, &info.into()).await?;
     let body = map! { "repo_id" => repo_id, "tag" => &tag.name, "tag_id" => tag.id };
     call.emit("repo.init", &format!("repo:{repo_id}"), body);
+    call.callback("postRepoInit", || args).await?;
     opts.insert("event", event);
     cancel_others(call, tag_info, &tag).await?;
     let args = vec![tag_info.clone(), Value::Int(repo_id), keys.clone(), Value::Struct(opts)];

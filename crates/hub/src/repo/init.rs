@@ -49,6 +49,13 @@ pub async fn init(
     if opts.truthy("maven") {
         return Err(Fault::generic("Maven repositories are not made by this version"));
     }
+    let told = |repo_id: Option<i64>, opts: &Map| {
+        map! {
+            "tag" => tag.to_map(false), "event" => event, "repo_id" => repo_id,
+            "task_id" => task_id, "opts" => opts.clone(),
+        }
+    };
+    call.callback("preRepoInit", || told(None, &opts)).await?;
     let event_id = match event {
         Some(event) => {
             let missing = || Fault::generic(format!("No such event: {event}"));
@@ -82,6 +89,7 @@ pub async fn init(
         custom_opts: custom.clone(),
     };
     let repo_id = toji_db::repo::insert(&mut call.tx, row).await?;
+    let args = told(Some(repo_id), &opts);
     let info = map! {
         "id" => repo_id,
         "tag" => &tag.name,
@@ -98,6 +106,7 @@ pub async fn init(
     blocking(move || publish(&staged, &dir, &info.into())).await?;
     let body = map! { "repo_id" => repo_id, "tag" => &tag.name, "tag_id" => tag.id };
     call.emit("repo.init", &format!("repo:{repo_id}"), body);
+    call.callback("postRepoInit", || args).await?;
     Ok((repo_id, event_id))
 }
 

@@ -56,7 +56,17 @@ fn arch_name(arch: &str) -> Result<String, Fault> {
 
 impl Handle for HostRepoDone {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let told = |repo: &Row| {
+            let data = self.data.clone();
+            map! { "repo" => repo.clone().into_map(), "data" => data, "expire" => self.expire }
+        };
+        if call.listens("preRepoDone")
+            && let Some(repo) = toji_db::repo::get(&mut call.tx, self.repo_id).await?
+        {
+            call.callback("preRepoDone", || told(&repo)).await?;
+        }
         let repo = in_making(call, self.repo_id).await?;
+        let args = told(&repo);
         let dir = assemble::directory(&call.hub, &repo)?;
         let work = PathBuf::from(call.hub.paths.work(None));
         let Value::Struct(data) = self.data else {
@@ -90,6 +100,7 @@ impl Handle for HostRepoDone {
         };
         call.emit("repo.done", &format!("repo:{}", self.repo_id), body);
         call.signal(Topic::Repositories);
+        call.callback("postRepoDone", || args).await?;
         Ok(Value::Nil)
     }
 }

@@ -132,7 +132,7 @@ async fn untag(
     let user = caller(call).await?;
     tagging::check_policy(call, None, Some(&from), &build, None, force).await?;
     access::demand(call, &from, user.id, force).await?;
-    tagging::remove(call, &from, &build, &user, strict).await?;
+    tagging::remove(call, &from, &build, &user, strict, force).await?;
     if notify {
         let told = notice::Tagging { from: tag, ..success(&user) };
         notice::tagged(call, &build, told).await?;
@@ -186,13 +186,15 @@ impl Handle for HostTagBuild {
         };
         let missing = || Fault::generic(format!("No such user: {owner}"));
         let user = user::by_id(call, owner).await?.ok_or_else(missing)?;
-        let (id, force) = (Some(user.id), self.force);
-        tagging::check_policy(call, Some(&to), from.as_ref(), &build, id, force).await?;
+        let subtask = task::parent_of(call, self.task_id).await?.is_some();
+        let behalf = Some(tagging::Behalf { user: user.id, subtask });
+        let force = self.force;
+        tagging::check_policy(call, Some(&to), from.as_ref(), &build, behalf, force).await?;
         let package = (build.package_id, build.name.as_str());
         tagging::check_package(call, &to, &self.tag.display(), package, force).await?;
         if let Some(from) = &from {
             access::demand(call, from, user.id, force).await?;
-            tagging::remove(call, from, &build, &user, true).await?;
+            tagging::remove(call, from, &build, &user, true, force).await?;
         }
         access::demand(call, &to, user.id, force).await?;
         tagging::add(call, &to, &build, &user, force).await?;

@@ -98,6 +98,14 @@ pub async fn add(
         }
         other => other.into(),
     };
+    let mut args = Map::new();
+    if call.listens("preRPMSign") || call.listens("postRPMSign") {
+        args = map! {
+            "sigkey" => &sigkey, "sighash" => &sighash, "build" => place.build.shown.clone(),
+            "rpm" => place.shown.clone(),
+        };
+    }
+    call.callback("preRPMSign", || args.clone()).await?;
     db::insert_signature(&mut call.tx, place.id, &sigkey, &sighash).await.map_err(taken)?;
     call.files.placed(Placement { written: vec![path.clone()], ..Placement::default() });
     files::blocking(move || write_whole(&path, |file| file.write_all(&sighdr))).await?;
@@ -106,7 +114,7 @@ pub async fn add(
         "nvra" => place.nvra(), "sigkey" => &sigkey, "sighash" => &sighash,
     };
     call.emit("rpm.sign", &format!("build:{}", place.build.id), body);
-    Ok(())
+    call.callback("postRPMSign", || args).await
 }
 
 /// Refuses the signature header of another package.

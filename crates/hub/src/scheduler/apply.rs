@@ -13,7 +13,7 @@ use super::Report;
 use super::snapshot::ACTIVE;
 use crate::Call;
 use crate::task::Locked;
-use crate::task::transition::{self, told};
+use crate::task::transition::{self, announced, told};
 
 /// The decisions in numbers.
 pub(super) fn report(decisions: &[Decision]) -> Report {
@@ -84,6 +84,9 @@ async fn locked(call: &mut Call, decisions: &[Decision]) -> Result<HashMap<i64, 
 async fn assign(call: &mut Call, hosts: &BTreeMap<HostId, Vec<Locked>>) -> Result<usize, Fault> {
     let mut all = Vec::new();
     for (host, tasks) in hosts {
+        for task in tasks {
+            announced(call, task, TaskState::Assigned, Some(host.0)).await?;
+        }
         let ids: Vec<i64> = tasks.iter().map(|task| task.id).collect();
         sql::assign(&mut call.tx, &ids, host.0, TaskState::Assigned as i64).await?;
         all.extend(ids);

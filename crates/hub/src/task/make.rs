@@ -126,7 +126,19 @@ pub async fn make(
         channel_id,
         arch: &arch,
     };
+    let mut info = map! {
+        "method" => method, "request" => &request, "state" => TaskState::Free.number(),
+        "owner" => owner, "priority" => priority, "parent" => options.parent,
+        "label" => label.clone(), "channel_id" => channel_id, "arch" => &arch,
+        "assign" => options.assign,
+    };
+    let told = |info: Map| {
+        map! { "attribute" => "state", "old" => Value::Nil, "new" => "FREE", "info" => info }
+    };
+    call.callback("preTaskStateChange", || told(info.clone())).await?;
     let id = db::insert(&mut call.tx, &new).await?;
+    info.insert("id", id);
+    call.callback("postTaskStateChange", || told(info)).await?;
     if arch == "noarch"
         && let Some(named) = params::named(method, &args)
     {

@@ -17,10 +17,14 @@ const NAMES: &[(&str, &[&str])] = &[
     ("createLiveCD", CREATE_KICKSTART),
     ("createLiveMedia", CREATE_KICKSTART),
     ("createdistrepo", &["tag", "repo_id", "arch", "keys", "opts"]),
+    ("createDudIso", CREATE_DUD),
+    ("createKiwiImage", CREATE_KIWI),
     ("createrepo", &["repo_id", "arch", "oldrepo"]),
+    ("dudBuild", &["dud_name", "dud_version", "arches", "target", "pkg_list", "opts"]),
     ("distRepo", &["tag", "repo_id", "keys", "task_opts"]),
     ("image", &["name", "version", "arches", "target", "inst_tree", "opts"]),
     ("indirectionimage", &["opts"]),
+    ("kiwiBuild", &["target", "arches", "desc_url", "desc_path", "opts"]),
     ("livecd", &["name", "version", "arch", "target", "ksfile", "opts"]),
     ("livemedia", &["name", "version", "arches", "target", "ksfile", "opts"]),
     ("maven", &["url", "target", "opts"]),
@@ -61,6 +65,31 @@ const CREATE_KICKSTART: &[&str] = &[
     "build_tag",
     "repo_info",
     "ksfile",
+    "opts",
+];
+
+const CREATE_DUD: &[&str] = &[
+    "dud_name",
+    "dud_version",
+    "dud_release",
+    "arch",
+    "target_info",
+    "build_tag",
+    "repo_info",
+    "pkg_list",
+    "opts",
+];
+
+const CREATE_KIWI: &[&str] = &[
+    "name",
+    "version",
+    "release",
+    "arch",
+    "target_info",
+    "build_tag",
+    "repo_info",
+    "desc_url",
+    "desc_path",
     "opts",
 ];
 

@@ -6,7 +6,7 @@ use toji_bus::Topic;
 use toji_db::Row;
 use toji_db::task as db;
 use toji_types::TaskState;
-use toji_value::{Fault, map};
+use toji_value::{Fault, IntoValue, Value, map};
 
 use super::{lock, text};
 use crate::Call;
@@ -69,6 +69,65 @@ fn check(task: &Locked, to: TaskState) -> Result<(), Fault> {
     Err(Fault::generic(format!("Cannot move task {id} from {from} to {to}")))
 }
 
+/// Runs the callbacks before a move; every move must have this before it and [`told`] after it.
+pub(crate) async fn announced(
+    call: &mut Call,
+    task: &Locked,
+    to: TaskState,
+    host: Option<i64>,
+) -> Result<(), Fault> {
+    if !call.listens("preTaskStateChange") {
+        return Ok(());
+    }
+    let info = super::info(call, task.id, true).await?.unwrap_or_default();
+    let second = match to.is_finished() {
+        true => ("completion_ts", info.get("completion_ts").clone(), Value::Double(call.now())),
+        false => ("host_id", task.host_id.into_value(), host.into_value()),
+    };
+    changes(call, "preTaskStateChange", task, to, second, info).await
+}
+
+/// Runs the callbacks after a move.
+async fn confirmed(
+    call: &mut Call,
+    task: &Locked,
+    to: TaskState,
+    host: Option<i64>,
+) -> Result<(), Fault> {
+    if !call.listens("postTaskStateChange") {
+        return Ok(());
+    }
+    let mut info = super::info(call, task.id, true).await?.unwrap_or_default();
+    if to == TaskState::Closed
+        && let Some(info) = info.as_struct_mut()
+    {
+        info.insert("result", super::result(call, task.id).await?);
+    }
+    let second = match to.is_finished() {
+        true => ("completion_ts", Value::Nil, info.get("completion_ts").clone()),
+        false => ("host_id", task.host_id.into_value(), host.into_value()),
+    };
+    changes(call, "postTaskStateChange", task, to, second, info).await
+}
+
+/// Koji tells each changed attribute by itself.
+async fn changes(
+    call: &mut Call,
+    callback: &'static str,
+    task: &Locked,
+    to: TaskState,
+    second: (&'static str, Value, Value),
+    info: Value,
+) -> Result<(), Fault> {
+    let state = ("state", Value::from(task.state.name()), Value::from(to.name()));
+    for (attribute, old, new) in [state, second] {
+        let info = info.clone();
+        let args = map! { "attribute" => attribute, "old" => old, "new" => new, "info" => info };
+        call.callback(callback, || args).await?;
+    }
+    Ok(())
+}
+
 /// Tells of a move: watchers, the scheduler, the hosts that have or had the task, the parent's host.
 pub(crate) async fn told(
     call: &mut Call,
@@ -89,7 +148,7 @@ pub(crate) async fn told(
     for host in hosts {
         call.signal(Topic::Host(host));
     }
-    Ok(())
+    confirmed(call, task, to, host).await
 }
 
 /// Gives a task to a host that has not yet opened it; tells whether it could be done.
@@ -109,6 +168,7 @@ pub async fn assign(call: &mut Call, id: i64, host: i64, force: bool) -> Result<
     if task.state != TaskState::Assigned {
         check(&task, TaskState::Assigned)?;
     }
+    announced(call, &task, TaskState::Assigned, Some(host)).await?;
     db::place(&mut call.tx, id, TaskState::Assigned, Some(host)).await?;
     told(call, &task, TaskState::Assigned, Some(host)).await?;
     Ok(true)
@@ -127,6 +187,7 @@ pub async fn open(call: &mut Call, id: i64, host: i64) -> Result<bool, Fault> {
     };
     if mine {
         check(&task, TaskState::Open)?;
+        announced(call, &task, TaskState::Open, Some(host)).await?;
         db::place(&mut call.tx, id, TaskState::Open, Some(host)).await?;
         told(call, &task, TaskState::Open, Some(host)).await?;
     }
@@ -145,6 +206,7 @@ pub async fn free(call: &mut Call, task: &Locked) -> Result<(), Fault> {
     if task.state == TaskState::Free && task.host_id.is_none() {
         return Ok(());
     }
+    announced(call, task, TaskState::Free, None).await?;
     db::place(&mut call.tx, task.id, TaskState::Free, None).await?;
     told(call, task, TaskState::Free, None).await
 }
@@ -160,6 +222,7 @@ pub async fn finish(
     response: &str,
 ) -> Result<(), Fault> {
     check(task, to)?;
+    announced(call, task, to, task.host_id).await?;
     db::finish(&mut call.tx, task.id, to, response).await?;
     told(call, task, to, task.host_id).await
 }
@@ -273,6 +336,7 @@ async fn cancel_all(
     }
     for task in &chosen {
         check(task, TaskState::Canceled)?;
+        announced(call, task, TaskState::Canceled, task.host_id).await?;
     }
     db::cancel(&mut call.tx, &ids).await?;
     for task in chosen {

@@ -24,7 +24,7 @@ impl Office {
     pub(super) async fn new(db: Db, change: impl FnOnce(&mut Config)) -> Office {
         let mut config = Config { check_client_ip: false, ..Config::default() };
         change(&mut config);
-        let hub = Hub::new(db, Bus::new(), config);
+        let hub = Hub::start(db, Bus::new(), config).await.unwrap();
         let mut call = hub.internal().await.unwrap();
         let mut ids = Vec::new();
         for name in ["boss", "mate"] {
@@ -50,6 +50,14 @@ impl Office {
         let mut config = Config { check_client_ip: false, ..Config::default() };
         change(&mut config);
         Office { hub: self.hub.reconfigured(config), ..self }
+    }
+
+    /// The same office with other options and plugins.
+    pub(super) async fn of(office: Office, change: impl FnOnce(&mut Config)) -> Office {
+        let mut config = office.hub.config.clone();
+        change(&mut config);
+        let hub = office.hub.reloaded(config).await.unwrap();
+        Office { hub, ..office }
     }
 
     fn request(&self, who: Who) -> Request {

@@ -97,7 +97,7 @@ impl Stage {
     }
 }
 
-async fn login(world: &World, name: &str) -> Request {
+pub(super) async fn login(world: &World, name: &str) -> Request {
     let mut request = Request { remote: "127.0.0.1".into(), ..Request::default() };
     let args = Args { positional: vec![name.into(), "secret".into()], keywords: map! {} };
     let session = world.hub.call(&request, "login", args).await.unwrap();

@@ -56,8 +56,11 @@ const HUB: &[(&str, Effect)] = &[
     ("CheckClientIP", Flag(|c, v| c.hub.check_client_ip = v)),
     ("LoginCreatesUser", Flag(|c, v| c.hub.login_creates_user = v)),
     ("SessionRenewalTimeout", Number(|c, v| c.hub.session_renewal_timeout = v)),
-    ("Plugins", Parsed(plugins)),
-    ("PluginPath", Told(ANY, "")),
+    ("Plugins", Text(|c, v| c.hub.plugins = words(&v))),
+    (
+        "PluginPath",
+        Text(|c, v| c.hub.plugin_path = list(&v, ':').into_iter().map(Into::into).collect()),
+    ),
     (
         "KojiDebug",
         Flag(|c, v| {
@@ -135,19 +138,6 @@ const TRUE: &[&str] = &["1", "yes", "true", "on"];
 /// Options that need no word.
 const ANY: &[&str] = &["*"];
 
-/// Koji's hub plugins that are built in. Others are Python programs, which this hub cannot load.
-const BUILT_IN: &[&str] = &[
-    "dud",
-    "echo",
-    "kiwi",
-    "protonmsg",
-    "rpm2maven",
-    "runroot_hub",
-    "save_failed_tree",
-    "sidetag_hub",
-    "tag2distrepo",
-];
-
 /// Takes the sections `[hub]` and `[policy]`.
 pub(super) fn take(conf: &mut Conf, ini: &Ini) -> anyhow::Result<()> {
     for (name, value) in ini.section("hub") {
@@ -201,18 +191,6 @@ pub(super) fn words(value: &str) -> Vec<String> {
 
 fn realms(value: &str) -> Option<Vec<String>> {
     (value.trim() != "*").then(|| list(value, ','))
-}
-
-fn plugins(conf: &mut Conf, value: &str) -> anyhow::Result<()> {
-    let names = words(value);
-    if let Some(name) = names.iter().find(|name| !BUILT_IN.contains(&name.as_str())) {
-        bail!(
-            "{name} is not built in, and Python programs cannot be loaded; what it vetoes or answers \
-             would be missing without a word, so the hub does not start with it"
-        );
-    }
-    conf.hub.plugins = names;
-    Ok(())
 }
 
 /// `LogLevel` is one level, or `logger:level` pairs of which only Koji knows the loggers.

@@ -24,9 +24,11 @@ impl Handle for SetBuildOwner {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let found = build::need(call, &self.build).await?;
         let owner = user::need(call, &self.user).await?;
-        db::set_owner(&mut call.tx, found.id, owner.id).await?;
         let (old, new) = (Value::Int(found.owner_id), Value::Int(owner.id));
-        tell(call, &found, "owner_id", old, new);
+        build::changing(call, &found, "owner_id", old.clone(), new.clone()).await?;
+        db::set_owner(&mut call.tx, found.id, owner.id).await?;
+        tell(call, &found, "owner_id", old.clone(), new.clone());
+        build::changed(call, found.id, "owner_id", old, new).await?;
         Ok(Value::Nil)
     }
 }
@@ -36,9 +38,12 @@ impl Handle for SetBuildTimestamp {
         let found = build::need(call, &self.build).await?;
         let seconds = promote::timestamp(&self.ts)?;
         let time = toji_db::Time::from_epoch(seconds)?;
-        db::set_completion(&mut call.tx, found.id, time).await?;
         let old = found.shown.value("completion_ts").clone();
-        tell(call, &found, "completion_ts", old, Value::Double(seconds));
+        let new = Value::Double(seconds);
+        build::changing(call, &found, "completion_ts", old.clone(), new.clone()).await?;
+        db::set_completion(&mut call.tx, found.id, time).await?;
+        tell(call, &found, "completion_ts", old.clone(), new.clone());
+        build::changed(call, found.id, "completion_ts", old, new).await?;
         Ok(Value::Nil)
     }
 }

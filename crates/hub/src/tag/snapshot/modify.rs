@@ -116,7 +116,7 @@ async fn align_builds(
         for (package, builds) in &present {
             if wanted.iter().all(|(other, _)| other != package) {
                 for gone in builds {
-                    tagging::remove(call, dst, gone, &user, true).await?;
+                    tagging::remove(call, dst, gone, &user, true, true).await?;
                     call.tx.reset_event();
                 }
             }
@@ -179,7 +179,7 @@ async fn untag(
     force: bool,
 ) -> Result<(), Fault> {
     access::demand(call, dst, user.id, force).await?;
-    tagging::remove(call, dst, gone, user, true).await?;
+    tagging::remove(call, dst, gone, user, true, force).await?;
     call.tx.reset_event();
     Ok(())
 }
