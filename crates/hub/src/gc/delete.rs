@@ -69,7 +69,7 @@ async fn out(
         let (mut call, user) = run.writer().await?;
         toji_db::build::lock(&mut call.tx, id).await?;
         let Some(build) = build::by_id(&mut call, id).await? else { return Ok(false) };
-        tagging::remove(&mut call, trash, &build, &user, false).await?;
+        tagging::remove(&mut call, trash, &build, &user, false, false).await?;
         call.commit().await?;
     }
     run.tell(Verdict::Salvage, nvr, None, reason);
@@ -98,7 +98,7 @@ pub(super) async fn delete(
         return Ok(false);
     }
     if let Some(trash) = trash {
-        tagging::remove(&mut call, trash, &build, &user, false).await?;
+        tagging::remove(&mut call, trash, &build, &user, false, false).await?;
     }
     match remove::delete(&mut call, &build, true, RECENT).await {
         Ok(_) => {

@@ -135,7 +135,7 @@ async fn untag(run: &Run<'_>, tag: i64, entries: &[(Entry, String)]) -> Result<(
     let Some(tag) = tag::find(&mut call, &tag.into(), When::Now).await? else { return Ok(()) };
     for (entry, _) in entries {
         let Some(build) = build::by_id(&mut call, entry.id).await? else { continue };
-        tagging::remove(&mut call, &tag, &build, &user, false).await?;
+        tagging::remove(&mut call, &tag, &build, &user, false, false).await?;
     }
     call.commit().await
 }
