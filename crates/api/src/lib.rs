@@ -5,7 +5,6 @@
 
 mod access;
 mod declaration;
-pub mod plugin;
 
 pub use access::Access;
 pub use declaration::{Declaration, Rpc};

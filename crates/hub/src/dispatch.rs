@@ -10,7 +10,7 @@ use toji_db::Clash;
 use toji_value::{Args, Fault, IntoValue, Map, Value};
 
 use crate::files::Mark;
-use crate::plugin::{self, BuiltIn, Plugins};
+use crate::plugin::{self, Plugins};
 use crate::{Call, Hub, Request, session};
 
 /// The handler of a declared call.
@@ -106,12 +106,6 @@ impl Registry {
         toji_api::target_rpcs!(register);
         toji_api::upload_rpcs!(register);
         toji_api::user_rpcs!(register);
-        if plugins.has(BuiltIn::Kiwi) {
-            register!(toji_api::plugin::KiwiBuild);
-        }
-        if plugins.has(BuiltIn::Dud) {
-            register!(toji_api::plugin::DudBuild);
-        }
         for (at, export) in plugins.calls() {
             let declaration = plugin::declaration(export);
             let method = Method { declaration, run: Run::Plugin(at) };

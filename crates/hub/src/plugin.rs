@@ -20,8 +20,8 @@ use crate::dispatch::{invoke, is_multicall};
 use crate::policy::value_of;
 use crate::{Call, Config};
 
-/// How deep callbacks may lead to further callbacks.
-const MAX_DEPTH: u8 = 8;
+/// How deep callbacks may lead to further callbacks; each level lies on the stack of a worker.
+const MAX_DEPTH: u8 = 3;
 
 /// The plugins of a hub.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ struct Entry {
 #[derive(Debug)]
 enum Kept {
     BuiltIn(BuiltIn),
-    Loaded(Plugin),
+    Loaded(Box<Plugin>),
 }
 
 impl Entry {
@@ -90,7 +90,7 @@ impl Plugins {
                 None => {
                     let (path, settings) = (&config.plugin_path, settings(config, name));
                     let plugin = toji_plugin::load(path, name, settings, Limits::default()).await;
-                    Kept::Loaded(plugin.map_err(toji_plugin::Error::into_fault)?)
+                    Kept::Loaded(Box::new(plugin.map_err(toji_plugin::Error::into_fault)?))
                 }
             };
             plugins.add(Entry::new(config, name, work));
@@ -122,11 +122,6 @@ impl Plugins {
             }
         }
         self.list.push(entry);
-    }
-
-    /// Whether this built-in plugin is switched on.
-    pub(crate) fn has(&self, wanted: BuiltIn) -> bool {
-        self.list.iter().any(|entry| matches!(&entry.work, Kept::BuiltIn(b) if *b == wanted))
     }
 
     /// The calls that plugins add, with the number of their plugin.

@@ -16,7 +16,6 @@ mod host_task;
 mod import;
 mod notification;
 mod package;
-mod plugin;
 mod policy;
 mod repo;
 mod repo_host;

@@ -2,10 +2,10 @@
 
 mod it {
     mod access;
-    mod digest;
     mod archive;
     mod archive_host;
     mod build;
+    mod digest;
     mod dist;
     mod fixture;
     mod gc;

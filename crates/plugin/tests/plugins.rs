@@ -133,7 +133,8 @@ async fn scripts_keep_within_limits() {
         ("let a = [1]; loop { a += a }", "Size of array"),
         ("deep(0)", "Stack overflow"),
     ] {
-        let source = "rpc(\"hello\", Fn(\"go\")); fn deep(n) { deep(n + 1) } fn go() { BODY }";
+        let source =
+            "rpc(\"hello\", Fn(\"start\")); fn deep(n) { deep(n + 1) } fn start() { BODY }";
         let plugin = script(&source.replace("BODY", body)).await.unwrap();
         let error = plugin.run(called(vec![]), &mut Hub::default()).await.unwrap_err();
         assert!(matches!(&error, Error::Limit(text) if text.contains(want)), "{body}: {error:?}");

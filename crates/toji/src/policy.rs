@@ -10,7 +10,7 @@ use toji_hub::plugin::Plugins;
 use toji_hub::policy::past;
 use toji_hub::{Call, Config, Hub, policy};
 use toji_policy::{Outcome, PolicySet, Verdict};
-use toji_value::{Fault, Map, Value, map};
+use toji_value::{Fault, Map, Value};
 
 use crate::hub::{files, runtime};
 

@@ -167,12 +167,12 @@ impl Signature {
         let most = plain.clone().count() + self.receiver();
         let least = plain.filter(|p| p.default.is_none()).count() + self.receiver();
         let given = given + self.receiver();
-        let takes = if least == most {
-            format!("takes {most}")
+        // Python's plural: a range always has it.
+        let (takes, plural) = if least != most {
+            (format!("takes from {least} to {most}"), "s")
         } else {
-            format!("takes from {least} to {most}")
+            (format!("takes {most}"), if most == 1 { "" } else { "s" })
         };
-        let plural = if most == 1 { "" } else { "s" };
         let were = if given == 1 { "was" } else { "were" };
         format!("{takes} positional argument{plural} but {given} {were} given")
     }

@@ -15,10 +15,6 @@ pub(crate) enum BuiltIn {
     Protonmsg,
     /// Makes dist repositories of tags that ask for it, whenever their content changes.
     Tag2distrepo,
-    /// Adds the call `kiwiBuild`.
-    Kiwi,
-    /// Adds the call `dudBuild`.
-    Dud,
     /// Its calls are always there.
     Always,
 }
@@ -29,9 +25,7 @@ impl BuiltIn {
             "echo" => BuiltIn::Echo,
             "protonmsg" => BuiltIn::Protonmsg,
             "tag2distrepo" => BuiltIn::Tag2distrepo,
-            "kiwi" => BuiltIn::Kiwi,
-            "dud" => BuiltIn::Dud,
-            "runroot_hub" | "save_failed_tree" | "sidetag_hub" => BuiltIn::Always,
+            "dud" | "kiwi" | "runroot_hub" | "save_failed_tree" | "sidetag_hub" => BuiltIn::Always,
             _ => return None,
         })
     }
@@ -42,7 +36,7 @@ impl BuiltIn {
             BuiltIn::Echo => CALLBACKS,
             BuiltIn::Protonmsg => message::CALLBACKS,
             BuiltIn::Tag2distrepo => &["postTag", "postUntag"],
-            BuiltIn::Kiwi | BuiltIn::Dud | BuiltIn::Always => &[],
+            BuiltIn::Always => &[],
         };
         own.iter().copied()
     }
@@ -66,7 +60,7 @@ impl BuiltIn {
             }
             BuiltIn::Protonmsg => message::queue(call, name, args, settings).await,
             BuiltIn::Tag2distrepo => dist_repo::schedule(call, args).await,
-            BuiltIn::Kiwi | BuiltIn::Dud | BuiltIn::Always => Ok(()),
+            BuiltIn::Always => Ok(()),
         }
     }
 }

@@ -53,10 +53,17 @@ fn is_refusal(access: Access, fault: &Fault) -> bool {
     }
 }
 
-/// Calls that end the caller's session, wait, or may not be made by a test.
+/// Calls that end the caller's session or lock the caller out, wait, or may not be made by a test.
 fn is_left_out(name: &str) -> bool {
-    matches!(name, "logout" | "logoutChild" | "exclusiveSession" | "sharedSession" | "subsession")
-        || name.starts_with("login")
+    matches!(
+        name,
+        "disableUser"
+            | "logout"
+            | "logoutChild"
+            | "exclusiveSession"
+            | "sharedSession"
+            | "subsession"
+    ) || name.starts_with("login")
         || name.starts_with("sslLogin")
 }
 

@@ -144,7 +144,7 @@ both_databases! {
     async fn callbacks_do_not_run_for_ever(db: Db) {
         let source = r#"
             callback("postPackageListChange", |name, args| {
-                hub("packageListBlock", [args.tag.id, args.package.id], #{ force: true });
+                hub("packageListAdd", [args.tag.id, args["package"].name + "x", "boss"]);
             });
         "#;
         let (office, _folder) = with_script(db, source).await;
@@ -209,39 +209,5 @@ both_databases! {
             serde_json::from_str(done.get("body").as_str().unwrap()).unwrap();
         assert!(body["btypes"].is_object(), "{body}");
         assert_eq!(body["new"], 1);
-    }
-
-    async fn images_are_submitted_when_their_plugins_are_on(db: Db) {
-        let office = Office::new(db, |_| {}).await;
-        let missing = office.refusal("kiwiBuild", list!["t", "x86_64", "u", "p"]).await;
-        assert_eq!(missing, "1000: Invalid method: kiwiBuild");
-        let office = Office::of(office, |config| {
-            config.plugins = vec!["kiwi".to_owned(), "dud".to_owned()];
-        })
-        .await;
-        for tag in ["build", "dest"] {
-            office.boss("createTag", list![tag]).await;
-        }
-        office.boss("createBuildTarget", list!["t", "build", "dest"]).await;
-        office.boss("addChannel", list!["image"]).await;
-        let args = || list!["t", list!["x86_64", "aarch64"], "git://x", "a.kiwi"];
-        let refused = office.fault(Who::Mate, "kiwiBuild", args(), Map::new()).await;
-        assert_eq!(refused, "1004: image permission required (logged in as mate)");
-        let kw = map! { "scratch" => true, "repos" => list!["r"], "optional_arches" => "s390x" };
-        let task = office.boss_kw("kiwiBuild", args(), kw).await;
-        let request = office.boss("getTaskRequest", list![task.clone()]).await;
-        let opts = map! {
-            "scratch" => true, "repos" => list!["r"], "optional_arches" => list!["s390x"],
-            "use_buildroot_repo" => true,
-        };
-        let want = list!["t", list!["x86_64", "aarch64"], "git://x", "a.kiwi", opts];
-        assert_eq!(request, want);
-        let bad = office.fault(Who::Boss, "kiwiBuild", args(), map! { "repos" => "r" }).await;
-        assert!(bad.starts_with("1019: Invalid type for value 'r'"), "{bad}");
-        let kw = map! { "scmurl" => "git://y", "priority" => 5 };
-        let args = list!["dud", "1", list!["x86_64"], "t", list!["bash"]];
-        let task = office.boss_kw("dudBuild", args, kw).await;
-        let info = office.boss("getTaskInfo", list![task]).await;
-        assert_eq!((info.get("method"), info.get("priority")), (&"dudBuild".into(), &25.into()));
     }
 }
