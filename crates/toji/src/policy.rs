@@ -236,6 +236,6 @@ mod tests {
     fn names_and_numbers() {
         assert_eq!(named("17"), Value::Int(17));
         assert_eq!(named("f40"), Value::from("f40"));
-        assert_eq!(map! { "a" => named("-1") }.int("a"), Some(-1));
+        assert_eq!(toji_value::map! { "a" => named("-1") }.int("a"), Some(-1));
     }
 }
