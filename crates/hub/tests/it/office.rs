@@ -52,14 +52,6 @@ impl Office {
         Office { hub: self.hub.reconfigured(config), ..self }
     }
 
-    /// The same office with other options and plugins.
-    pub(super) async fn of(office: Office, change: impl FnOnce(&mut Config)) -> Office {
-        let mut config = office.hub.config.clone();
-        change(&mut config);
-        let hub = office.hub.reloaded(config).await.unwrap();
-        Office { hub, ..office }
-    }
-
     fn request(&self, who: Who) -> Request {
         match who {
             Who::Boss => self.boss.clone(),
