@@ -312,8 +312,9 @@ class Crowd:
             before, span = self.transactions(), 5 if self.b.quick else 30
             time.sleep(span)
             found["idle_transactions_per_s"] = (self.transactions() - before) / span
-        hub.call("multiCall", [
-            {"methodName": "makeTask", "params": ["sleep", [0], {"__starstar": True, "arch": "s390x"}]}] * queued)
+        waiting = {"methodName": "makeTask", "params": ["sleep", [0], {"__starstar": True, "arch": "s390x"}]}
+        for _ in range(0, queued, 1000):  # a request has a limit of size
+            hub.call("multiCall", [waiting] * min(queued, 1000))
         infos = [hub.wait(hub.call("makeTask", "sleep", [0])) for _ in range(tasks)]
         p50, p99 = quantiles([info["start_ts"] - info["create_ts"] for info in infos])
         found.update(p50_ms=p50 * 1000, p99_ms=p99 * 1000)
