@@ -63,15 +63,8 @@ class Kdc:
         log = open(self.dir / "kdc.out", "ab")
         self.process = subprocess.Popen([program("krb5kdc"), "-n", "-r", REALM], env={**os.environ, **self.env},
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-                return self
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the KDC does not serve:\n{(self.dir / 'kdc.out').read_text()}") from None
-                time.sleep(0.02)
+        wait_for_port(self.process, self.port, self.dir / "kdc.out")
+        return self
 
     def stop(self):
         """Ends the server."""
@@ -103,6 +96,19 @@ def program(name):
     if not found:
         raise FileNotFoundError(f"{name} is not installed")
     return found
+
+
+def wait_for_port(process, port, log, timeout=30):
+    """Returns when a program that was just started takes connections."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{process.args[0]} does not serve:\n{log.read_text()}") from None
+            time.sleep(0.02)
 
 
 def free_port():

@@ -1,12 +1,10 @@
 """A real nginx in front of a hub: it ends TLS and tells the hub whose certificate it saw."""
 
 import os
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-from .kdc import free_port, program
+from .kdc import free_port, program, wait_for_port
 
 
 class Nginx:
@@ -60,15 +58,8 @@ http {{
         command = [program("nginx"), "-p", str(self.dir), "-c", str(self.dir / "nginx.conf"),
                    "-e", str(self.dir / "error.log")]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-                return self
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"nginx does not serve:\n{(self.dir / 'out').read_text()}") from None
-                time.sleep(0.02)
+        wait_for_port(self.process, self.port, self.dir / "out")
+        return self
 
     def stop(self):
         """Ends the program."""
