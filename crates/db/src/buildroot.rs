@@ -96,29 +96,8 @@ pub struct ExternalRpm<'a> {
     pub buildtime: i64,
 }
 
-/// Enters an RPM of an external repository and returns its number.
-pub async fn insert_external(tx: &mut Tx, rpm: &ExternalRpm<'_>) -> Result<i64> {
-    tx.scalar(
-        "INSERT INTO rpminfo (external_repo_id, name, version, release, epoch, arch, payloadhash,
-                              size, buildtime)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
-        params![
-            rpm.repo_id,
-            rpm.name,
-            rpm.version,
-            rpm.release,
-            rpm.epoch,
-            rpm.arch,
-            rpm.payloadhash,
-            rpm.size,
-            rpm.buildtime
-        ],
-    )
-    .await
-}
-
 /// Enters an RPM of an external repository; nothing if there is one of its name already.
-pub async fn insert_external_new(tx: &mut Tx, rpm: &ExternalRpm<'_>) -> Result<Option<i64>> {
+pub async fn insert_external(tx: &mut Tx, rpm: &ExternalRpm<'_>) -> Result<Option<i64>> {
     tx.scalar_opt(
         "INSERT INTO rpminfo (external_repo_id, name, version, release, epoch, arch, payloadhash,
                               size, buildtime)

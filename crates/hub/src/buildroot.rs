@@ -1,5 +1,7 @@
 //! Buildroots: who may touch them, their states and what is installed in them.
 
+use std::collections::HashMap;
+
 use toji_db::buildroot as db;
 use toji_types::{BrState, BrType};
 use toji_value::{Fault, Map, Value};
@@ -63,10 +65,18 @@ pub async fn install(call: &mut Call, id: i64, rpms: &[Value], update: bool) -> 
     let known = db::rpms_named(&mut call.tx, &names).await?;
     let known: Vec<Map> = known.into_iter().map(toji_db::Row::into_map).collect();
     let mut ids = Vec::with_capacity(rpms.len());
+    let mut repos: HashMap<&str, i64> = HashMap::new();
     for rpm in rpms {
         let rpm = rpm.as_struct().ok_or_else(|| Fault::generic("an rpm is not a dictionary"))?;
         match rpm.str("location").filter(|l| !l.is_empty()) {
-            Some(location) => ids.push(external(call, &known, rpm, location).await?),
+            Some(location) => {
+                let repo_id = match repos.get(location) {
+                    Some(id) => *id,
+                    None => external_repo(call, location).await?,
+                };
+                repos.insert(location, repo_id);
+                ids.push(external(call, &known, rpm, (repo_id, location)).await?);
+            }
             None => ids.push(internal(&known, rpm)?),
         }
     }
@@ -89,21 +99,32 @@ fn internal(known: &[Map], rpm: &Map) -> Result<i64, Fault> {
     found.ok_or_else(|| Fault::generic(format!("No such rpm: {}", Value::from(rpm.clone()).repr())))
 }
 
-/// The RPM of an external repository, which is entered if it is new.
-async fn external(call: &mut Call, known: &[Map], rpm: &Map, location: &str) -> Result<i64, Fault> {
+async fn external_repo(call: &mut Call, location: &str) -> Result<i64, Fault> {
     let missing = || Fault::generic(format!("No such entry in table external_repo: {location}"));
-    let repo_id = toji_db::rpm::external_repo(&mut call.tx, location).await?.ok_or_else(missing)?;
+    toji_db::rpm::external_repo(&mut call.tx, location).await?.ok_or_else(missing)
+}
+
+/// The number of a known external RPM, which must have the same hash.
+fn same_external(found: &Map, rpm: &Map, location: &str) -> Result<i64, Fault> {
+    let (old, new) = (found.value("payloadhash"), rpm.value("payloadhash"));
+    if old == new {
+        return Ok(found.int("id").unwrap_or_default());
+    }
+    let (name, old, new) = (nvra(rpm), old.display(), new.display());
+    let text = format!("hash changed for external rpm: {name}@{location} ({old} -> {new})");
+    Err(Fault::generic(text))
+}
+
+/// The RPM of an external repository, which is entered if it is new.
+async fn external(
+    call: &mut Call,
+    known: &[Map],
+    rpm: &Map,
+    (repo_id, location): (i64, &str),
+) -> Result<i64, Fault> {
     let same = |k: &&Map| same_nvra(k, rpm) && k.int("external_repo_id") == Some(repo_id);
     if let Some(found) = known.iter().find(same) {
-        let id = found.int("id").unwrap_or_default();
-        if found.value("payloadhash") != rpm.value("payloadhash") {
-            let (old, new) = (found.value("payloadhash"), rpm.value("payloadhash"));
-            let (old, new) = (old.display(), new.display());
-            let name = format!("{}@{location}", nvra(rpm));
-            let text = format!("hash changed for external rpm: {name} ({old} -> {new})");
-            return Err(Fault::generic(text));
-        }
-        return Ok(id);
+        return same_external(found, rpm, location);
     }
     let text = |key: &str| {
         let missing = || Fault::generic(format!("{key} field not defined for: {}", nvra(rpm)));
@@ -121,7 +142,15 @@ async fn external(call: &mut Call, known: &[Map], rpm: &Map, location: &str) -> 
         size: number("size"),
         buildtime: number("buildtime"),
     };
-    Ok(db::insert_external(&mut call.tx, &new).await?)
+    if let Some(id) = db::insert_external(&mut call.tx, &new).await? {
+        return Ok(id);
+    }
+    // Another buildroot has entered it since.
+    let name = (new.name, new.version, new.release, new.arch);
+    let rows = toji_db::rpm::by_nvra(&mut call.tx, name, Some(repo_id)).await?;
+    let found = rows.into_iter().next().map(toji_db::Row::into_map);
+    let found = found.ok_or_else(|| Fault::unexpected("an external rpm vanished"))?;
+    same_external(&found, rpm, location)
 }
 
 fn nvra(rpm: &Map) -> String {

@@ -91,7 +91,7 @@ pub async fn insert(call: &mut Call, rpm: &Fields, repo_id: i64, repo: &str) -> 
         size: rpm.size,
         buildtime: rpm.buildtime,
     };
-    if let Some(id) = toji_db::buildroot::insert_external_new(&mut call.tx, &new).await? {
+    if let Some(id) = toji_db::buildroot::insert_external(&mut call.tx, &new).await? {
         return Ok(id);
     }
     let known = find(call, rpm, repo_id).await?;
