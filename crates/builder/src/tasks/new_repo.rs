@@ -63,10 +63,10 @@ async fn arches(task: &Context, tag: &Value, repo_id: i64, event: &Value) -> Res
     let mut tasks = Vec::new();
     for arch in arches {
         let args = vec![Value::Int(repo_id), arch.into(), Value::Nil];
-        tasks.push((
-            arch,
-            task.subtask("createrepo", args, map! {"label" => arch, "arch" => "noarch"}).await?,
-        ));
+        // The label names the repository too: a task that begins anew makes another one, and must
+        // not find a child that fills the one of its earlier life.
+        let options = map! {"label" => format!("{arch} of {repo_id}"), "arch" => "noarch"};
+        tasks.push((arch, task.subtask("createrepo", args, options).await?));
     }
     let mut data = Map::new();
     if tasks.is_empty() {
