@@ -13,8 +13,8 @@ from .command import run
 class Postgres:
     """A running server; `url("name")` is a database of it."""
 
-    def __init__(self, directory, settings=()):
-        self.dir = Path(directory)
+    def __init__(self, directory, settings=(), port=5432):
+        self.dir, self.port = Path(directory), port
         self.dir.mkdir(parents=True)
         # PostgreSQL refuses to run as root; then it runs as the user that its package made, or nobody.
         self.owner = None
@@ -26,7 +26,7 @@ class Postgres:
                 if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o001)
         self.settings = ["listen_addresses=''", f"unix_socket_directories='{self.dir}'", "max_connections=200",
-                         "timezone=UTC", *settings]
+                         f"port={port}", "timezone=UTC", *settings]
 
     def start(self):
         """Makes the data directory, if there is none yet, and starts the server."""
@@ -53,7 +53,8 @@ class Postgres:
 
     def psql(self, name, statement):
         """Runs a statement and returns its rows as text, columns separated by `|`."""
-        arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.dir, "-U", "toji", "-d", name]
+        arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.dir, "-p", self.port, "-U", "toji",
+                     "-d", name]
         return run(binary("psql"), *arguments, "-c", statement).out
 
     def statements(self, action):
@@ -106,6 +107,15 @@ class Postgres:
         said = run(binary("pgbench"), "-n", "-M", "prepared", "-c", clients, "-j", min(clients, 2), "-T", seconds,
                    "-f", file, *told, "-h", self.dir, "-U", "toji", name).out
         return float(re.search(r"tps = ([\d.]+)", said).group(1))
+
+    def give(self, path, text):
+        """Writes a file that belongs to the server alone; returns its path."""
+        file = self.dir / path
+        file.write_text(text)
+        file.chmod(0o600)
+        if self.owner:
+            os.chown(file, self.owner.pw_uid, self.owner.pw_gid)
+        return file
 
     def _run(self, program, *arguments):
         user = {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []} if self.owner else {}

@@ -1,10 +1,6 @@
 //! Making and removing whole databases on a PostgreSQL server.
 
-use std::str::FromStr;
-
-use tokio_postgres::NoTls;
-
-use crate::{Error, Result, postgres};
+use crate::{Result, postgres};
 
 /// A connection to a server, outside of any [`Db`](crate::Db).
 pub struct Server {
@@ -14,9 +10,8 @@ pub struct Server {
 impl Server {
     /// Connects to the database that `url` names (`postgres` is always there).
     pub async fn connect(url: &str) -> Result<Server> {
-        let config =
-            tokio_postgres::Config::from_str(url).map_err(|e| Error::Url(e.to_string()))?;
-        let (client, connection) = config.connect(NoTls).await.map_err(postgres::error)?;
+        let postgres::Target { config, tls } = postgres::target(url)?;
+        let (client, connection) = config.connect(tls).await.map_err(postgres::error)?;
         tokio::spawn(connection);
         Ok(Server { client })
     }

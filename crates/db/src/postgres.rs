@@ -1,10 +1,11 @@
 //! PostgreSQL: a pool of connections with prepared statements, one transaction at a time on each.
 
 mod codec;
+mod connect;
+mod tls;
 
 use std::future::Future;
 use std::pin::pin;
-use std::str::FromStr;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Timeouts};
 use futures::SinkExt;
-use tokio_postgres::{AsyncMessage, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::db::{Inner, Options};
 use crate::dialect::Plan;
@@ -21,6 +23,7 @@ use crate::{Error, Param, Result, Row};
 
 pub(crate) use codec::error;
 use codec::{Bound, Cell};
+pub(crate) use connect::{Target, target};
 
 /// The channel on which commits with outbox entries are told.
 pub(crate) const CHANNEL: &str = "toji_outbox";
@@ -31,15 +34,16 @@ const COPY_PART: usize = 1 << 20;
 /// Connections to one database.
 pub(crate) struct Pool {
     pool: deadpool_postgres::Pool,
+    tls: MakeRustlsConnect,
 }
 
 impl Pool {
     /// Makes the pool and one connection, so that a wrong address is told at once.
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Pool> {
-        let config = config(url)?;
+        let Target { config, tls } = tuned(url)?;
         // Whether a connection is alive shows when it is used: a test on taking it costs a round trip.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, NoTls, recycling);
+        let manager = Manager::from_config(config, tls.clone(), recycling);
         let timeouts = Timeouts {
             wait: Some(options.wait),
             create: Some(options.wait),
@@ -51,7 +55,7 @@ impl Pool {
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .build()
             .map_err(|e| Error::Url(e.to_string()))?;
-        let pool = Pool { pool };
+        let pool = Pool { pool, tls };
         drop(take(&pool.pool).await?);
         Ok(pool)
     }
@@ -64,7 +68,8 @@ impl Pool {
     /// Takes a connection.
     pub(crate) async fn session(&self) -> Result<Session> {
         let client = Some(take(&self.pool).await?);
-        Ok(Session { pool: self.pool.clone(), client, begun: false, in_flight: false })
+        let (pool, tls) = (self.pool.clone(), self.tls.clone());
+        Ok(Session { pool, tls, client, begun: false, in_flight: false })
     }
 }
 
@@ -76,21 +81,19 @@ async fn take(pool: &deadpool_postgres::Pool) -> Result<Object> {
     })
 }
 
-fn config(url: &str) -> Result<tokio_postgres::Config> {
-    let mut config =
-        tokio_postgres::Config::from_str(url).map_err(|e| Error::Url(e.to_string()))?;
-    let given = config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
+/// The target of a URL, with the settings that statements here rely on.
+fn tuned(url: &str) -> Result<Target> {
+    let mut target = target(url)?;
+    let given = target.config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
     // Just-in-time compilation costs more than it gives for statements of this size.
-    config.options(format!("{given}-c timezone=UTC -c jit=off"));
-    if config.get_application_name().is_none() {
-        config.application_name("toji");
-    }
-    Ok(config)
+    target.config.options(format!("{given}-c timezone=UTC -c jit=off"));
+    Ok(target)
 }
 
 /// One transaction's connection.
 pub(crate) struct Session {
     pool: deadpool_postgres::Pool,
+    tls: MakeRustlsConnect,
     client: Option<Object>,
     /// Whether BEGIN was sent and no end.
     begun: bool,
@@ -236,10 +239,10 @@ impl Drop for Session {
         if self.in_flight {
             // The statement may run for long: stop it, and let the connection end with it.
             let client = Object::take(client);
-            let cancel = client.cancel_token();
+            let (cancel, tls) = (client.cancel_token(), self.tls.clone());
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move {
-                    let _ = cancel.cancel_query(NoTls).await;
+                    let _ = cancel.cancel_query(tls).await;
                     drop(client);
                 });
             }
@@ -303,7 +306,8 @@ pub(crate) fn listen(inner: &Arc<Inner>) {
 
 /// Listens until the connection ends.
 async fn listen_once(url: &str, inner: &Weak<Inner>) -> Result<()> {
-    let (client, mut connection) = config(url)?.connect(NoTls).await.map_err(error)?;
+    let Target { config, tls } = tuned(url)?;
+    let (client, mut connection) = config.connect(tls).await.map_err(error)?;
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let driver = tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {

@@ -107,12 +107,14 @@ impl Conf {
         Ok(conf)
     }
 
-    /// The database's URL; the command line comes first.
+    /// The database's URL; the command line comes first, the environment last.
+    #[expect(clippy::disallowed_methods, reason = "the environment names files, as for libpq")]
     pub(crate) fn database(&self, given: Option<&str>) -> anyhow::Result<String> {
-        match given {
-            Some(url) => Ok(url.to_owned()),
-            None => self.database.url()?.context("no database: hub.conf has no DBName"),
-        }
+        let url = match given {
+            Some(url) => url.to_owned(),
+            None => self.database.url()?.context("no database: hub.conf has no DBName")?,
+        };
+        Ok(database::complete(url, |name| std::env::var(name).ok()))
     }
 
     /// Sets the limits of this process; what fails is told and does not hinder the start.

@@ -1,6 +1,6 @@
 //! The database that `DBName`, its relatives and `DBConnectionString` mean, as a URL.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,7 +10,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 /// Where PostgreSQL's own library looks for a local server.
 const SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 /// Parameters of a connection string that the database library knows.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 32] = [
     "user",
     "password",
     "dbname",
@@ -26,6 +26,36 @@ const KNOWN: [&str; 15] = [
     "keepalives_idle",
     "target_session_attrs",
     "load_balance_hosts",
+    "keepalives_interval",
+    "keepalives_retries",
+    "channel_binding",
+    "sslnegotiation",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslcertmode",
+    "sslcompression",
+    "sslsni",
+    "ssl_min_protocol_version",
+    "gssencmode",
+    "client_encoding",
+    "passfile",
+    "service",
+    "servicefile",
+    "fallback_application_name",
+];
+/// Parameters that may be in the environment: libpq's variables, and its files in the home directory.
+const ENVIRONMENT: [(&str, &str, Option<&str>); 10] = [
+    ("passfile", "PGPASSFILE", Some(".pgpass")),
+    ("servicefile", "PGSERVICEFILE", Some(".pg_service.conf")),
+    ("service", "PGSERVICE", None),
+    ("sslmode", "PGSSLMODE", None),
+    ("sslrootcert", "PGSSLROOTCERT", Some(".postgresql/root.crt")),
+    ("sslcert", "PGSSLCERT", Some(".postgresql/postgresql.crt")),
+    ("sslkey", "PGSSLKEY", Some(".postgresql/postgresql.key")),
+    ("connect_timeout", "PGCONNECT_TIMEOUT", None),
+    ("options", "PGOPTIONS", None),
+    ("application_name", "PGAPPNAME", None),
 ];
 
 /// The options of `hub.conf`; those not given are left to the server's defaults.
@@ -65,12 +95,42 @@ impl Database {
     }
 }
 
+/// The URL with what the environment says and it does not, as libpq does it; other databases' URLs stay as they are.
+///
+/// Files in the home directory count if they are there.
+pub(crate) fn complete(url: String, variable: impl Fn(&str) -> Option<String>) -> String {
+    if !url.starts_with("postgres") {
+        return url;
+    }
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let given: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
+    let home = variable("HOME").map(PathBuf::from);
+    let mut more = Vec::new();
+    for (name, variable_name, file) in ENVIRONMENT.iter().filter(|(name, ..)| !given.contains(name))
+    {
+        let usual = || home.as_ref().zip(file.as_ref()).map(|(home, file)| home.join(file));
+        let usual =
+            || usual().filter(|file| file.is_file()).map(|f| f.to_string_lossy().into_owned());
+        if let Some(value) =
+            variable(variable_name).or_else(usual).filter(|value| !value.is_empty())
+        {
+            more.push(format!("{name}={}", utf8_percent_encode(&value, PLAIN)));
+        }
+    }
+    let mark = if query.is_empty() { "?" } else { "&" };
+    if more.is_empty() {
+        url
+    } else {
+        format!("{}{mark}{}", url.trim_end_matches('?'), more.join("&"))
+    }
+}
+
 fn url(mut given: Vec<(String, String)>) -> anyhow::Result<String> {
     if let Some((name, _)) = given.iter().find(|(name, _)| !KNOWN.contains(&name.as_str())) {
         bail!("the database parameter {name} cannot be honoured");
     }
     let has = |name: &str| given.iter().any(|(given, _)| given == name);
-    if !has("host") && !has("hostaddr") {
+    if !has("host") && !has("hostaddr") && !has("service") {
         let port = given.iter().find(|(name, _)| name == "port").map_or("5432", |(_, port)| port);
         let socket = |dir: &&str| Path::new(dir).join(format!(".s.PGSQL.{port}")).exists();
         let dir = SOCKETS.iter().find(|dir| socket(dir)).unwrap_or(&SOCKETS[0]);
@@ -156,11 +216,36 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_completes() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(".pgpass"), "").unwrap();
+        let variable = |name: &str| match name {
+            "HOME" => Some(home.path().to_string_lossy().into_owned()),
+            "PGSSLMODE" => Some("require".to_owned()),
+            "PGOPTIONS" => Some("-c a=1".to_owned()),
+            _ => None,
+        };
+        let passfile =
+            utf8_percent_encode(&home.path().join(".pgpass").to_string_lossy(), PLAIN).to_string();
+        let got = complete("postgres://h/d?sslmode=disable".to_owned(), variable);
+        assert_eq!(
+            got,
+            format!("postgres://h/d?sslmode=disable&passfile={passfile}&options=-c%20a%3D1")
+        );
+        let got = complete("postgres://h/d".to_owned(), variable);
+        assert_eq!(
+            got,
+            format!("postgres://h/d?passfile={passfile}&sslmode=require&options=-c%20a%3D1")
+        );
+        assert_eq!(complete("sqlite:/x".to_owned(), variable), "sqlite:/x");
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (connection, text) in [
             ("dbname", "a name without a value"),
             ("dbname='koji", "no closing quote"),
-            ("dbname=koji sslrootcert=/ca", "sslrootcert"),
+            ("dbname=koji krbsrvname=pg", "krbsrvname"),
         ] {
             let database = Database { connection: own(connection), ..Database::default() };
             assert!(format!("{:#}", database.url().unwrap_err()).contains(text), "{connection}");
