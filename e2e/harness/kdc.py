@@ -13,9 +13,9 @@ REALM = "EXAMPLE.TEST"
 
 
 class Kdc:
-    """A running centre; `env` is what programs need to use it."""
+    """A running centre; `env` is what programs need to use it, `skew` by how many seconds clocks may differ."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, skew=300):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True)
         self.process = None
@@ -27,6 +27,7 @@ class Kdc:
   dns_canonicalize_hostname = false
   rdns = false
   udp_preference_limit = 1
+  clockskew = {skew}
 [realms]
   {REALM} = {{
     kdc = 127.0.0.1:{self.port}

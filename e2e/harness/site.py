@@ -18,12 +18,12 @@ ADMIN = ("admin", "admin's password")
 class Site:
     """The servers, to be used in a `with`; options of `hub.conf` by section."""
 
-    def __init__(self, own, kerberos=False, hub=(), toji=()):
+    def __init__(self, own, kerberos=False, hub=(), toji=(), skew=300):
         self.dir, self.koji_program = own.dir, own.koji_program
         self.postgres = Postgres(self.dir / "postgres")
         self.authority = Authority(self.dir / "ca")
         self.server_certificate = self.authority.issue("localhost", "server")
-        self.kdc = Kdc(self.dir / "kdc") if kerberos else None
+        self.kdc = Kdc(self.dir / "kdc", skew) if kerberos else None
         self.topdir = self.dir / "koji"
         for name in ("packages", "work", "repos", "scratch"):
             (self.topdir / name).mkdir(parents=True)
@@ -67,14 +67,14 @@ class Site:
         """A session as the administrator, by password and plain HTTP."""
         return Hub(self.hub.ready["hub"]).login(*ADMIN)
 
-    def koji(self, *argv, url=None, code=0, **options):
+    def koji(self, *argv, url=None, code=0, cache=None, **options):
         """Runs the stock client with these options of its configuration."""
         # What is refused shall not be tried for ten minutes.
         conf = {"server": url or self.hub.tls, "serverca": self.authority.ca, "max_retries": 2, "retry_interval": 1, **options}
         file = self.dir / "koji.conf"
         file.write_text("[koji]\n" + "".join(f"{name} = {value}\n" for name, value in conf.items()))
-        cache = {"KRB5CCNAME": f"FILE:{self.dir}/cache-{abs(hash(str(options)))}"}
-        return run(self.koji_program, "-c", file, *argv, code=code, env={**self.env(), **cache}, cwd=self.dir)
+        env = self.ticket_env(cache or f"cache-{abs(hash(str(options)))}")
+        return run(self.koji_program, "-c", file, *argv, code=code, env=env, cwd=self.dir)
 
     def with_keytab(self, principal, *argv, **more):
         """Runs the stock client as a principal, with a keytab of its own."""
@@ -85,11 +85,18 @@ class Site:
         """Runs the stock client with a certificate."""
         return self.koji(*argv, authtype="ssl", cert=certificate, **more)
 
-    def token(self, principal):
-        """A message by which a principal logs in at the hub once."""
-        keytab, cache = self.kdc.keytab(principal), f"FILE:{self.dir}/tokens"
-        env = {**self.env(), "KRB5CCNAME": cache}
-        run("kinit", "-k", "-t", keytab, principal, env=env)
+    def ticket_env(self, cache):
+        """The variables by which programs use a cache of tickets."""
+        return {**self.env(), "KRB5CCNAME": f"FILE:{self.dir}/{cache}"}
+
+    def with_ticket(self, cache, *argv, **more):
+        """Runs the stock client with the tickets of a cache."""
+        return self.koji(*argv, cache=cache, authtype="kerberos", **more)
+
+    def token(self, principal, lifetime="1h"):
+        """A message by which a principal logs in at the hub once, made with a ticket in the cache `tokens`."""
+        keytab, env = self.kdc.keytab(principal), self.ticket_env("tokens")
+        run("kinit", "-l", lifetime, "-k", "-t", keytab, principal, env=env)
         script = ("import base64, gssapi\n"
                   "name = gssapi.Name('HTTP@localhost', gssapi.NameType.hostbased_service)\n"
                   "print(base64.b64encode(gssapi.SecurityContext(name=name, usage='initiate').step()).decode())")

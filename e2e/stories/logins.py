@@ -2,8 +2,10 @@
 
 import socket
 import ssl
+import time
 import xmlrpc.client
 
+from harness.command import run
 from harness.hub import Hub
 from harness.nginx import Nginx
 from harness.site import ADMIN, Site, session_headers
@@ -84,6 +86,33 @@ def kerberos_refusals(own):
         eq(login(negotiate(site.token("bob")))[0], 401, "the status of a ticket for another service")
         fault(site.post("sslLogin", headers={"X-Remote-User": "admin"}, path=LOGIN), "x-remote-user", code=1002)
         eq(site.sql("SELECT count(*) FROM sessions"), "1", "sessions")
+
+
+@story(own=True)
+def kerberos_expired(own):
+    """A ticket that is over is no login: not for the stock client, and not in a message that was made in time."""
+    with Site(own, kerberos=True, skew=1) as site:
+        token = site.token("alice", lifetime="4s")
+        has(site.with_ticket("tokens", "hello"), "alice!")
+        before = site.sql("SELECT count(*) FROM sessions")
+        while run("klist", "-s", env=site.ticket_env("tokens"), code=None).code == 0:
+            time.sleep(0.1)
+        said = site.with_ticket("tokens", "hello", code=None)
+        that(said.code != 0, f"the stock client could log in with a ticket that is over\n{said}")
+        # The hub's clock may be a second behind the realm's.
+        while "expired" not in site.hub.log_tail(1):
+            eq(site.post("sslLogin", path=LOGIN, headers=negotiate(token))[0], 401, "the status of the late message")
+            time.sleep(0.1)
+        # A principal that the realm has deleted gets no ticket; one that the hub has blocked gets no session.
+        site.kdc.keytab("carol")
+        site.kdc.admin("delprinc -force carol")
+        said = run("kinit", "-k", "-t", site.kdc.dir / "carol.keytab", "carol", env=site.ticket_env("carol"), code=None)
+        has(said.err, "not found in Kerberos database")
+        token = site.token("alice")
+        site.admin().call("disableUser", "alice")
+        fault(site.post("sslLogin", path=LOGIN, headers=negotiate(token)), "logins by alice are not allowed")
+        eq(int(site.sql("SELECT count(*) FROM sessions WHERE user_id IN (SELECT id FROM users WHERE name <> 'admin')")),
+           int(before), "sessions of others than the administrator")
 
 
 @story(own=True)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::config::Config;
 use crate::failure::chain;
@@ -24,6 +24,10 @@ pub(crate) async fn connect(config: &Config) -> Result<Channel, String> {
         let tls = match &config.serverca {
             Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
             None => tls.with_native_roots(),
+        };
+        let tls = match &config.cert {
+            Some(pem) => tls.identity(Identity::from_pem(pem, pem)),
+            None => tls,
         };
         endpoint = endpoint.tls_config(tls).map_err(|e| chain(&e))?;
     }

@@ -1,11 +1,13 @@
 //! Settings of a builder; names and defaults are those of `kojid.conf` where it has them.
 
 mod file;
+mod login;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use toji_client::Keys;
 use toji_sandbox::Limits;
 
 /// How a builder finds its hub, what it may take and how it builds.
@@ -17,10 +19,14 @@ pub struct Config {
     pub topurl: Option<String>,
     /// Where the hub's live connection is; derived from `server` if absent.
     pub grpc: Option<String>,
-    /// The host's user name.
+    /// The host's user name, for a login by password.
     pub user: String,
     /// Its password.
     pub password: String,
+    /// The host's certificate with its key, as PEM text: it goes before a password.
+    pub cert: Option<Vec<u8>>,
+    /// The keys for a login by Kerberos, which is for a host without certificate and user name.
+    pub keys: Option<Keys>,
     /// The certificate authorities to trust instead of the system's, as PEM text.
     pub serverca: Option<Vec<u8>>,
     /// Where tasks work and packages are kept.
@@ -81,6 +87,8 @@ impl Config {
             grpc: None,
             user: user.into(),
             password: password.into(),
+            cert: None,
+            keys: None,
             serverca: None,
             workdir: workdir.into(),
             force_lock: true,

@@ -76,6 +76,7 @@ impl Builder {
         let options = Options {
             topurl: config.topurl.clone(),
             serverca: config.serverca.clone(),
+            cert: config.cert.clone(),
             retry_interval: Duration::from_secs(2),
             max_retries: u32::MAX,
             offline_retry: true,
@@ -83,7 +84,12 @@ impl Builder {
             ..Options::default()
         };
         let hub = Client::new(&config.server, options)?;
-        hub.login(&config.user, &config.password).await?;
+        // The order of kojid.
+        match &config.keys {
+            _ if config.cert.is_some() => hub.login_with_certificate().await?,
+            Some(keys) => hub.login_with_keytab(keys.clone()).await?,
+            None => hub.login(&config.user, &config.password).await?,
+        }
         hub.exclusive(config.force_lock).await?;
         let id = hub.call("host.getID", ()).await?;
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;

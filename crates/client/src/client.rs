@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::Url;
 use toji_api::Rpc;
+use toji_gssapi::Keys;
 use toji_value::{Args, FromValue, Value, code};
 use toji_xmlrpc::write_call;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::login;
 use crate::session::{Credentials, State};
 use crate::transport::{self, Reply, Request};
 use crate::{Error, IntoArgs, Multicall, Options, Session, args};
@@ -57,11 +59,24 @@ impl Client {
 
     /// Logs in with a password; the session is renewed by itself when it expires.
     pub async fn login(&self, user: &str, password: &str) -> Result<(), Error> {
+        self.log_in(Credentials::Password(user.to_owned(), password.to_owned())).await
+    }
+
+    /// Logs in with the certificate of [`Options::cert`]; the session is renewed by itself when it expires.
+    pub async fn login_with_certificate(&self) -> Result<(), Error> {
+        self.log_in(Credentials::Certificate).await
+    }
+
+    /// Logs in by Kerberos with the keys of a keytab; the session is renewed by itself when it expires.
+    pub async fn login_with_keytab(&self, keys: Keys) -> Result<(), Error> {
+        self.log_in(Credentials::Keytab(keys)).await
+    }
+
+    async fn log_in(&self, credentials: Credentials) -> Result<(), Error> {
         let mut state = self.state.lock().await;
         *state = State::default();
-        state.credentials =
-            Some(Credentials { user: user.to_owned(), password: password.to_owned() });
-        self.begin(&mut state, args!(user, password)).await
+        state.credentials = Some(credentials.clone());
+        self.begin(&mut state, credentials, args!()).await
     }
 
     /// Makes this the only session of the user that may work, which ends others if `force` is set.
@@ -154,23 +169,30 @@ impl Client {
     }
 
     async fn renew(&self, state: &mut MutexGuard<'_, State>) -> Result<(), Error> {
-        let Some(Credentials { user, password }) = state.credentials.clone() else {
-            return Err(Error::NotLoggedIn);
-        };
+        let credentials = state.credentials.clone().ok_or(Error::NotLoggedIn)?;
         let exclusive = state.exclusive;
-        let args = args!(user, password; "renew" => true, "exclusive" => exclusive);
-        self.begin(state, args).await
+        self.begin(state, credentials, args!(; "renew" => true, "exclusive" => exclusive)).await
     }
 
-    async fn begin(&self, state: &mut MutexGuard<'_, State>, args: Args) -> Result<(), Error> {
-        let request = self.rpc("login", args, state.number());
+    async fn begin(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        credentials: Credentials,
+        args: Args,
+    ) -> Result<(), Error> {
+        let request = login::request(self, credentials, args, state.number()).await?;
         let shared = &self.shared;
         let reply = transport::exchange(&shared.http, &request, &shared.options).await?;
         state.begin(session("login", &reply.value)?);
         Ok(())
     }
 
-    fn rpc(&self, name: &str, args: Args, headers: Vec<(&'static str, String)>) -> Request {
+    pub(crate) fn rpc(
+        &self,
+        name: &str,
+        args: Args,
+        headers: Vec<(&'static str, String)>,
+    ) -> Request {
         let mut body = Vec::with_capacity(512);
         write_call(name, &args.encode(), &mut body);
         Request {

@@ -8,6 +8,7 @@ mod call;
 mod client;
 mod download;
 mod error;
+mod login;
 mod multicall;
 mod options;
 mod result;
@@ -23,6 +24,7 @@ pub use multicall::Multicall;
 pub use options::Options;
 pub use result::task_response;
 pub use session::Session;
+pub use toji_gssapi::Keys;
 pub use upload::{Upload, Uploaded};
 
 /// The arguments of a call: `args!(1, "x")`, `args!(tag; "latest" => true)`.

@@ -23,6 +23,8 @@ pub struct Options {
     pub offline_retry_interval: Duration,
     /// The certificate authorities to trust instead of the system's, as PEM text.
     pub serverca: Option<Vec<u8>>,
+    /// The certificate that the client shows, with its key, as PEM text.
+    pub cert: Option<Vec<u8>>,
     /// Size of the pieces of an upload in bytes.
     pub upload_blocksize: usize,
 }
@@ -39,6 +41,7 @@ impl Default for Options {
             offline_retry: false,
             offline_retry_interval: Duration::from_secs(20),
             serverca: None,
+            cert: None,
             upload_blocksize: 1 << 20,
         }
     }

@@ -1,5 +1,6 @@
 //! The login session and its call numbers.
 
+use toji_gssapi::Keys;
 use toji_value::{Map, Value};
 
 /// A login: it can be handed to another connection (the builder's live stream).
@@ -11,11 +12,15 @@ pub struct Session {
     pub key: String,
 }
 
-/// What is needed to log in again when the session expires.
+/// What is needed to log in, and to log in again when the session expires.
 #[derive(Clone)]
-pub(crate) struct Credentials {
-    pub(crate) user: String,
-    pub(crate) password: String,
+pub(crate) enum Credentials {
+    /// The name and password of a user.
+    Password(String, String),
+    /// The certificate that the connection shows.
+    Certificate,
+    /// Kerberos, with the keys of a keytab.
+    Keytab(Keys),
 }
 
 /// The part of a client that changes; the lock round it is held while a call is in flight, so that

@@ -41,6 +41,11 @@ pub(crate) fn http(urls: &[&reqwest::Url], options: &Options) -> Result<reqwest:
         // A machine without any certificate authority can still use plain HTTP.
         builder = builder.tls_certs_only([]);
     }
+    if let Some(pem) = &options.cert {
+        let identity = reqwest::Identity::from_pem(pem)
+            .map_err(|e| Error::Settings(format!("client certificate: {e}")))?;
+        builder = builder.identity(identity);
+    }
     builder.build().map_err(|e| Error::Settings(e.to_string()))
 }
 

@@ -6,6 +6,8 @@ use libloading::Library;
 
 /// `GSS_C_INDEFINITE`
 pub(crate) const INDEFINITE: u32 = u32::MAX;
+/// `GSS_C_INITIATE`
+pub(crate) const INITIATE: c_int = 1;
 /// `GSS_C_ACCEPT`
 pub(crate) const ACCEPT: c_int = 2;
 /// `GSS_S_CONTINUE_NEEDED`
@@ -101,6 +103,21 @@ type AcceptSecContext = unsafe extern "C" fn(
     *mut u32,
     *mut Handle,
 ) -> u32;
+type InitSecContext = unsafe extern "C" fn(
+    *mut u32,
+    Handle,
+    *mut Handle,
+    Handle,
+    *const Oid,
+    u32,
+    u32,
+    *const c_void,
+    *const Buffer,
+    *mut *const Oid,
+    *mut Buffer,
+    *mut u32,
+    *mut u32,
+) -> u32;
 type ImportName = unsafe extern "C" fn(*mut u32, *const Buffer, *mut Oid, *mut Handle) -> u32;
 type DisplayName = unsafe extern "C" fn(*mut u32, Handle, *mut Buffer, *mut *mut Oid) -> u32;
 type DisplayStatus =
@@ -113,6 +130,7 @@ type DeleteContext = unsafe extern "C" fn(*mut u32, *mut Handle, *mut Buffer) ->
 pub(crate) struct Api {
     pub(crate) acquire_cred_from: AcquireCredFrom,
     pub(crate) accept_sec_context: AcceptSecContext,
+    pub(crate) init_sec_context: InitSecContext,
     pub(crate) import_name: ImportName,
     pub(crate) display_name: DisplayName,
     pub(crate) display_status: DisplayStatus,
@@ -134,6 +152,7 @@ impl Api {
             Ok(Api {
                 acquire_cred_from: *library.get(b"gss_acquire_cred_from\0")?,
                 accept_sec_context: *library.get(b"gss_accept_sec_context\0")?,
+                init_sec_context: *library.get(b"gss_init_sec_context\0")?,
                 import_name: *library.get(b"gss_import_name\0")?,
                 display_name: *library.get(b"gss_display_name\0")?,
                 display_status: *library.get(b"gss_display_status\0")?,

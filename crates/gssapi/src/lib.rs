@@ -1,11 +1,14 @@
-//! Accepting Kerberos logins through the system's GSSAPI library, which is loaded when it is first needed.
+//! Kerberos logins through the system's GSSAPI library, which is loaded when it is first needed.
 //!
-//! Only the side of a server, only Kerberos (also inside SPNEGO), only exchanges of one message each way: what
-//! HTTP's `Negotiate` needs. The C interface is that of RFC 2744 with MIT's credential stores.
+//! Only Kerberos (a server takes it inside SPNEGO too), only exchanges of one message each way: what HTTP's
+//! `Negotiate` needs. The C interface is that of RFC 2744 with MIT's credential stores.
 
 #![expect(unsafe_code, reason = "this crate is the boundary to the C library")]
 
 mod ffi;
+mod initiate;
+
+pub use initiate::{Keys, message};
 
 use std::ffi::{CString, c_int, c_void};
 use std::path::Path;
@@ -19,6 +22,9 @@ const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
 const SPNEGO: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02];
 /// 1.2.840.113554.1.2.2.1: a name that is a Kerberos principal.
 const PRINCIPAL: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x01];
+
+/// 1.2.840.113554.1.2.1.4: a name that is `service@host`.
+const SERVICE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x04];
 
 /// Why a login or a keytab is refused; the text of the library says more.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +86,7 @@ impl Acceptor {
         let path = CString::new(path).map_err(|_| Error::Text("the keytab's path"))?;
         let mut name = ptr::null_mut();
         if let Some(principal) = principal {
-            name = import(&api, principal)?;
+            name = import(&api, principal, PRINCIPAL)?;
         }
         let element = KeyValue { key: c"keytab".as_ptr(), value: path.as_ptr() };
         let store = KeyValueSet { count: 1, elements: &raw const element };
@@ -204,13 +210,13 @@ fn explain(api: &Api, status: u32, kind: c_int) -> String {
     String::from_utf8_lossy(text.bytes()).into_owned()
 }
 
-fn import(api: &Api, principal: &str) -> Result<*mut c_void, Error> {
-    let text = Buffer { length: principal.len(), value: principal.as_ptr().cast_mut().cast() };
-    let mut kind = Oid::of(PRINCIPAL);
+fn import(api: &Api, name: &str, kind: &'static [u8]) -> Result<*mut c_void, Error> {
+    let text = Buffer { length: name.len(), value: name.as_ptr().cast_mut().cast() };
+    let mut kind = Oid::of(kind);
     let (mut minor, mut name) = (0, ptr::null_mut());
     // SAFETY: the library reads `text` and `kind` only, which outlive the call.
     let major = unsafe { (api.import_name)(&mut minor, &text, &mut kind, &mut name) };
-    check(api, major, minor, "understand the service's principal")?;
+    check(api, major, minor, "understand the principal")?;
     Ok(name)
 }
 

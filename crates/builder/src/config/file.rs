@@ -4,22 +4,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Config;
+use super::login::Login;
 use crate::error::Error;
 
 /// Options of Koji's builder that mean nothing here: other kinds of builds, mock, plugins.
 const IGNORED: &[&str] = &[
     "admin_emails",
     "allow_noverifyssl",
-    "ccache",
-    "cert",
     "chroot_tmpdir",
     "copy_old_repodata",
     "createrepo_skip_stat",
     "createrepo_update",
     "distrepo_skip_stat",
-    "host_principal_format",
-    "keytab",
-    "krb_principal",
     "literal_task_arches",
     "log_level",
     "log_timestamps",
@@ -51,28 +47,25 @@ const IGNORED: &[&str] = &[
 ];
 
 impl Config {
-    /// Reads a `kojid.conf` and the certificate authorities that it names.
+    /// Reads a `kojid.conf`, the certificates that it names and those that lie where `kojid` looks for them.
     ///
     /// Options of Koji that have no meaning here are passed over; unknown ones are errors, as for `kojid`.
     pub fn from_file(file: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Work { path: file.to_owned(), source };
         let text = std::fs::read_to_string(file).map_err(failed)?;
-        let (mut config, serverca) = parse(&text)?;
-        if let Some(path) = serverca {
-            let failed = |source| Error::Work { path: path.clone().into(), source };
-            config.serverca = Some(std::fs::read(&path).map_err(failed)?);
-        }
+        let (mut config, login) = parse(&text)?;
+        login.complete(&mut config)?;
         Ok(config)
     }
 }
 
-/// The configuration, and where its certificate authorities are.
-fn parse(text: &str) -> Result<(Config, Option<String>), Error> {
+/// The configuration, and what the host logs in with.
+fn parse(text: &str) -> Result<(Config, Login), Error> {
     let mut config = Config::new("", "", "", "/var/tmp/koji");
     config.packager = "Koji".to_owned();
     config.vendor = "Koji".to_owned();
     config.distribution = "Koji".to_owned();
-    let mut serverca = None;
+    let mut login = Login::default();
     for (name, value) in options(text)? {
         let value = value.as_str();
         let own = || value.to_owned();
@@ -82,7 +75,12 @@ fn parse(text: &str) -> Result<(Config, Option<String>), Error> {
             "grpc" => config.grpc = Some(own()),
             "user" => config.user = own(),
             "password" => config.password = own(),
-            "serverca" => serverca = Some(own()),
+            "serverca" => login.serverca = Some(value.into()),
+            "cert" => login.cert = Some(value.into()),
+            "keytab" => login.keytab = Some(value.into()),
+            "ccache" => login.ccache = Some(value.into()),
+            "krb_principal" => login.principal = Some(own()),
+            "host_principal_format" => login.format = Some(own()),
             "smtphost" => config.mail.host = own(),
             "smtp_user" => config.mail.user = Some(own()),
             "smtp_pass" => config.mail.password = Some(own()),
@@ -118,7 +116,7 @@ fn parse(text: &str) -> Result<(Config, Option<String>), Error> {
     if config.server.is_empty() {
         return Err(wrong("server", "is required"));
     }
-    Ok((config, serverca))
+    Ok((config, login))
 }
 
 /// The options of the section `[kojid]`; indented lines continue a value.
@@ -177,12 +175,12 @@ mod tests {
         let text = "; a comment\n[kojid]\nserver = https://hub.example.com/kojihub\nuser: b1\nsleeptime=5\n\
                     # another\nallowed_scms =\n  git.example.com:/rpms/*:no\n  !bad:*\nmockuser = kojibuilder\n\
                     allowed_scms_use_policy = Yes\nrpmbuild_timeout = 60\nsmtphost = mail:2525\n[other]\nmaxjobs = x\n";
-        let (config, serverca) = parse(text).expect("configuration");
+        let (config, login) = parse(text).expect("configuration");
         assert_eq!(config.server, "https://hub.example.com/kojihub");
         assert_eq!((config.user.as_str(), config.vendor.as_str()), ("b1", "Koji"));
         assert_eq!(config.sleeptime, Duration::from_secs(5));
         assert_eq!(config.allowed_scms, "\ngit.example.com:/rpms/*:no\n!bad:*");
-        assert!(config.allowed_scms_use_policy && serverca.is_none());
+        assert!(config.allowed_scms_use_policy && login.serverca.is_none());
         assert_eq!(config.mail.host, "mail:2525");
         assert_eq!(config.limits.wall, Some(Duration::from_secs(60)));
     }

@@ -1,0 +1,120 @@
+//! The side of a client: a message that proves who it is to a service.
+
+use std::ffi::{CString, c_void};
+use std::path::PathBuf;
+use std::ptr;
+
+use crate::ffi::{self, Api, Buffer, KeyValue, KeyValueSet, Oid, OidSet};
+use crate::{Context, Error, KERBEROS, Name, PRINCIPAL, SERVICE, Text, check, import};
+
+/// Where a client's keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The client's principal.
+    pub principal: String,
+    /// The file with its keys.
+    pub keytab: PathBuf,
+    /// The file in which tickets are kept between logins; nothing keeps them in memory.
+    pub ccache: Option<PathBuf>,
+}
+
+/// A message for HTTP's `Negotiate` to the web server on a host, good for one login. Asks the realm for a ticket, so call it
+/// where waiting is allowed.
+///
+/// # Errors
+/// When the library is missing, the keytab has no such key, or the realm gives no ticket.
+pub fn message(keys: &Keys, host: &str) -> Result<Vec<u8>, Error> {
+    let api = Api::load()?;
+    let credential = Credential { handle: acquire(&api, keys)?, api: &api };
+    let service = Name { handle: import(&api, &format!("HTTP@{host}"), SERVICE)?, api: &api };
+    let mut context = Context { api: &api, handle: ptr::null_mut() };
+    let mut answer = Text { api: &api, buffer: Buffer::EMPTY };
+    let mechanism = Oid::of(KERBEROS);
+    let mut minor = 0;
+    // SAFETY: every pointer is to a value that outlives the call, or null where RFC 2744 allows it.
+    let major = unsafe {
+        (api.init_sec_context)(
+            &mut minor,
+            credential.handle,
+            &mut context.handle,
+            service.handle,
+            &mechanism,
+            0,
+            0,
+            ptr::null(),
+            ptr::null(),
+            ptr::null_mut(),
+            &mut answer.buffer,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    check(&api, major, minor, "get a ticket")?;
+    if major & ffi::CONTINUE_NEEDED != 0 {
+        return Err(Error::Unfinished);
+    }
+    Ok(answer.bytes().to_vec())
+}
+
+/// The right to speak for a principal, by its keytab.
+fn acquire(api: &Api, keys: &Keys) -> Result<*mut c_void, Error> {
+    let text = |what, text: String| CString::new(text).map_err(|_| Error::Text(what));
+    let keytab = text("the keytab's path", format!("FILE:{}", keys.keytab.display()))?;
+    let ccache = match &keys.ccache {
+        Some(file) => format!("FILE:{}", file.display()),
+        None => format!("MEMORY:{}", keys.principal),
+    };
+    let ccache = text("the path of the tickets", ccache)?;
+    let elements = [
+        KeyValue { key: c"client_keytab".as_ptr(), value: keytab.as_ptr() },
+        KeyValue { key: c"ccache".as_ptr(), value: ccache.as_ptr() },
+    ];
+    let store = KeyValueSet { count: 2, elements: elements.as_ptr() };
+    let mut mechanisms = [Oid::of(KERBEROS)];
+    let wanted = OidSet { count: mechanisms.len(), elements: mechanisms.as_mut_ptr() };
+    let name = Name { handle: import(api, &keys.principal, PRINCIPAL)?, api };
+    let (mut minor, mut handle) = (0, ptr::null_mut());
+    // SAFETY: every pointer is to a value that outlives the call, or null where RFC 2744 allows it.
+    let major = unsafe {
+        (api.acquire_cred_from)(
+            &mut minor,
+            name.handle,
+            ffi::INDEFINITE,
+            &wanted,
+            ffi::INITIATE,
+            &store,
+            &mut handle,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    check(api, major, minor, "use the keytab")?;
+    Ok(handle)
+}
+
+/// A credential, released at the end.
+struct Credential<'a> {
+    api: &'a Api,
+    handle: *mut c_void,
+}
+
+impl Drop for Credential<'_> {
+    fn drop(&mut self) {
+        if !self.handle.is_null() {
+            // SAFETY: the credential came from gss_acquire_cred_from and is not used again.
+            unsafe { (self.api.release_cred)(&mut 0, &mut self.handle) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keytab_that_is_not_there() {
+        let keytab = PathBuf::from("/nonexistent/keytab");
+        let keys = Keys { principal: "host/b1@EXAMPLE.TEST".into(), keytab, ccache: None };
+        assert!(message(&keys, "hub.example.test").is_err());
+    }
+}
