@@ -59,6 +59,7 @@ fn check_source(source: &Source) -> Vec<Problem> {
     problems.extend(text::size(source));
     problems.extend(text::header(source));
     problems.extend(words::sql(source));
+    problems.extend(words::sql_text(source));
     problems.extend(words::unsafe_code(source));
     problems.extend(words::unwrap(source));
     problems.extend(words::unfinished(source));

@@ -130,10 +130,11 @@ fn parse_access(input: ParseStream) -> Result<TokenStream> {
         ("host", None) => Ok(quote!(Host)),
         ("admin", None) => Ok(quote!(Admin)),
         ("permission", Some(name)) => Ok(quote!(Permission(#name))),
+        ("owner", Some(rule)) => Ok(quote!(Owner(#rule))),
         ("custom", Some(rule)) => Ok(quote!(Custom(#rule))),
         _ => Err(syn::Error::new(
             kind.span(),
-            "expected anonymous, login, host, admin, `permission, \"name\"` or `custom, \"rule\"`",
+            "expected anonymous, login, host, admin, `permission, \"name\"`, `owner, \"rule\"` or `custom, \"rule\"`",
         )),
     }
 }

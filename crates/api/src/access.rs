@@ -9,6 +9,8 @@ pub enum Access {
     Login,
     /// Users with this permission; administrators have all.
     Permission(&'static str),
+    /// Logged-in users who own what the call is about, by the rule in these words; the handler looks.
+    Owner(&'static str),
     /// Builders.
     Host,
     /// Users with the permission `admin`.

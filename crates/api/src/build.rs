@@ -60,7 +60,7 @@ rpcs! {
     read buildReferences(build: Value, limit: Option<i64> = None, lazy: bool = false) -> Value;
 
     /// Cancels a build in progress with its task and tells whether it was in progress.
-    #[access(login)]
+    #[access(owner, "the owner of the build; administrators")]
     write cancelBuild(buildID: Value, strict: bool = false) -> bool;
 
     /// Enters a complete build without content and returns its number.

@@ -14,7 +14,7 @@ rpcs! {
     ) -> Value;
 
     /// Deletes a side tag and its target.
-    #[access(login)]
+    #[access(owner, "the user of the side tag; administrators")]
     #[python("removeSideTag")]
     write removeSideTag(sidetag: Value) -> Value;
 
@@ -27,7 +27,7 @@ rpcs! {
     ) -> Value;
 
     /// Changes options of a side tag as far as its base tag allows it.
-    #[access(login)]
+    #[access(owner, "the user of the side tag; administrators")]
     #[python("editSideTag")]
     write editSideTag(
         sidetag: Value, debuginfo: Value = None, rpm_macros: Value = None,

@@ -59,7 +59,7 @@ rpcs! {
     write cancelTaskFull(task_id: i64, strict: bool = true) -> Value;
 
     /// Cancels the tasks below a task.
-    #[access(login)]
+    #[access(owner, "the owner of the task, the host that works on it; administrators")]
     write cancelTaskChildren(task_id: i64) -> Value;
 
     /// Takes a task from its host and puts it back into the queue.

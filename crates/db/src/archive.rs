@@ -8,7 +8,7 @@ pub use import::*;
 pub use look::*;
 pub use tagged::*;
 
-use crate::{QueryOpts, Result, Row, Select, Tx, params};
+use crate::{QueryOpts, Result, Row, Select, Tx, params, sql};
 use toji_value::{Map, Value};
 
 /// What makes a build a Maven build.
@@ -151,15 +151,15 @@ fn of_type(select: Select, filter: &Filter) -> Select {
 }
 
 /// Demands that a list of words, separated by spaces, holds each of the words asked for.
-fn with_words(mut select: Select, column: &str, filter: &Filter, key: &str) -> Select {
+fn with_words(mut select: Select, column: &'static str, filter: &Filter, key: &str) -> Select {
     let words: Vec<&str> = match filter.type_info.value(key) {
         Value::Str(word) => vec![word.as_str()],
         Value::Array(words) => words.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
     for word in words {
-        let text = format!("' ' || {column} || ' ' LIKE '% ' || ? || ' %'");
-        select = select.filter(&text, word);
+        let text = sql!["' ' || ", column, " || ' ' LIKE '% ' || ? || ' %'"];
+        select = select.filter(text, word);
     }
     select
 }

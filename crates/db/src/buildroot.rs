@@ -3,7 +3,7 @@
 use toji_types::{BrState, BrType};
 use toji_value::Value;
 
-use crate::{QueryOpts, Result, Row, Select, Tx, params};
+use crate::{QueryOpts, Result, Row, Select, Tx, params, sql};
 
 /// Whether there is such a buildroot.
 pub async fn exists(tx: &mut Tx, id: i64) -> Result<bool> {
@@ -285,13 +285,11 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
             ("tag.name", "tag_name"),
             ("standard_buildroot.task_id", "task_id"),
         ])
-        .join(&format!(
-            "{side} standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id"
-        ))
+        .join(sql![side, " standard_buildroot ON standard_buildroot.buildroot_id = buildroot.id"])
         .join("LEFT JOIN content_generator ON buildroot.cg_id = content_generator.id")
-        .join(&format!("{side} host ON host.id = standard_buildroot.host_id"))
-        .join(&format!("{side} repo ON repo.id = standard_buildroot.repo_id"))
-        .join(&format!("{side} tag ON tag.id = repo.tag_id"))
+        .join(sql![side, " host ON host.id = standard_buildroot.host_id"])
+        .join(sql![side, " repo ON repo.id = standard_buildroot.repo_id"])
+        .join(sql![side, " tag ON tag.id = repo.tag_id"])
         .join(
             "LEFT JOIN events AS create_events
                  ON create_events.id = standard_buildroot.create_event",

@@ -47,7 +47,7 @@ pub async fn create(tx: &mut Tx, name: &str, description: Option<String>) -> Res
 }
 
 /// Changes columns of a channel.
-pub async fn update(tx: &mut Tx, id: i64, set: &[(&str, Param)]) -> Result<()> {
+pub async fn update(tx: &mut Tx, id: i64, set: &[(&'static str, Param)]) -> Result<()> {
     crate::versioned::update(tx, "channels", set, &[("id", id.into())]).await.map(drop)
 }
 

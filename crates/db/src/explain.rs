@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use crate::db::Engine;
-use crate::{Db, Param, Result, Tx};
+use crate::{Db, Param, Result, Sql, Tx, sql};
 
 #[cfg(debug_assertions)]
 impl Db {
     /// All statements that were run through this handle, with the values of their first run.
-    pub fn statements(&self) -> Vec<(String, Vec<Param>)> {
-        self.inner.plans.samples()
+    pub fn statements(&self) -> Vec<(Sql, Vec<Param>)> {
+        let samples = self.inner.plans.samples().into_iter();
+        samples.map(|(text, params)| (Sql::unchecked(text), params)).collect()
     }
 }
 
@@ -17,15 +18,16 @@ impl Db {
 ///
 /// PostgreSQL is kept from what it does with small tables, reading them as a whole for a hash: what then still
 /// reads a whole table has no index.
-pub async fn plan(tx: &mut Tx, sql: &str, values: &[Param]) -> Result<Vec<String>> {
+pub async fn plan(tx: &mut Tx, sql: impl Into<Sql>, values: &[Param]) -> Result<Vec<String>> {
+    let sql = sql.into();
     if tx.engine() == Engine::Sqlite {
-        let rows = tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), values).await?;
+        let rows = tx.query(sql!["EXPLAIN QUERY PLAN ", sql], values).await?;
         return rows.iter().map(|row| row.get("detail")).collect();
     }
     let settings = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
                     SET LOCAL enable_mergejoin = off";
     tx.batch(settings.to_owned()).await?;
-    let rows = tx.query(&format!("EXPLAIN {sql}"), values).await?;
+    let rows = tx.query(sql!["EXPLAIN ", sql], values).await?;
     rows.iter().map(|row| row.get_at(0)).collect()
 }
 

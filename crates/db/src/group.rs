@@ -1,7 +1,7 @@
 //! Groups of packages in tags, with packages and requirements.
 
 use crate::moment::at;
-use crate::{Param, Result, Row, Select, Tx, versioned};
+use crate::{Param, Result, Row, Select, Tx, sql, versioned};
 
 /// The groups of tags, now or at an event, in the order in which they were set.
 pub async fn configs(tx: &mut Tx, tags: &[i64], event: Option<i64>) -> Result<Vec<Row>> {
@@ -44,9 +44,8 @@ pub async fn requirements(tx: &mut Tx, tags: &[i64], event: Option<i64>) -> Resu
     in_order(at(select, "group_req_listing", event), "group_req_listing").rows(tx).await
 }
 
-fn in_order(select: Select, table: &str) -> Select {
-    let event = format!("{table}.create_event");
-    select.order_map(&[("since", event.as_str())]).order_default("since")
+fn in_order(select: Select, table: &'static str) -> Select {
+    select.order_map([("since", sql![table, ".create_event"])]).order_default("since")
 }
 
 /// What is said of a group in a tag.
@@ -104,7 +103,7 @@ pub async fn remove(tx: &mut Tx, tag_id: i64, group_id: i64, part: &Part, by: i6
 pub async fn blocked(tx: &mut Tx, tag_id: i64, group_id: i64, part: &Part) -> Result<Option<bool>> {
     let mut select = Select::from(part.table()).field("blocked", "blocked");
     for (column, value) in part.keys(tag_id, group_id) {
-        select = select.filter(&format!("{column} = ?"), value);
+        select = select.filter(sql![column, " = ?"], value);
     }
     let row = select.filter_text("active = TRUE").row_opt(tx).await?;
     row.map(|row| row.get("blocked")).transpose()

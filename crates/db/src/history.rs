@@ -1,6 +1,6 @@
 //! The history of the versioned tables, with the names of what their columns refer to.
 
-use crate::{Engine, Param, QueryOpts, Result, Select, Time, Tx};
+use crate::{Engine, Param, QueryOpts, Result, Select, Sql, Time, Tx, sql};
 use toji_value::Value;
 
 /// A versioned table and its own columns.
@@ -113,7 +113,7 @@ impl Table {
     ///
     /// Of several columns the last one counts, as in a Koji hub: the destination tag of a target,
     /// the group of a membership, the required group of a requirement.
-    pub fn column(&self, subject: Subject) -> Option<String> {
+    pub fn column(&self, subject: Subject) -> Option<Sql> {
         let refers = |column: &str| {
             REFERENCES.iter().any(|r| r.0 == column && r.1 == subject)
                 || match column {
@@ -125,10 +125,10 @@ impl Table {
         };
         let found = self.columns.iter().rev().find(|column| refers(column));
         match (found, subject) {
-            (Some(column), _) => Some(format!("{}.{column}", self.name)),
+            (Some(column), _) => Some(sql![self.name, ".", *column]),
             // Through the build.
             (None, Subject::Package) if self.columns.contains(&"build_id") => {
-                Some("build.pkg_id".to_owned())
+                Some("build.pkg_id".into())
             }
             _ => None,
         }
@@ -136,16 +136,24 @@ impl Table {
 
     /// The order in which rows were last changed, which is how a Koji hub tells them: revoking an
     /// entry writes it anew. Where Koji's database goes by an index, entries that count come first.
-    fn changes(&self, by_tag: bool) -> String {
+    fn changes(&self, by_tag: bool) -> Sql {
         let name = self.name;
         let first = match name {
-            "tag_config" | "tag_packages" if by_tag => format!("{name}.active IS NULL, "),
-            _ => String::new(),
+            "tag_config" | "tag_packages" if by_tag => sql![name, ".active IS NULL, "],
+            _ => Sql::default(),
         };
         let key = if name == "tag_extra" { "tag_extra.key, " } else { "" };
-        format!(
-            "{first}COALESCE({name}.revoke_event, {name}.create_event), {key}{name}.create_event"
-        )
+        sql![
+            first,
+            "COALESCE(",
+            name,
+            ".revoke_event, ",
+            name,
+            ".create_event), ",
+            key,
+            name,
+            ".create_event"
+        ]
     }
 
     fn select(&self) -> Select {
@@ -155,41 +163,54 @@ impl Table {
             .field("revoker.name", "revoker_name")
             .field("date_part('epoch', ev1.time)", "create_ts")
             .field("date_part('epoch', ev2.time)", "revoke_ts")
-            .join(&format!("events AS ev1 ON ev1.id = {name}.create_event"))
-            .join(&format!("LEFT JOIN events AS ev2 ON ev2.id = {name}.revoke_event"))
-            .join(&format!("users AS creator ON creator.id = {name}.creator_id"))
-            .join(&format!("LEFT JOIN users AS revoker ON revoker.id = {name}.revoker_id"));
+            .join(sql!["events AS ev1 ON ev1.id = ", name, ".create_event"])
+            .join(sql!["LEFT JOIN events AS ev2 ON ev2.id = ", name, ".revoke_event"])
+            .join(sql!["users AS creator ON creator.id = ", name, ".creator_id"])
+            .join(sql!["LEFT JOIN users AS revoker ON revoker.id = ", name, ".revoker_id"]);
         let versions = ["active", "create_event", "revoke_event", "creator_id", "revoker_id"];
-        for column in versions.iter().chain(self.columns) {
-            select = select.field(&format!("{name}.{column}"), column);
+        for column in versions.iter().chain(self.columns).copied() {
+            select = select.field(sql![name, ".", column], column);
         }
-        for column in self.columns {
+        for column in self.columns.iter().copied() {
             select = self.joined(select, column);
         }
         select
     }
 
     /// Adds the names that belong to a column.
-    fn joined(&self, select: Select, column: &str) -> Select {
+    fn joined(&self, select: Select, column: &'static str) -> Select {
         let name = self.name;
         match column {
             "group_id" if name == "user_groups" => select
                 .field("usergroup.name", "group.name")
                 .join("users AS usergroup ON usergroup.id = user_groups.group_id"),
-            "group_id" => select
-                .field("groups.name", "group.name")
-                .join(&format!("groups ON groups.id = {name}.group_id")),
+            "group_id" => select.field("groups.name", "group.name").join(sql![
+                "groups ON groups.id = ",
+                name,
+                ".group_id"
+            ]),
             "build_id" => select
                 .fields(&[("package.name", "name"), ("build.version", "version")])
                 .fields(&[("build.release", "release"), ("build.epoch", "epoch")])
                 .field("build.state", "build.state")
-                .join(&format!("build ON build.id = {name}.build_id"))
+                .join(sql!["build ON build.id = ", name, ".build_id"])
                 .join("package ON package.id = build.pkg_id"),
             _ => match REFERENCES.iter().find(|r| r.0 == column) {
                 None => select,
-                Some(Reference(_, _, table, alias, shown)) => select
-                    .field(&format!("{alias}.name"), &format!("{shown}.name"))
-                    .join(&format!("LEFT JOIN {table} AS {alias} ON {alias}.id = {name}.{column}")),
+                Some(Reference(_, _, table, alias, shown)) => {
+                    select.field(sql![*alias, ".name"], sql![*shown, ".name"]).join(sql![
+                        "LEFT JOIN ",
+                        *table,
+                        " AS ",
+                        *alias,
+                        " ON ",
+                        *alias,
+                        ".id = ",
+                        name,
+                        ".",
+                        column
+                    ])
+                }
             },
         }
     }
@@ -227,16 +248,16 @@ pub async fn list(tx: &mut Tx, table: &Table, filter: &Filter, opts: &QueryOpts)
             let both = "tag_inheritance.tag_id = ? OR tag_inheritance.parent_id = ?";
             select = select.filter_with(both, vec![(*id).into(), (*id).into()]);
         } else if let Some(column) = table.column(*subject) {
-            select = select.filter(&format!("{column} = ?"), *id);
+            select = select.filter(sql![column, " = ?"], *id);
         }
     }
     select = select
-        .filter_opt(&format!("{name}.package = ?"), filter.group_package.clone())
-        .filter_opt(&format!("{name}.key = ?"), filter.key.clone());
+        .filter_opt(sql![name, ".package = ?"], filter.group_package.clone())
+        .filter_opt(sql![name, ".key = ?"], filter.key.clone());
     select = match filter.active {
         None => select,
-        Some(true) => select.filter_text(&format!("{name}.active = TRUE")),
-        Some(false) => select.filter_text(&format!("{name}.active IS NULL")),
+        Some(true) => select.filter_text(sql![name, ".active = TRUE"]),
+        Some(false) => select.filter_text(sql![name, ".active IS NULL"]),
     };
     for (made, revoked, test, value) in [
         ("creator_id", "revoker_id", "=", filter.editor),
@@ -244,19 +265,19 @@ pub async fn list(tx: &mut Tx, table: &Table, filter: &Filter, opts: &QueryOpts)
         ("create_event", "revoke_event", "<", filter.before_event),
     ] {
         let Some(value) = value else { continue };
-        let text = format!("{name}.{made} {test} ? OR {name}.{revoked} {test} ?");
-        select = select.filter_with(&text, vec![Param::Int(value), Param::Int(value)]);
+        let text = sql![name, ".", made, " ", test, " ? OR ", name, ".", revoked, " ", test, " ?"];
+        select = select.filter_with(text, vec![Param::Int(value), Param::Int(value)]);
     }
     for (test, value) in [(">", filter.after), ("<", filter.before)] {
         let Some(value) = value else { continue };
-        let text = format!("ev1.time {test} ? OR ev2.time {test} ?");
-        select = select.filter_with(&text, vec![Param::Time(value), Param::Time(value)]);
+        let text = sql!["ev1.time ", test, " ? OR ev2.time ", test, " ?"];
+        select = select.filter_with(text, vec![Param::Time(value), Param::Time(value)]);
     }
     let by_tag = filter.subjects.iter().any(|(subject, _)| *subject == Subject::Tag);
     if opts.limit.is_none() {
-        select = select.order_default_sql(&table.changes(by_tag));
+        select = select.order_default_sql(table.changes(by_tag));
     }
     let row = if tx.engine() == Engine::Sqlite { "rowid" } else { "ctid" };
-    select = select.order_default("create_event").order_last_sql(&format!("{name}.{row}"));
+    select = select.order_default("create_event").order_last_sql(sql![name, ".", row]);
     select.opts(opts).fetch(tx).await
 }

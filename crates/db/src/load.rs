@@ -4,7 +4,7 @@
 //! them, times with an offset, `t` and `f`.
 
 use crate::db::Engine;
-use crate::{Db, Error, Result, Tx, migrate};
+use crate::{Db, Error, Result, Tx, migrate, sql};
 
 /// One table's content.
 pub struct Table {
@@ -42,11 +42,14 @@ pub async fn tables(db: &Db, mut tables: Vec<Table>, sequences: &[(String, i64)]
         rows += tx.copy_csv(&table.name, &columns, table.csv).await?;
         if db.engine() == Engine::Postgres && columns.split(',').any(|c| c == "id") {
             // SQLite does this by itself.
-            let sql = format!(
-                "SELECT setval('{0}_id_seq', GREATEST(max(id), 1)) AS last FROM {0}",
-                table.name
-            );
-            tx.execute(&sql, &[]).await?;
+            let name = order.iter().find(|name| **name == table.name).copied().unwrap_or_default();
+            let sql = sql![
+                "SELECT setval('",
+                name,
+                "_id_seq', GREATEST(max(id), 1)) AS last FROM ",
+                name
+            ];
+            tx.execute(sql, &[]).await?;
         }
     }
     for (name, last) in sequences {

@@ -1,6 +1,6 @@
 //! Tables of names: finding and making entries by id or name.
 
-use crate::{Result, Row, Tx, params};
+use crate::{Result, Row, Tx, params, sql};
 
 /// A table with an `id` and a unique `name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,34 +53,31 @@ impl Names {
 
 /// The entry with this id: `id`, `name`.
 pub async fn by_id(tx: &mut Tx, names: Names, id: i64) -> Result<Option<Row>> {
-    let sql = format!("SELECT id, name FROM {} WHERE id = $1", names.table());
-    tx.query_opt(&sql, params![id]).await
+    let sql = sql!["SELECT id, name FROM ", names.table(), " WHERE id = $1"];
+    tx.query_opt(sql, params![id]).await
 }
 
 /// The entry with this name: `id`, `name`.
 pub async fn by_name(tx: &mut Tx, names: Names, name: &str) -> Result<Option<Row>> {
-    let sql = format!("SELECT id, name FROM {} WHERE name = $1", names.table());
-    tx.query_opt(&sql, params![name]).await
+    let sql = sql!["SELECT id, name FROM ", names.table(), " WHERE name = $1"];
+    tx.query_opt(sql, params![name]).await
 }
 
 /// Makes an entry and gives its id; gives the id of the one that somebody else has just made.
 pub async fn insert(tx: &mut Tx, names: Names, name: &str) -> Result<i64> {
     let table = names.table();
-    let sql = format!("INSERT INTO {table} (name) VALUES ($1) ON CONFLICT (name) DO NOTHING");
-    tx.execute(&sql, params![name]).await?;
-    tx.scalar(&format!("SELECT id FROM {table} WHERE name = $1"), params![name]).await
+    let sql = sql!["INSERT INTO ", table, " (name) VALUES ($1) ON CONFLICT (name) DO NOTHING"];
+    tx.execute(sql, params![name]).await?;
+    tx.scalar(sql!["SELECT id FROM ", table, " WHERE name = $1"], params![name]).await
 }
 
 /// Gives an entry another name.
 pub async fn rename(tx: &mut Tx, names: Names, id: i64, name: &str) -> Result<()> {
-    let sql = format!("UPDATE {} SET name = $2 WHERE id = $1", names.table());
-    tx.execute(&sql, params![id, name]).await.map(drop)
+    let sql = sql!["UPDATE ", names.table(), " SET name = $2 WHERE id = $1"];
+    tx.execute(sql, params![id, name]).await.map(drop)
 }
 
-/// Holds an object until the end of the transaction, so that what is read of it from now on stays.
-///
-/// Others may go on referring to it: only those wait who hold it too.
+/// Holds an object until the end of the transaction ([`versioned::hold`](crate::versioned::hold)).
 pub async fn hold(tx: &mut Tx, names: Names, id: i64) -> Result<()> {
-    let sql = format!("SELECT id FROM {} WHERE id = $1 FOR NO KEY UPDATE", names.table());
-    tx.query(&sql, params![id]).await.map(drop)
+    crate::versioned::hold(tx, names.table(), id).await
 }

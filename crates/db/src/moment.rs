@@ -1,16 +1,20 @@
 //! Conditions for the rows of event-versioned tables that count at a moment.
 
-use crate::{Param, Select};
+use crate::{Param, Select, sql};
 
 /// Restricts a listing to the rows of `table` that count now, or counted at an event.
-pub(crate) fn at(select: Select, table: &str, event: Option<i64>) -> Select {
+pub(crate) fn at(select: Select, table: &'static str, event: Option<i64>) -> Select {
     match event {
-        None => select.filter_text(&format!("{table}.active = TRUE")),
+        None => select.filter_text(sql![table, ".active = TRUE"]),
         Some(event) => select.filter_with(
-            &format!(
-                "{table}.create_event <= ? AND \
-                 ({table}.revoke_event IS NULL OR ? < {table}.revoke_event)"
-            ),
+            sql![
+                table,
+                ".create_event <= ? AND (",
+                table,
+                ".revoke_event IS NULL OR ? < ",
+                table,
+                ".revoke_event)"
+            ],
             vec![Param::Int(event), Param::Int(event)],
         ),
     }

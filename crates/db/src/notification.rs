@@ -1,7 +1,7 @@
 //! Who is told of builds, and who is not.
 
 use crate::versioned::{insert_row, update};
-use crate::{Param, Result, Row, Select, Tx, params};
+use crate::{Param, Result, Row, Select, Tx, params, sql};
 
 /// The two kinds of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +44,16 @@ pub async fn find(tx: &mut Tx, kind: Kind, id: i64) -> Result<Option<Row>> {
 }
 
 /// Makes an entry.
-pub async fn create(tx: &mut Tx, kind: Kind, columns: &[(&str, Param)]) -> Result<()> {
+pub async fn create(tx: &mut Tx, kind: Kind, columns: &[(&'static str, Param)]) -> Result<()> {
     insert_row(tx, kind.table(), columns).await
 }
 
 /// Changes an entry.
-pub async fn change(tx: &mut Tx, kind: Kind, id: i64, set: &[(&str, Param)]) -> Result<()> {
+pub async fn change(tx: &mut Tx, kind: Kind, id: i64, set: &[(&'static str, Param)]) -> Result<()> {
     update(tx, kind.table(), set, &[("id", id.into())]).await.map(drop)
 }
 
 /// Deletes an entry.
 pub async fn delete(tx: &mut Tx, kind: Kind, id: i64) -> Result<()> {
-    let sql = format!("DELETE FROM {} WHERE id = $1", kind.table());
-    tx.execute(&sql, params![id]).await.map(drop)
+    tx.execute(sql!["DELETE FROM ", kind.table(), " WHERE id = $1"], params![id]).await.map(drop)
 }

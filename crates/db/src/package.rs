@@ -50,7 +50,7 @@ pub async fn entries(tx: &mut Tx, filter: &Filter) -> Result<Vec<Row>> {
         select = select.filter_text("NOT tag_packages.blocked");
     }
     let since = ("since", "tag_packages.create_event");
-    select.order_map(&[since, ("id", "package.id")]).order_default("since,id").rows(tx).await
+    select.order_map([since, ("id", "package.id")]).order_default("since,id").rows(tx).await
 }
 
 /// Lists packages by the start of their names, in any case.

@@ -2,7 +2,7 @@
 
 use toji_value::Value;
 
-use crate::{Param, QueryOpts, Result, Select, Tx};
+use crate::{Param, QueryOpts, Result, Select, Tx, sql};
 
 /// What is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub async fn find(
         Match::Regexp => "~* ?",
         Match::Exact => "= ?",
     };
-    let named = |table: &str| Select::from(table).fields(&[("id", "id"), ("name", "name")]);
+    let named = |table: &'static str| Select::from(table).fields(&[("id", "id"), ("name", "name")]);
     let archives = || Select::from("archiveinfo").field("archiveinfo.id", "id");
     let (select, exprs) = match kind {
         Kind::Package => (named("package"), vec!["name"]),
@@ -89,14 +89,14 @@ pub async fn find(
             (select, vec!["archiveinfo.filename", GAV])
         }
         Kind::Win => {
-            let shown = format!("ltrim({PATH}, '/')");
+            let shown = sql!["ltrim(", PATH, ", '/')"];
             let select = archives()
-                .field(&shown, "name")
+                .field(shown, "name")
                 .join("win_archives ON win_archives.archive_id = archiveinfo.id");
             (select, vec!["archiveinfo.filename", PATH])
         }
     };
-    let tests: Vec<String> = exprs.iter().map(|expr| format!("{expr} {test}")).collect();
-    let any = tests.iter().map(|text| (text.as_str(), vec![Param::from(terms)])).collect();
+    let any = exprs.into_iter().map(|expr| (sql![expr, " ", test], vec![Param::from(terms)]));
+    let any = any.collect();
     select.filter_any(any).order_default("id").opts(opts).fetch(tx).await
 }

@@ -3,14 +3,13 @@
 use toji_types::BuildState;
 use toji_value::Value;
 
-use crate::versioned::{insert, revoke};
+use crate::versioned::{hold, insert, revoke};
 use crate::{Param, QueryOpts, Result, Row, Select, Tx, params};
 
 /// Whether a tag holds a build now; the build is held, so that this stays so, and the entry is locked.
 pub async fn is_tagged(tx: &mut Tx, tag: i64, build: i64) -> Result<bool> {
     // A build that is not tagged has no entry to lock.
-    let sql = "SELECT id FROM build WHERE id = $1 FOR NO KEY UPDATE";
-    tx.query(sql, params![build]).await?;
+    hold(tx, "build", build).await?;
     let sql = "SELECT build_id FROM tag_listing
                 WHERE tag_id = $1 AND build_id = $2 AND active = TRUE FOR UPDATE";
     Ok(tx.query_opt(sql, params![tag, build]).await?.is_some())
@@ -24,6 +23,7 @@ pub async fn add(tx: &mut Tx, tag: i64, build: i64, user: i64) -> Result<()> {
 
 /// Takes a build out of a tag; tells whether it was there.
 pub async fn remove(tx: &mut Tx, tag: i64, build: i64, user: i64) -> Result<bool> {
+    hold(tx, "build", build).await?;
     let keys = [("tag_id", Param::Int(tag)), ("build_id", Param::Int(build))];
     Ok(revoke(tx, "tag_listing", &keys, user).await? > 0)
 }

@@ -5,7 +5,7 @@ use toji_value::Value;
 use crate::db::Pool;
 use crate::outbox::Pending;
 use crate::row::FromColumn;
-use crate::{Db, Engine, Error, Param, Result, Row, postgres, sqlite};
+use crate::{Db, Engine, Error, Param, Result, Row, Sql, postgres, sqlite};
 
 /// A transaction; dropped without [`commit`](Tx::commit) it is rolled back, even in the middle of a
 /// statement.
@@ -24,12 +24,15 @@ pub struct Tx {
     next_savepoint: u32,
     pub(crate) outbox: Vec<Pending>,
     pub(crate) event: Option<i64>,
+    /// Objects whose rows are locked until the end of the transaction: table and id.
+    pub(crate) held: Vec<(&'static str, i64)>,
 }
 
-/// A savepoint: how long the outbox was, the event, and whether the database knows of it.
+/// A savepoint: how long the outbox was, what was held, the event, and whether the database knows of it.
 struct Mark {
     number: u32,
     outbox: usize,
+    held: usize,
     event: Option<i64>,
     set: bool,
 }
@@ -65,6 +68,7 @@ impl Tx {
             next_savepoint: 0,
             outbox: Vec::new(),
             event: None,
+            held: Vec::new(),
         }
     }
 
@@ -96,8 +100,8 @@ impl Tx {
     }
 
     /// The rows of a statement.
-    pub async fn query(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Row>> {
-        let plan = self.ready(sql).await?;
+    pub async fn query(&mut self, sql: impl Into<Sql>, params: &[Param]) -> Result<Vec<Row>> {
+        let plan = self.ready(sql.into().as_str()).await?;
         #[cfg(debug_assertions)]
         plan.sample.get_or_init(|| params.to_vec());
         let out = match &mut self.session {
@@ -109,7 +113,11 @@ impl Tx {
     }
 
     /// The only row of a statement, or nothing; several rows are an error.
-    pub async fn query_opt(&mut self, sql: &str, params: &[Param]) -> Result<Option<Row>> {
+    pub async fn query_opt(
+        &mut self,
+        sql: impl Into<Sql>,
+        params: &[Param],
+    ) -> Result<Option<Row>> {
         let mut rows = self.query(sql, params).await?;
         match rows.len() {
             0 | 1 => Ok(rows.pop()),
@@ -118,33 +126,37 @@ impl Tx {
     }
 
     /// The only row of a statement.
-    pub async fn query_one(&mut self, sql: &str, params: &[Param]) -> Result<Row> {
+    pub async fn query_one(&mut self, sql: impl Into<Sql>, params: &[Param]) -> Result<Row> {
         self.query_opt(sql, params).await?.ok_or(Error::NoRows)
     }
 
     /// The first column of the only row.
-    pub async fn scalar<T: FromColumn>(&mut self, sql: &str, params: &[Param]) -> Result<T> {
+    pub async fn scalar<T: FromColumn>(
+        &mut self,
+        sql: impl Into<Sql>,
+        params: &[Param],
+    ) -> Result<T> {
         self.query_one(sql, params).await?.get_at(0)
     }
 
     /// The first column of the only row, or nothing if there is no row.
     pub async fn scalar_opt<T: FromColumn>(
         &mut self,
-        sql: &str,
+        sql: impl Into<Sql>,
         params: &[Param],
     ) -> Result<Option<T>> {
         self.query_opt(sql, params).await?.map(|row| row.get_at(0)).transpose()
     }
 
     /// The rows as mappings, ready to be an answer.
-    pub async fn maps(&mut self, sql: &str, params: &[Param]) -> Result<Vec<Value>> {
+    pub async fn maps(&mut self, sql: impl Into<Sql>, params: &[Param]) -> Result<Vec<Value>> {
         let rows = self.query(sql, params).await?;
         Ok(rows.into_iter().map(|row| Value::Struct(row.into_map())).collect())
     }
 
     /// Runs a statement; gives the number of rows changed (or returned).
-    pub async fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64> {
-        let plan = self.ready(sql).await?;
+    pub async fn execute(&mut self, sql: impl Into<Sql>, params: &[Param]) -> Result<u64> {
+        let plan = self.ready(sql.into().as_str()).await?;
         #[cfg(debug_assertions)]
         plan.sample.get_or_init(|| params.to_vec());
         let out = match &mut self.session {
@@ -192,6 +204,7 @@ impl Tx {
         self.savepoints.push(Mark {
             number,
             outbox: self.outbox.len(),
+            held: self.held.len(),
             event: self.event,
             set: false,
         });
@@ -227,6 +240,7 @@ impl Tx {
         self.failed = false;
         self.savepoints.truncate(at + 1);
         self.outbox.truncate(self.savepoints[at].outbox);
+        self.held.truncate(self.savepoints[at].held);
         self.event = self.savepoints[at].event;
         Ok(())
     }

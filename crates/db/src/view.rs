@@ -5,7 +5,7 @@
 
 use toji_value::Value;
 
-use crate::{Engine, Param, Result, Tx};
+use crate::{Engine, Param, Result, Sql, Tx, sql};
 
 /// What a field holds: values to compare with are brought into this form, on both engines alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct View {
 /// A composed query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    sql: String,
+    sql: Sql,
     params: Vec<Param>,
     count: bool,
 }
@@ -95,36 +95,36 @@ impl View {
         let clauses = build.clauses(clauses)?;
         let columns = build.columns(fields)?;
         let count = opts.get("countOnly").truthy();
-        let mut tail = String::new();
+        let mut tail = Sql::default();
         if !count && !order.is_empty() {
-            tail.push_str(&format!(" ORDER BY {}", order.join(", ")));
+            tail.push(sql![" ORDER BY ", Sql::join(order, ", ")]);
         }
         for (key, word) in [("limit", "LIMIT"), ("offset", "OFFSET")] {
-            tail.push_str(&build.bound(opts.get(key), key, word)?);
+            tail.push(build.bound(opts.get(key), key, word)?);
         }
-        let columns = if count { "1 AS one".to_owned() } else { columns.join(", ") };
-        let rest = format!(
-            "{}{}",
-            build.from(),
-            if clauses.is_empty() {
-                String::new()
-            } else {
-                format!(" WHERE {}", clauses.join(" AND "))
-            }
-        );
-        let mut sql = format!("SELECT {columns} FROM {rest}{tail}");
+        let columns = if count { "1 AS one".into() } else { Sql::join(columns, ", ") };
+        let mut rest = build.from();
+        if !clauses.is_empty() {
+            rest.push(sql![" WHERE ", Sql::join(clauses, " AND ")]);
+        }
+        let mut sql = sql!["SELECT ", columns, " FROM ", rest, tail];
         if count {
-            sql = format!("SELECT count(*) AS total FROM ({sql}) AS counted");
+            sql = sql!["SELECT count(*) AS total FROM (", sql, ") AS counted"];
         }
         Ok(Query { sql, params: build.params, count })
     }
 
     /// All fields of the rows that a fixed condition selects; `rest` begins with `WHERE` or `ORDER`.
-    pub async fn all(&self, tx: &mut Tx, rest: &str, params: &[Param]) -> Result<Vec<crate::Row>> {
-        let columns: Vec<String> = self.fields.iter().map(column).collect();
-        let joins: String = self.joins.iter().map(|(_, text)| format!(" {text}")).collect();
-        let sql = format!("SELECT {} FROM {}{joins} {rest}", columns.join(", "), self.table);
-        tx.query(&sql, params).await
+    pub async fn all(
+        &self,
+        tx: &mut Tx,
+        rest: &'static str,
+        params: &[Param],
+    ) -> Result<Vec<crate::Row>> {
+        let columns = Sql::join(self.fields.iter().map(column), ", ");
+        let joins = Sql::join(self.joins.iter().map(|(_, text)| *text), " ");
+        let sql = sql!["SELECT ", columns, " FROM ", self.table, " ", joins, " ", rest];
+        tx.query(sql, params).await
     }
 }
 
@@ -138,8 +138,8 @@ impl Query {
     }
 }
 
-fn column(field: &Field) -> String {
-    format!("{} AS {}", field.sql, field.name)
+fn column(field: &Field) -> Sql {
+    sql![field.sql, " AS ", field.name]
 }
 
 struct Build<'a> {
@@ -161,41 +161,40 @@ impl Build<'_> {
         Ok(field)
     }
 
-    fn from(&self) -> String {
-        let mut text = self.view.table.to_owned();
+    fn from(&self) -> Sql {
+        let mut text = Sql::from(self.view.table);
         for (key, join) in self.view.joins {
             if self.joins.contains(key) {
-                text.push(' ');
-                text.push_str(join);
+                text.push(sql![" ", *join]);
             }
         }
         text
     }
 
-    fn bind(&mut self, param: Param) -> String {
+    fn bind(&mut self, param: Param) -> Sql {
         self.params.push(param);
-        format!("${}", self.params.len())
+        sql!["$", self.params.len()]
     }
 
-    fn order(&mut self, order: &Value) -> Result<Vec<String>, String> {
+    fn order(&mut self, order: &Value) -> Result<Vec<Sql>, String> {
         let Some(text) = order.as_str().filter(|t| !t.is_empty()) else { return Ok(Vec::new()) };
         let mut terms = Vec::new();
         for key in text.split(',') {
             let (key, direction) = key.strip_prefix('-').map_or((key, ""), |k| (k, " DESC"));
-            terms.push(format!("{}{direction}", self.field(key)?.sql));
+            terms.push(sql![self.field(key)?.sql, direction]);
         }
         Ok(terms)
     }
 
-    fn bound(&mut self, value: &Value, key: &str, word: &str) -> Result<String, String> {
+    fn bound(&mut self, value: &Value, key: &str, word: &'static str) -> Result<Sql, String> {
         match value {
-            Value::Nil => Ok(String::new()),
-            Value::Int(n) if *n >= 0 => Ok(format!(" {word} {}", self.bind(Param::Int(*n)))),
+            Value::Nil => Ok(Sql::default()),
+            Value::Int(n) if *n >= 0 => Ok(sql![" ", word, " ", self.bind(Param::Int(*n))]),
             other => Err(format!("Invalid type for {key}: {}", other.display())),
         }
     }
 
-    fn columns(&mut self, fields: &Value) -> Result<Vec<String>, String> {
+    fn columns(&mut self, fields: &Value) -> Result<Vec<Sql>, String> {
         let names: Vec<&str> = match fields {
             Value::Str(name) if !name.is_empty() => vec![name],
             Value::Array(list) if !list.is_empty() => {
@@ -226,7 +225,7 @@ impl Build<'_> {
         Ok(wanted.into_iter().map(column).collect())
     }
 
-    fn clauses(&mut self, clauses: &Value) -> Result<Vec<String>, String> {
+    fn clauses(&mut self, clauses: &Value) -> Result<Vec<Sql>, String> {
         match clauses {
             Value::Array(list) => list.iter().map(|c| self.clause(c)).collect(),
             Value::Str(text) => match text.chars().next() {
@@ -238,7 +237,7 @@ impl Build<'_> {
         }
     }
 
-    fn clause(&mut self, clause: &Value) -> Result<String, String> {
+    fn clause(&mut self, clause: &Value) -> Result<Sql, String> {
         let (field, op, value) = match clause.as_array() {
             Some([field, value @ Value::Array(_)]) => (field, "IN".to_owned(), value),
             Some([field, value]) => (field, "=".to_owned(), value),
@@ -246,36 +245,35 @@ impl Build<'_> {
             _ => return Err(format!("Invalid clause: {}", clause.display())),
         };
         let known = ["IN", "=", "!=", ">", "<", ">=", "<=", "IS", "IS NOT", "@>", "<@"];
-        if !known.contains(&op.as_str()) {
-            return Err(format!("Invalid operator: {op}"));
-        }
+        let found = known.into_iter().find(|known| *known == op);
+        let op = found.ok_or_else(|| format!("Invalid operator: {op}"))?;
         let field = self.field(&field.display())?;
-        match (op.as_str(), value) {
-            ("@>" | "<@", value) => self.contains(field, &op, value),
-            ("IS" | "IS NOT", Value::Nil) => Ok(format!("{} {op} NULL", field.sql)),
+        match (op, value) {
+            ("@>" | "<@", value) => self.contains(field, op, value),
+            ("IS" | "IS NOT", Value::Nil) => Ok(sql![field.sql, " ", op, " NULL"]),
             ("IS" | "IS NOT", Value::Bool(b)) => {
-                Ok(format!("{} {op} {}", field.sql, if *b { "TRUE" } else { "FALSE" }))
+                Ok(sql![field.sql, " ", op, if *b { " TRUE" } else { " FALSE" }])
             }
             ("IS" | "IS NOT", other) => Err(format!("Invalid value for {op}: {}", other.display())),
             ("IN", Value::Array(list)) => {
                 let list = self.bind(list_param(field, list)?);
-                Ok(format!("{} = ANY({list})", field.sql))
+                Ok(sql![field.sql, " = ANY(", list, ")"])
             }
             ("IN", other) => Err(format!("Invalid value for IN: {}", other.display())),
             ("=", value) if field.kind == Kind::Json => {
                 let both = [self.contains(field, "@>", value)?, self.contains(field, "<@", value)?];
-                Ok(both.join(" AND "))
+                Ok(Sql::join(both, " AND "))
             }
-            (_, Value::Nil) => Ok("1 = 0".to_owned()),
+            (_, Value::Nil) => Ok("1 = 0".into()),
             (op, value) => {
                 let bound = self.bind(param(field, value)?);
-                Ok(format!("{} {} {bound}", field.sql, if op == "!=" { "<>" } else { op }))
+                Ok(sql![field.sql, " ", if op == "!=" { "<>" } else { op }, " ", bound])
             }
         }
     }
 
     /// Whether one JSON mapping holds all members of another.
-    fn contains(&mut self, field: &Field, op: &str, value: &Value) -> Result<String, String> {
+    fn contains(&mut self, field: &Field, op: &'static str, value: &Value) -> Result<Sql, String> {
         let json = match value {
             Value::Str(text) => serde_json::from_str(text)
                 .map(Value::from_json)
@@ -287,16 +285,18 @@ impl Build<'_> {
             return Err(format!("Invalid operator for field {}: {op}", field.name));
         }
         if self.engine == Engine::Postgres {
-            return Ok(format!("{} {op} {bound}::jsonb", field.sql));
+            return Ok(sql![field.sql, " ", op, " ", bound, "::jsonb"]);
         }
-        let (whole, part) =
-            if op == "@>" { (field.sql, bound.as_str()) } else { (bound.as_str(), field.sql) };
-        Ok(format!(
-            "{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each({part}) AS part \
-             WHERE NOT EXISTS (SELECT 1 FROM json_each({whole}) AS whole \
-             WHERE whole.key = part.key AND whole.type = part.type AND whole.value IS part.value))",
-            field.sql
-        ))
+        let own = Sql::from(field.sql);
+        let (whole, part) = if op == "@>" { (own, bound) } else { (bound, own) };
+        Ok(sql![
+            field.sql,
+            " IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(",
+            part,
+            ") AS part WHERE NOT EXISTS (SELECT 1 FROM json_each(",
+            whole,
+            ") AS whole WHERE whole.key = part.key AND whole.type = part.type AND whole.value IS part.value))"
+        ])
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hosts: finding them, and what they are configured to do.
 
 use toji_db::host::{self, Config};
+use toji_db::lookup::Names;
 use toji_value::{Fault, Map, Value};
 
 use crate::{Call, target};
@@ -49,11 +50,26 @@ pub async fn find(
     .transpose()
 }
 
+/// The host that a caller's value names, held until the end of the call; or nothing.
+///
+/// # Errors
+/// `ParameterError` for a value that names nothing.
+pub async fn hold(call: &mut Call, info: &Value) -> Result<Option<Host>, Fault> {
+    match call.hold(Names::Host, info).await? {
+        Some(entry) => find(call, &Value::Int(entry.id), None).await,
+        None => Ok(None),
+    }
+}
+
+/// The fault for a value that names no host.
+pub fn missing(info: &Value) -> Fault {
+    Fault::generic(format!("Invalid hostInfo: {}", info.display()))
+}
+
 /// The host that a caller's value names, now or at an event.
 ///
 /// # Errors
 /// `GenericError` when there is none.
 pub async fn need(call: &mut Call, info: &Value, event: Option<i64>) -> Result<Host, Fault> {
-    let missing = || Fault::generic(format!("Invalid hostInfo: {}", info.display()));
-    find(call, info, event).await?.ok_or_else(missing)
+    find(call, info, event).await?.ok_or_else(|| missing(info))
 }

@@ -107,6 +107,19 @@ impl Call {
         Ok(Entry { id, name: name.to_owned() })
     }
 
+    /// The entry that a caller names, held until the end of the call; or nothing. Of several calls that change the
+    /// same object, each reads what the one before it has written.
+    ///
+    /// # Errors
+    /// `ParameterError` for a value that names nothing.
+    pub async fn hold(&mut self, names: Names, info: &Value) -> Result<Option<Entry>, Fault> {
+        let Some(old) = self.find(names, info).await? else { return Ok(None) };
+        lookup::hold(&mut self.tx, names, old.id).await?;
+        let now = self.find(names, &Value::Int(old.id)).await?;
+        let by_name = matches!(Info::of(info)?, Info::Name(_));
+        Ok(now.filter(|now| !by_name || now.name == old.name))
+    }
+
     /// The id of the logged-in caller, for what is written in the caller's name.
     ///
     /// # Errors

@@ -132,7 +132,7 @@ impl Call {
 pub(crate) async fn check_access(call: &mut Call, access: Access) -> Result<(), Fault> {
     match access {
         Access::Anonymous | Access::Custom(_) => Ok(()),
-        Access::Login => call.login().map(drop),
+        Access::Login | Access::Owner(_) => call.login().map(drop),
         Access::Permission(name) => call.assert_perm(name).await,
         Access::Admin => call.assert_perm("admin").await,
         Access::Host => call.verified_host().await.map(drop),

@@ -1,6 +1,7 @@
 //! Side tags: who may make them, whose they are, and their end with the last build.
 
 use toji_api::target::{CreateBuildTarget, DeleteBuildTarget};
+use toji_db::lookup::{self, Names};
 use toji_db::sidetag as db;
 use toji_value::{Fault, Map, Value, map};
 
@@ -54,6 +55,8 @@ pub async fn create(
     suffix: Option<&str>,
 ) -> Result<Map, Fault> {
     let base = tag::need(call, base, When::Now).await?;
+    // Of several that are asked for at the same time, each counts those before it.
+    lookup::hold(&mut call.tx, Names::Users, user.id).await?;
     let count = db::count(&mut call.tx, user.id).await?;
     let facts = map! { "tag" => base.id, "number_of_tags" => count };
     call.assert_policy("sidetag", &policy::data(&facts.into())?, false).await?;
@@ -61,7 +64,7 @@ pub async fn create(
     let name = call.hub.config.sidetag.name(&base.name, id, suffix);
     let shown = Value::from(&name);
     call.names()?.internal(&shown)?;
-    if toji_db::lookup::by_name(&mut call.tx, toji_db::lookup::Names::Tag, &name).await?.is_none() {
+    if lookup::by_name(&mut call.tx, Names::Tag, &name).await?.is_none() {
         db::enter(&mut call.tx, id, &name).await?;
     }
     let mut extra = map! {

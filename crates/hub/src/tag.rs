@@ -161,9 +161,9 @@ pub async fn need(call: &mut Call, info: &Value, when: When) -> Result<Tag, Faul
 /// # Errors
 /// `GenericError` when there is none.
 pub async fn hold(call: &mut Call, info: &Value) -> Result<Tag, Fault> {
-    let id = need(call, info, When::Now).await?.id;
-    toji_db::lookup::hold(&mut call.tx, toji_db::lookup::Names::Tag, id).await?;
-    need(call, &Value::Int(id), When::Now).await.map_err(|_| missing(info))
+    let names = toji_db::lookup::Names::Tag;
+    let entry = call.hold(names, info).await?.ok_or_else(|| missing(info))?;
+    need(call, &Value::Int(entry.id), When::Now).await.map_err(|_| missing(info))
 }
 
 pub(crate) fn missing(info: &Value) -> Fault {

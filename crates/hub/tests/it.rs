@@ -10,10 +10,12 @@ mod it {
     mod fixture;
     mod gc;
     mod generator;
+    mod held;
     mod host;
     mod merge;
     mod notice;
     mod office;
+    mod owners;
     mod package;
     mod past;
     mod people;

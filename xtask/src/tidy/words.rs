@@ -13,6 +13,12 @@ static SQL: LazyLock<Regex> = LazyLock::new(|| {
         r"(?s)\b(SELECT\b.*\bFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|ALTER\s+TABLE)\b",
     )
 });
+/// Ways round the type `Sql`, which is made only of what the program says.
+static SQL_TEXT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\bSql::unchecked\b|\.leak\(\)|\bBox::leak\b|\.(batch|batch_execute|execute_batch|simple_query)\(",
+    )
+});
 static UNSAFE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bunsafe\b"));
 static UNWRAP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\.unwrap\(\)"));
 static UNFINISHED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(todo|unimplemented)!"));
@@ -31,6 +37,16 @@ pub(super) fn sql(source: &Source) -> Vec<Problem> {
     let hits = source.product_strings().filter(|(_, s)| SQL.is_match(s));
     hits.map(|(n, _)| Problem::new(&source.path, n, "sql", "SQL belongs into the db crate"))
         .collect()
+}
+
+/// A statement's text is of the type `Sql`, so that nothing a caller sent can get into it; places where it is made
+/// otherwise, or where statements without values are run, are exceptions by name.
+pub(super) fn sql_text(source: &Source) -> Vec<Problem> {
+    let in_db = source.member() == "db";
+    let hits = source.product_code().filter(|(_, l)| SQL_TEXT.is_match(l));
+    let hits = hits.filter(|(_, l)| in_db || l.contains("Sql::unchecked"));
+    let what = "the text of a statement is put together with `sql![…]`";
+    hits.map(|(n, _)| Problem::new(&source.path, n, "sql-text", what)).collect()
 }
 
 /// Only `sandbox`, `solve` and `gssapi` may talk to the system without the compiler's help.
@@ -72,7 +88,7 @@ pub(super) fn unfinished(source: &Source) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{sql, unfinished, unsafe_code, unwrap};
+    use super::{sql, sql_text, unfinished, unsafe_code, unwrap};
     use crate::tidy::source::Source;
 
     fn source(path: &str, text: &str) -> Source {
@@ -86,6 +102,23 @@ mod tests {
         assert!(sql(&source("crates/db/src/a.rs", text)).is_empty());
         assert!(sql(&source("crates/hub/tests/a.rs", text)).is_empty());
         assert_eq!(sql(&source("crates/hub/src/a.rs", "f(\"DELETE FROM task\")")).len(), 1);
+    }
+
+    #[test]
+    fn the_text_of_statements_is_made_in_one_way() {
+        for line in [
+            "Sql::unchecked(text)",
+            "tx.batch(text).await",
+            "client.batch_execute(&text)",
+            "name.to_owned().leak()",
+            "Box::leak(text.into())",
+        ] {
+            assert_eq!(sql_text(&source("crates/db/src/a.rs", line)).len(), 1, "{line}");
+            assert!(sql_text(&source("crates/db/tests/a.rs", line)).is_empty());
+        }
+        assert_eq!(sql_text(&source("crates/hub/src/a.rs", "Sql::unchecked(text)")).len(), 1);
+        assert!(sql_text(&source("crates/hub/src/a.rs", "Box::leak(x)")).is_empty());
+        assert!(sql_text(&source("crates/db/src/a.rs", "tx.query(sql![a, b], &[])")).is_empty());
     }
 
     #[test]

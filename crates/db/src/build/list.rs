@@ -2,7 +2,7 @@
 
 use toji_value::Value;
 
-use crate::{Param, QueryOpts, Result, Select, Tx};
+use crate::{Param, QueryOpts, Result, Select, Tx, sql};
 
 /// A build type and what its details must be.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
         .filter_opt("volume.id = ?", filter.volume)
         .filter_opt("build.source ILIKE ?", filter.source)
         .filter_opt("package.name ILIKE ? || '%'", filter.prefix)
-        .filter_opt(&format!("{nvr} ILIKE ?"), filter.pattern)
+        .filter_opt(sql![nvr, " ILIKE ?"], filter.pattern)
         .filter_opt("build.state = ?", filter.state)
         .filter_opt("build.cg_id = ?", filter.cg);
     select = match filter.task {
@@ -101,7 +101,7 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
                 "build.create_event >= (SELECT min(id) FROM events WHERE time > ?::timestamptz)";
             select = select.filter(first, moment.clone());
         }
-        select = select.filter(&format!("{column} {sign} ?::timestamptz"), moment);
+        select = select.filter(sql![column, " ", sign, " ?::timestamptz"], moment);
     }
     select.fetch(tx).await
 }
@@ -142,7 +142,7 @@ fn typed(select: Select, btype: Option<&Type>) -> Select {
                 .fields(END)
                 .join("maven_builds ON build.id = maven_builds.build_id");
             details.iter().fold(select, |select, (column, value)| {
-                select.filter(&format!("maven_builds.{column} = ?"), value)
+                select.filter(sql!["maven_builds.", *column, " = ?"], value)
             })
         }
         Some(Type::Win(platform)) => select

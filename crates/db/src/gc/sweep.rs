@@ -2,7 +2,7 @@
 
 use toji_types::TaskState;
 
-use crate::{Result, Row, Time, Tx, params};
+use crate::{Result, Row, Time, Tx, params, sql};
 
 /// Sessions that nobody has used since a moment, or that began before another one, and whose subsessions are such, too.
 const OLD_SESSIONS: &str = "(s.update_time < $1 OR s.start_time < $2)
@@ -11,18 +11,18 @@ const OLD_SESSIONS: &str = "(s.update_time < $1 OR s.start_time < $2)
 
 /// How many sessions are old.
 pub async fn count_sessions(tx: &mut Tx, unused: Time, begun: Time) -> Result<i64> {
-    let sql = format!("SELECT count(*) FROM sessions s WHERE {OLD_SESSIONS}");
-    tx.scalar(&sql, params![unused, begun]).await
+    let sql = sql!["SELECT count(*) FROM sessions s WHERE ", OLD_SESSIONS];
+    tx.scalar(sql, params![unused, begun]).await
 }
 
 /// Deletes old sessions, subsessions first; gives how many.
 pub async fn delete_sessions(tx: &mut Tx, unused: Time, begun: Time, limit: i64) -> Result<u64> {
-    let sql = format!(
-        "DELETE FROM sessions WHERE id IN (
-             SELECT s.id FROM sessions s WHERE {OLD_SESSIONS}
-              ORDER BY s.master IS NULL, s.id LIMIT $3)"
-    );
-    tx.execute(&sql, params![unused, begun, limit]).await
+    let sql = sql![
+        "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s WHERE ",
+        OLD_SESSIONS,
+        " ORDER BY s.master IS NULL, s.id LIMIT $3)"
+    ];
+    tx.execute(sql, params![unused, begun, limit]).await
 }
 
 /// How many reservations of content generators were made before a moment.
@@ -104,13 +104,13 @@ const LOOSE: &str = "b.cg_id IS NULL
 
 /// How many buildroots nothing names.
 pub async fn count_buildroots(tx: &mut Tx) -> Result<i64> {
-    tx.scalar(&format!("SELECT count(*) FROM buildroot b WHERE {LOOSE}"), &[]).await
+    tx.scalar(sql!["SELECT count(*) FROM buildroot b WHERE ", LOOSE], &[]).await
 }
 
 /// Deletes buildroots that nothing names, with what was in them; gives how many.
 pub async fn delete_buildroots(tx: &mut Tx, limit: i64) -> Result<u64> {
-    let sql = format!("SELECT b.id AS id FROM buildroot b WHERE {LOOSE} ORDER BY b.id LIMIT $1");
-    let rows = tx.query(&sql, params![limit]).await?;
+    let sql = sql!["SELECT b.id AS id FROM buildroot b WHERE ", LOOSE, " ORDER BY b.id LIMIT $1"];
+    let rows = tx.query(sql, params![limit]).await?;
     let ids: Vec<i64> = rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
     for sql in [
         "DELETE FROM buildroot_listing WHERE buildroot_id = ANY($1)",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{catalog, recorded_all};
-use crate::{Result, Tx};
+use crate::{Result, Sql, Tx, sql};
 
 /// Rows of tables up to this size are counted; of larger ones the server's estimate is told.
 const COUNTED: i64 = 5_000_000;
@@ -20,18 +20,24 @@ pub(super) async fn counts(tx: &mut Tx) -> Result<Vec<(String, String)>> {
         if rows > COUNTED {
             out.push((name, format!("~{rows}")));
         } else {
-            parts.push(format!("SELECT '{name}' AS name, count(*) AS rows FROM {}", quoted(&name)));
+            let table = quoted(&name);
+            parts.push(sql!["SELECT ", literal(&name), " AS name, count(*) AS rows FROM ", table]);
         }
     }
-    for row in tx.query(&parts.join(" UNION ALL "), &[]).await? {
+    for row in tx.query(Sql::join(parts, " UNION ALL "), &[]).await? {
         out.push((row.get("name")?, row.get::<i64>("rows")?.to_string()));
     }
     Ok(out)
 }
 
 /// A name from the catalog as a statement has it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+fn quoted(name: &str) -> Sql {
+    Sql::unchecked(format!("\"{}\"", name.replace('"', "\"\"")))
+}
+
+/// A name from the catalog as a text.
+fn literal(name: &str) -> Sql {
+    Sql::unchecked(format!("'{}'", name.replace('\'', "''")))
 }
 
 /// What was there before the take-over and is not there now, or not as it was.
@@ -99,18 +105,22 @@ async fn sequences(tx: &mut Tx) -> Result<Vec<String>> {
     for row in tx.query(sql, &[]).await? {
         let get = |column| row.get::<String>(column);
         let (table, part, sequence) = (get("name")?, get("part")?, get("sequence")?);
-        parts.push(format!(
-            "SELECT '{sequence}' AS name, (SELECT COALESCE(max({}), 0) FROM {})::bigint AS used, last_value FROM {}",
-            quoted(&part), quoted(&table), quoted(&sequence)
-        ));
+        parts.push(sql![
+            "SELECT ",
+            literal(&sequence),
+            " AS name, (SELECT COALESCE(max(",
+            quoted(&part),
+            "), 0) FROM ",
+            quoted(&table),
+            ")::bigint AS used, last_value FROM ",
+            quoted(&sequence)
+        ]);
     }
     let number = parts.len();
-    let sql = format!(
-        "SELECT name, used, last_value FROM ({}) seen WHERE used > last_value",
-        parts.join(" UNION ALL ")
-    );
+    let parts = Sql::join(parts, " UNION ALL ");
+    let sql = sql!["SELECT name, used, last_value FROM (", parts, ") seen WHERE used > last_value"];
     let mut out = Vec::new();
-    for row in tx.query(&sql, &[]).await? {
+    for row in tx.query(sql, &[]).await? {
         let (name, used, last): (String, i64, i64) =
             (row.get("name")?, row.get("used")?, row.get("last_value")?);
         out.push(format!("the sequence {name} is at {last}, but {used} is in use"));

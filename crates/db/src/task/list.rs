@@ -2,7 +2,7 @@
 
 use toji_value::Value;
 
-use crate::{Param, QueryOpts, Result, Select, Tx};
+use crate::{Param, QueryOpts, Result, Select, Tx, sql};
 
 /// What a number column must be.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
             Moment::Completed => "task.completion_time",
         };
         let sign = if before { "<" } else { ">" };
-        select = select.filter(&format!("{column} {sign} ?::timestamptz"), time);
+        select = select.filter(sql![column, " ", sign, " ?::timestamptz"], time);
     }
     select.filter_opt("task.method = ?", filter.method).order_default("id").fetch(tx).await
 }
@@ -124,11 +124,11 @@ fn number(select: Select, column: Number, value: Match, wanted: bool) -> Select 
         Number::Parent => "task.parent",
     };
     match (value, wanted) {
-        (Match::Null, true) => select.filter_text(&format!("{column} IS NULL")),
-        (Match::Null, false) => select.filter_text(&format!("{column} IS NOT NULL")),
-        (Match::One(n), true) => select.filter(&format!("{column} = ?"), n),
-        (Match::One(n), false) => select.filter(&format!("{column} <> ?"), n),
-        (Match::Many(list), true) => select.filter(&format!("{column} = ANY(?)"), list),
-        (Match::Many(list), false) => select.filter(&format!("{column} <> ALL(?)"), list),
+        (Match::Null, true) => select.filter_text(sql![column, " IS NULL"]),
+        (Match::Null, false) => select.filter_text(sql![column, " IS NOT NULL"]),
+        (Match::One(n), true) => select.filter(sql![column, " = ?"], n),
+        (Match::One(n), false) => select.filter(sql![column, " <> ?"], n),
+        (Match::Many(list), true) => select.filter(sql![column, " = ANY(?)"], list),
+        (Match::Many(list), false) => select.filter(sql![column, " <> ALL(?)"], list),
     }
 }

@@ -1,6 +1,6 @@
 //! The schema: complete, repeatable, safe against newer programs and simultaneous starts.
 
-use toji_db::{Db, Durability, Engine, Error, Options, params, versioned};
+use toji_db::{Db, Durability, Engine, Error, Options, Sql, params, sql, versioned};
 use toji_testkit::both_databases;
 
 /// `table: column,…` of a database that another hub of this kind filled.
@@ -12,14 +12,14 @@ both_databases! {
         for line in KNOWN.lines() {
             let (table, columns) = line.split_once(": ").unwrap();
             let sql = format!("SELECT {columns} FROM {table} LIMIT 1");
-            tx.query(&sql, &[]).await.unwrap_or_else(|e| panic!("{table}: {e}"));
+            tx.query(Sql::unchecked(sql), &[]).await.unwrap_or_else(|e| panic!("{table}: {e}"));
         }
     }
 
     async fn first_rows(db: Db) {
         let mut tx = db.begin();
         for (table, want) in [("permissions", 15), ("archivetypes", 76), ("channels", 8), ("btype", 4), ("volume", 1), ("external_repo", 1)] {
-            let count: i64 = tx.scalar(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap();
+            let count: i64 = tx.scalar(sql!["SELECT count(*) FROM ", table], &[]).await.unwrap();
             assert_eq!(count, want, "{table}");
         }
         assert_eq!(tx.scalar::<i64>("SELECT id FROM volume WHERE name = 'DEFAULT'", &[]).await.unwrap(), 0);
@@ -149,18 +149,23 @@ both_databases! {
         let row = [key[0].clone(), key[1].clone(), ("value", "1".into())];
         let (mut early, mut late) = (db.begin(), db.begin());
         versioned::event(&mut early).await.unwrap();
+        versioned::hold(&mut late, "tag", tag).await.unwrap();
         versioned::insert(&mut late, "tag_extra", &row, user).await.unwrap();
         late.commit().await.unwrap();
         // the row is newer than the event that would end it
         let point = early.savepoint().await.unwrap();
+        versioned::hold(&mut early, "tag", tag).await.unwrap();
         let out = versioned::revoke(&mut early, "tag_extra", &key, user).await;
         assert!(matches!(out, Err(Error::Conflict)), "{out:?}");
         early.rollback_to(point).await.unwrap();
         assert_eq!(early.clash(), Some(toji_db::Clash::Conflict));
+        // what was held since the savepoint is free again
         let mut late = db.begin();
+        versioned::hold(&mut late, "tag", tag).await.unwrap();
         assert_eq!(versioned::revoke(&mut late, "tag_extra", &key, user).await.unwrap(), 1);
         late.commit().await.unwrap();
         // and now a new row would begin before the old one ended
+        versioned::hold(&mut early, "tag", tag).await.unwrap();
         let out = versioned::insert(&mut early, "tag_extra", &row, user).await;
         assert!(matches!(out, Err(Error::Conflict)), "{out:?}");
         early.rollback().await.unwrap();

@@ -1,6 +1,6 @@
 //! Values go in and come out the same on both engines.
 
-use toji_db::{Db, Error, Param, Time, params};
+use toji_db::{Db, Error, Param, Time, params, sql};
 use toji_testkit::both_databases;
 use toji_value::Value;
 
@@ -120,7 +120,7 @@ both_databases! {
             ("name ~* $1", "^AB", vec!["Abc", "abc"]),
             ("name LIKE $1", "x%q", vec!["xyz\nq"]),
         ] {
-            let rows = tx.query(&format!("SELECT name FROM users WHERE {test} ORDER BY name"), params![pattern]).await.unwrap();
+            let rows = tx.query(sql!["SELECT name FROM users WHERE ", test, " ORDER BY name"], params![pattern]).await.unwrap();
             let got: Vec<String> = rows.iter().map(|r| r.get("name").unwrap()).collect();
             assert_eq!(got, want, "{test} {pattern}");
         }
@@ -133,7 +133,7 @@ both_databases! {
             tx.execute(sql, params![name, password]).await.unwrap();
         }
         for (order, want) in [("password", ["c", "b", "a"]), ("password DESC", ["a", "b", "c"]), ("password NULLS FIRST", ["a", "c", "b"])] {
-            let rows = tx.query(&format!("SELECT name FROM users ORDER BY {order}"), &[]).await.unwrap();
+            let rows = tx.query(sql!["SELECT name FROM users ORDER BY ", order], &[]).await.unwrap();
             let got: Vec<String> = rows.iter().map(|r| r.get("name").unwrap()).collect();
             assert_eq!(got, want, "{order}");
         }

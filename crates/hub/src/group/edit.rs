@@ -8,7 +8,7 @@ use toji_value::{Fault, Map, Value, map};
 
 use super::{Group, Parts, read};
 use crate::lookup::Entry;
-use crate::tag::{self, When};
+use crate::tag;
 use crate::{Call, check};
 
 /// Options that callers may set: name, and whether it is a truth value.
@@ -70,6 +70,13 @@ fn tell(call: &mut Call, tag_id: i64, group: &Entry) {
     call.emit("group.list", &format!("tag:{tag_id}"), body);
 }
 
+/// The tag that a caller names, deleted ones included, held until the end of the call.
+async fn hold(call: &mut Call, tag: &Value) -> Result<Entry, Fault> {
+    let entry = call.need(Names::Tag, tag).await?;
+    toji_db::lookup::hold(&mut call.tx, Names::Tag, entry.id).await?;
+    Ok(entry)
+}
+
 /// Adds a group to a tag, or changes it.
 ///
 /// # Errors
@@ -112,7 +119,7 @@ pub async fn add(
 /// # Errors
 /// `GenericError` for a group that the tag does not have, unless forced.
 pub async fn remove(call: &mut Call, tag: &Value, info: &Value, force: bool) -> Result<(), Fault> {
-    let tag = tag::need(call, tag, When::Now).await?;
+    let tag = tag::hold(call, tag).await?;
     let group = call.need(Names::Groups, info).await?;
     let actor = call.actor()?;
     let gone = group::remove(&mut call.tx, tag.id, group.id, &Part::Config, actor).await?;
@@ -158,7 +165,7 @@ pub struct Member {
 /// # Errors
 /// `GenericError` for a group that is not there, and for blocks, unless forced.
 pub async fn add_package(call: &mut Call, member: Member, package: &str) -> Result<(), Fault> {
-    let tag = call.need(Names::Tag, &member.tag).await?;
+    let tag = hold(call, &member.tag).await?;
     let group = call.need(Names::Groups, &member.group).await?;
     let parts = Parts { packages: true, requirements: false };
     let present = open(call, &tag, &group, parts).await?;
@@ -197,7 +204,7 @@ async fn store(
 /// # Errors
 /// `GenericError` for a group that is not there, and for blocks, unless forced.
 pub async fn add_requirement(call: &mut Call, member: Member, info: &Value) -> Result<(), Fault> {
-    let tag = call.need(Names::Tag, &member.tag).await?;
+    let tag = hold(call, &member.tag).await?;
     let group = call.need(Names::Groups, &member.group).await?;
     let required = call.need(Names::Groups, info).await?;
     let parts = Parts { packages: false, requirements: true };
@@ -228,7 +235,7 @@ pub async fn remove_member(
     group: &Value,
     part: Part,
 ) -> Result<(), Fault> {
-    let tag = call.need(Names::Tag, tag).await?;
+    let tag = hold(call, tag).await?;
     let group = call.need(Names::Groups, group).await?;
     let actor = call.actor()?;
     group::remove(&mut call.tx, tag.id, group.id, &part, actor).await?;
@@ -241,7 +248,7 @@ pub async fn remove_member(
 /// # Errors
 /// `GenericError` for what the tag itself does not block.
 pub async fn unblock(call: &mut Call, tag: &Value, group: &Value, part: Part) -> Result<(), Fault> {
-    let tag = call.need(Names::Tag, tag).await?;
+    let tag = hold(call, tag).await?;
     let group = call.need(Names::Groups, group).await?;
     let blocked = group::blocked(&mut call.tx, tag.id, group.id, &part).await?;
     if blocked != Some(true) {

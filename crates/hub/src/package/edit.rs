@@ -8,7 +8,7 @@ use toji_value::{Fault, Map, Value, map};
 use super::{Listed, config};
 use crate::policy::{Data, data};
 use crate::tag::edit::parse_arches;
-use crate::tag::{self, Tag, When};
+use crate::tag::{self, Tag};
 use crate::{Call, user};
 
 /// What an entry of a package list is to become.
@@ -170,7 +170,7 @@ pub async fn remove(
     force: bool,
     check: Check,
 ) -> Result<(), Fault> {
-    let tag = tag::need(call, tag, When::Now).await?;
+    let tag = tag::hold(call, tag).await?;
     let package = call.need(Names::Package, package).await?;
     if check == Check::Policy {
         demand(call, &tag, "remove", &Value::Int(package.id), force).await?;
@@ -193,7 +193,7 @@ pub async fn block(
     package_info: Value,
     force: bool,
 ) -> Result<(), Fault> {
-    let tag = tag::need(call, &tag_info, When::Now).await?;
+    let tag = tag::hold(call, &tag_info).await?;
     let package = call.need(Names::Package, &package_info).await?;
     if config(call, tag.id, package.id, None).await?.is_none() {
         let text = format!("Package {} is not in tag listing for {}", package.name, tag.name);
@@ -219,7 +219,7 @@ pub async fn unblock(
     package: &Value,
     force: bool,
 ) -> Result<(), Fault> {
-    let tag = tag::need(call, tag, When::Now).await?;
+    let tag = tag::hold(call, tag).await?;
     let package = call.need(Names::Package, package).await?;
     demand(call, &tag, "unblock", &Value::Int(package.id), force).await?;
     let (name, tag_name) = (&package.name, &tag.name);

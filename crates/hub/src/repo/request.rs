@@ -127,6 +127,8 @@ pub async fn make(call: &mut Call, request: Request) -> Result<Answer, Fault> {
     if !force && let Some(repo) = find(call, tag_id, &want).await? {
         return Ok(Answer { repo: Some(repo.into_map()), ..Answer::default() });
     }
+    // Of several who ask for the same, one makes the request.
+    toji_db::lookup::hold(&mut call.tx, toji_db::lookup::Names::Tag, tag_id).await?;
     for row in sql::requests_of_tag(&mut call.tx, tag_id).await? {
         if !asks_for_the_same(&wanted(&row)?, &want) {
             continue;

@@ -74,6 +74,7 @@ impl Handle for GrantCGAccess {
             true => call.find_or_make(Names::ContentGenerator, &self.cg).await?,
             false => call.need(Names::ContentGenerator, &self.cg).await?,
         };
+        toji_db::lookup::hold(&mut call.tx, Names::Users, found.id).await?;
         if rows::is_generator_user(&mut call.tx, cg.id, found.id).await? {
             let text = format!("User already has access to content generator {}", cg.name);
             return Err(Fault::generic(text));
@@ -89,6 +90,7 @@ impl Handle for RevokeCGAccess {
         let found = user::need(call, &self.user).await?;
         let cg = call.need(Names::ContentGenerator, &self.cg).await?;
         let actor = call.actor()?;
+        toji_db::lookup::hold(&mut call.tx, Names::Users, found.id).await?;
         rows::revoke_generator(&mut call.tx, cg.id, found.id, actor).await?;
         Ok(Value::Nil)
     }

@@ -31,13 +31,30 @@ async fn find(call: &mut Call, info: &Value, event: Option<i64>) -> Result<Optio
 }
 
 async fn need(call: &mut Call, info: &Value, event: Option<i64>) -> Result<Repo, Fault> {
-    let missing = || Fault::generic(format!("No such repo: {}", info.display()));
-    find(call, info, event).await?.ok_or_else(missing)
+    find(call, info, event).await?.ok_or_else(|| missing(info))
+}
+
+/// The external repository that a caller wants to change, held until the end of the call.
+async fn hold(call: &mut Call, info: &Value) -> Result<Repo, Fault> {
+    let entry = call.hold(Names::ExternalRepo, info).await?.ok_or_else(|| missing(info))?;
+    find(call, &Value::Int(entry.id), None).await?.ok_or_else(|| missing(info))
+}
+
+fn missing(info: &Value) -> Fault {
+    Fault::generic(format!("No such repo: {}", info.display()))
 }
 
 fn tell(call: &mut Call, kind: &str, id: i64) {
     call.signal(Topic::Repositories);
     call.emit(kind, &format!("external_repo:{id}"), map! { "external_repo_id" => id });
+}
+
+async fn refuse_known(call: &mut Call, name: &Value) -> Result<(), Fault> {
+    if find(call, name, None).await?.is_none() {
+        return Ok(());
+    }
+    let text = format!("An external repo named \"{}\" already exists", name.display());
+    Err(Fault::generic(text))
 }
 
 /// The address with a slash at its end.
@@ -49,12 +66,11 @@ impl Handle for CreateExternalRepo {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let rules = call.names()?;
         let name = rules.internal(&self.name)?;
-        if find(call, &self.name, None).await?.is_some() {
-            let text = format!("An external repo named \"{name}\" already exists");
-            return Err(Fault::generic(text));
-        }
+        refuse_known(call, &self.name).await?;
         let url = with_slash(check::text(&self.url)?);
         let id = call.find_or_make(Names::ExternalRepo, &self.name).await?.id;
+        lookup::hold(&mut call.tx, Names::ExternalRepo, id).await?;
+        refuse_known(call, &self.name).await?;
         let actor = call.actor()?;
         rows::configure(&mut call.tx, id, &url, actor).await?;
         tell(call, "external_repo.create", id);
@@ -64,7 +80,7 @@ impl Handle for CreateExternalRepo {
 
 impl Handle for EditExternalRepo {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let repo = need(call, &self.info, None).await?;
+        let repo = hold(call, &self.info).await?;
         if self.name.truthy() && self.name.as_str() != Some(&repo.name) {
             let rules = call.names()?;
             let name = rules.internal(&self.name)?;
@@ -87,7 +103,7 @@ impl Handle for EditExternalRepo {
 
 impl Handle for DeleteExternalRepo {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let repo = need(call, &self.info, None).await?;
+        let repo = hold(call, &self.info).await?;
         let actor = call.actor()?;
         rows::delete(&mut call.tx, repo.id, actor).await?;
         tell(call, "external_repo.delete", repo.id);
@@ -113,9 +129,7 @@ impl Handle for GetExternalRepo {
         let event = crate::lookup::event(&self.event)?;
         match find(call, &self.info, event).await? {
             Some(repo) => Ok(repo.to_map().into()),
-            None if self.strict => {
-                Err(Fault::generic(format!("No such repo: {}", self.info.display())))
-            }
+            None if self.strict => Err(missing(&self.info)),
             None => Ok(Value::Nil),
         }
     }

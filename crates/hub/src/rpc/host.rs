@@ -147,7 +147,8 @@ async fn host_user(
 
 impl Handle for EditHost {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let old = host::need(call, &self.host_info, None).await?;
+        let old = host::hold(call, &self.host_info).await?;
+        let old = old.ok_or_else(|| host::missing(&self.host_info))?;
         let config = edited(&old, &self.kw)?;
         if config == old.config {
             return Ok(false.into());
@@ -199,10 +200,10 @@ async fn set_enabled(call: &mut Call, info: &Value, enabled: bool) -> Result<Val
     Ok(Value::Nil)
 }
 
-/// The host that a caller wants to change.
+/// The host that a caller wants to change, held until the end of the call.
 async fn existing(call: &mut Call, info: &Value) -> Result<Host, Fault> {
     let missing = || Fault::generic(format!("host does not exist: {}", info.display()));
-    host::find(call, info, None).await?.ok_or_else(missing)
+    host::hold(call, info).await?.ok_or_else(missing)
 }
 
 impl Handle for GetLastHostUpdate {

@@ -105,6 +105,8 @@ impl About {
                 && row.value("tag_id").as_int() == self.tag_id
                 && row.value("success_only").as_bool() == self.success_only
         };
+        // Nothing in the table keeps an entry from being there twice.
+        toji_db::lookup::hold(&mut call.tx, Names::Users, user_id).await?;
         let present = notification::of_user(&mut call.tx, kind, user_id).await?;
         if present.iter().any(same) {
             return Err(Fault::generic("notification already exists"));

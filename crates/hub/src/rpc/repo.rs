@@ -171,6 +171,7 @@ impl Handle for RepoSetExternalRepoData {
         let Value::Struct(data) = self.data else {
             return Err(Fault::parameter("External repo data should be a dictionary"));
         };
+        toji_db::lookup::hold(&mut call.tx, Names::ExternalRepo, erepo.id).await?;
         let table = "external_repo_data";
         let key = ("external_repo_id", Param::Int(erepo.id));
         versioned::revoke(&mut call.tx, table, std::slice::from_ref(&key), user).await?;

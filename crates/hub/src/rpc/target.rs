@@ -14,17 +14,24 @@ impl Handle for CreateBuildTarget {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let rules = call.names()?;
         let name = rules.internal(&self.name)?;
-        if target::find(call, &self.name, None).await?.is_some() {
-            let text = format!("A build target with the name '{name}' already exists");
-            return Err(Fault::generic(text));
-        }
+        refuse_known(call, &self.name).await?;
         let (build_tag, dest_tag) = tags(call, &self.build_tag, &self.dest_tag).await?;
         let id = call.find_or_make(Names::BuildTarget, &self.name).await?.id;
+        lookup::hold(&mut call.tx, Names::BuildTarget, id).await?;
+        refuse_known(call, &self.name).await?;
         let actor = call.actor()?;
         toji_db::target::configure(&mut call.tx, id, build_tag, dest_tag, actor).await?;
         tell(call, "target.create", id, name);
         Ok(Value::Nil)
     }
+}
+
+async fn refuse_known(call: &mut Call, name: &Value) -> Result<(), Fault> {
+    if target::find(call, name, None).await?.is_none() {
+        return Ok(());
+    }
+    let text = format!("A build target with the name '{}' already exists", name.display());
+    Err(Fault::generic(text))
 }
 
 /// Build tag and destination tag that a caller names.
@@ -44,17 +51,17 @@ fn tell(call: &mut Call, kind: &str, id: i64, name: &str) {
     call.emit(kind, &format!("target:{id}"), map! { "target_id" => id, "target" => name });
 }
 
-/// The target that a caller names, deleted ones included.
-async fn need(call: &mut Call, info: &Value) -> Result<crate::lookup::Entry, Fault> {
+/// The target that a caller names, deleted ones included, held until the end of the call.
+async fn hold(call: &mut Call, info: &Value) -> Result<crate::lookup::Entry, Fault> {
     let missing = || Fault::generic(format!("No such build target: {}", info.display()));
-    call.find(Names::BuildTarget, info).await?.ok_or_else(missing)
+    call.hold(Names::BuildTarget, info).await?.ok_or_else(missing)
 }
 
 impl Handle for EditBuildTarget {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let rules = call.names()?;
         let name = rules.internal(&self.name)?;
-        let old = need(call, &self.build_target_info).await?;
+        let old = hold(call, &self.build_target_info).await?;
         let (build_tag, dest_tag) = tags(call, &self.build_tag, &self.dest_tag).await?;
         if old.name != name {
             if let Some(row) = lookup::by_name(&mut call.tx, Names::BuildTarget, name).await? {
@@ -73,7 +80,7 @@ impl Handle for EditBuildTarget {
 
 impl Handle for DeleteBuildTarget {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let old = need(call, &self.build_target_info).await?;
+        let old = hold(call, &self.build_target_info).await?;
         let actor = call.actor()?;
         toji_db::target::delete(&mut call.tx, old.id, actor).await?;
         tell(call, "target.delete", old.id, &old.name);

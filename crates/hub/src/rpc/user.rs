@@ -136,6 +136,7 @@ impl Handle for EditUser {
             toji_db::lookup::rename(&mut call.tx, Names::Users, found.id, name).await?;
         }
         if self.krb_principal_mappings.truthy() {
+            toji_db::lookup::hold(&mut call.tx, Names::Users, found.id).await?;
             edit_principals(call, found.id, &self.krb_principal_mappings).await?;
         }
         Ok(Value::Nil)

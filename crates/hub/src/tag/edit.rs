@@ -6,7 +6,7 @@ use toji_db::tag::{self, Config, inheritance::Link};
 use toji_types::arch;
 use toji_value::{Fault, Map, Value, map};
 
-use super::{Tag, When, find, need};
+use super::{Tag, When, find};
 use crate::{Call, json};
 
 /// A new tag.
@@ -40,10 +40,7 @@ pub async fn create(call: &mut Call, new: New) -> Result<i64, Fault> {
     if !call.hub.config.enable_maven && (new.maven_support || new.maven_include_all) {
         return Err(Fault::generic("Maven support not enabled"));
     }
-    if find(call, &new.name, When::Now).await?.is_some() {
-        let text = format!("A tag with the name '{}' already exists", new.name.display());
-        return Err(Fault::generic(text));
-    }
+    refuse_known(call, &new.name).await?;
     let mut parent = None;
     if new.parent.truthy() {
         let name = new.parent.display();
@@ -53,6 +50,8 @@ pub async fn create(call: &mut Call, new: New) -> Result<i64, Fault> {
     let perm_id = perm_id(call, &new.perm).await?;
     let actor = call.actor()?;
     let id = call.find_or_make(Names::Tag, &new.name).await?.id;
+    toji_db::lookup::hold(&mut call.tx, Names::Tag, id).await?;
+    refuse_known(call, &new.name).await?;
     let config = Config {
         arches: Some(arches),
         perm_id,
@@ -77,6 +76,13 @@ pub async fn create(call: &mut Call, new: New) -> Result<i64, Fault> {
     }
     tell(call, "tag.create", id, &new.name.display());
     Ok(id)
+}
+
+async fn refuse_known(call: &mut Call, name: &Value) -> Result<(), Fault> {
+    if find(call, name, When::Now).await?.is_none() {
+        return Ok(());
+    }
+    Err(Fault::generic(format!("A tag with the name '{}' already exists", name.display())))
 }
 
 async fn perm_id(call: &mut Call, perm: &Value) -> Result<Option<i64>, Fault> {
@@ -249,7 +255,7 @@ async fn remove_extra(call: &mut Call, old: &Tag, keys: &[String]) -> Result<(),
 /// # Errors
 /// `GenericError` when there is no such tag.
 pub async fn delete(call: &mut Call, info: &Value) -> Result<(), Fault> {
-    let old = need(call, info, When::Now).await?;
+    let old = super::hold(call, info).await?;
     let actor = call.actor()?;
     tag::delete(&mut call.tx, old.id, actor).await?;
     tell(call, "tag.delete", old.id, &old.name);

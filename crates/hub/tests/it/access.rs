@@ -13,23 +13,32 @@ use super::people::{Stage, login};
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Role {
+pub(super) enum Role {
     Nobody,
     User,
+    /// The user that owns what a call is about.
+    Owner,
     Holder,
     Builder,
     OtherBuilder,
     Admin,
 }
 
-const ROLES: [Role; 6] =
-    [Role::Nobody, Role::User, Role::Holder, Role::Builder, Role::OtherBuilder, Role::Admin];
+pub(super) const ROLES: [Role; 7] = [
+    Role::Nobody,
+    Role::User,
+    Role::Owner,
+    Role::Holder,
+    Role::Builder,
+    Role::OtherBuilder,
+    Role::Admin,
+];
 
 /// Whether the dispatcher refuses a caller; what it declares as custom is tested by itself.
 fn refused(access: Access, role: Role) -> bool {
     match access {
         Access::Anonymous | Access::Custom(_) => false,
-        Access::Login => role == Role::Nobody,
+        Access::Login | Access::Owner(_) => role == Role::Nobody,
         Access::Permission(_) => !matches!(role, Role::Holder | Role::Admin),
         Access::Admin => role != Role::Admin,
         Access::Host => !matches!(role, Role::Builder | Role::OtherBuilder),
@@ -41,7 +50,7 @@ fn is_refusal(access: Access, fault: &Fault) -> bool {
     let text = fault.message.as_str();
     match access {
         Access::Anonymous | Access::Custom(_) => false,
-        Access::Login => text == "you must be logged in for this operation",
+        Access::Login | Access::Owner(_) => text == "you must be logged in for this operation",
         Access::Permission(name) => text.starts_with(&format!("{name} permission required")),
         Access::Admin => text.starts_with("admin permission required"),
         Access::Host => {
@@ -67,28 +76,33 @@ fn is_left_out(name: &str) -> bool {
         || name.starts_with("sslLogin")
 }
 
-struct Cast {
-    stage: Stage,
+pub(super) struct Cast {
+    pub(super) stage: Stage,
+    user: Request,
     holder: Request,
     other: Request,
 }
 
 impl Cast {
-    async fn new(db: Db) -> Cast {
-        let stage = Stage::new(db).await;
-        stage
-            .world
-            .set("INSERT INTO users (name, status, usertype) VALUES ('holder', 0, 0)", &[])
-            .await;
+    pub(super) async fn new(db: Db) -> Cast {
+        let stage = Stage::with(db, |config| {
+            config.disable_notifications = true;
+            config.save_failed_tree = Some(vec!["*".into()]);
+        })
+        .await;
+        let sql =
+            "INSERT INTO users (name, status, usertype) VALUES ('holder', 0, 0), ('user', 0, 0)";
+        stage.world.set(sql, &[]).await;
         stage.world.host("other.example.com").await;
-        for name in ["holder", "other.example.com"] {
+        for name in ["holder", "user", "other.example.com"] {
             let mut call = stage.world.call().await;
             toji_db::setup::set_password(&mut call.tx, name, "secret").await.unwrap();
             call.commit().await.unwrap();
         }
         let holder = login(&stage.world, "holder").await;
         let other = login(&stage.world, "other.example.com").await;
-        let cast = Cast { stage, holder, other };
+        let user = login(&stage.world, "user").await;
+        let cast = Cast { stage, user, holder, other };
         cast.stage.call(&cast.other, "exclusiveSession", list![]).await.unwrap();
         for declaration in cast.hub().declarations() {
             if let Access::Permission(name) = declaration.access {
@@ -103,14 +117,15 @@ impl Cast {
         cast
     }
 
-    fn hub(&self) -> &Hub {
+    pub(super) fn hub(&self) -> &Hub {
         &self.stage.world.hub
     }
 
-    fn request(&self, role: Role) -> Request {
+    pub(super) fn request(&self, role: Role) -> Request {
         match role {
             Role::Nobody => Request::default(),
-            Role::User => self.stage.alice.clone(),
+            Role::User => self.user.clone(),
+            Role::Owner => self.stage.alice.clone(),
             Role::Holder => self.holder.clone(),
             Role::Builder => self.stage.builder.clone(),
             Role::OtherBuilder => self.other.clone(),

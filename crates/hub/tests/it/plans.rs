@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use toji_db::{Db, Engine, Param, explain};
+use toji_db::{Db, Engine, Param, Sql, explain};
 use toji_testkit::both_databases;
 use toji_value::{Args, Map, Value, list, map};
 
@@ -93,7 +93,8 @@ async fn fill(db: &Db) {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
              INSERT INTO {table} ({columns}) SELECT {values} FROM n"
         );
-        tx.execute(&sql, &[]).await.unwrap_or_else(|e| panic!("{table}: {e}"));
+        let sql = Sql::unchecked(sql);
+        tx.execute(sql, &[]).await.unwrap_or_else(|e| panic!("{table}: {e}"));
     }
     tx.commit().await.unwrap();
     let mut tx = db.begin_write().await.unwrap();
@@ -306,7 +307,7 @@ both_databases! {
         fill(&db).await;
         whole_reads_are_noticed(&db).await;
         let stage = Stage::new(db.clone()).await;
-        let mut seen: BTreeSet<String> = db.statements().into_iter().map(|(sql, _)| sql).collect();
+        let mut seen: BTreeSet<String> = db.statements().into_iter().map(|(sql, _)| sql.as_str().to_owned()).collect();
         let mut found = Vec::new();
         for (method, args, kw) in questions() {
             let who = if method.starts_with("host.") { &stage.builder } else { &stage.admin };
@@ -319,14 +320,15 @@ both_databases! {
             if let Err(fault) = stage.world.hub.call(who, method, args).await {
                 assert!(fault.code != 1 && fault.code != 1019, "{shown}: {fault}");
             }
-            for (sql, values) in db.statements() {
+            for (statement, values) in db.statements() {
+                let sql = statement.as_str();
                 let reading = sql.trim_start().starts_with("SELECT") || sql.trim_start().starts_with("WITH");
-                if !reading || sql.contains("FOR UPDATE") || !seen.insert(sql.clone()) {
+                if !reading || sql.contains("FOR UPDATE") || !seen.insert(sql.to_owned()) {
                     continue;
                 }
                 let mut tx = db.begin();
-                let plan = explain::plan(&mut tx, &sql, &values).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
-                let reads = explain::whole_reads(db.engine(), &sql, &plan, &large);
+                let plan = explain::plan(&mut tx, &statement, &values).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+                let reads = explain::whole_reads(db.engine(), sql, &plan, &large);
                 if !reads.is_empty() {
                     found.push(format!("{shown}\n  {}\n  of {sql}\n{}", reads.join("\n  "), plan.join("\n")));
                 }
@@ -360,7 +362,7 @@ both_databases! {
                 }
             }
         }
-        let told: Vec<String> = db.statements().into_iter().map(|(sql, _)| sql).filter(|s| s.contains("canary")).collect();
+        let told: Vec<String> = db.statements().iter().map(|(sql, _)| sql.as_str().to_owned()).filter(|s| s.contains("canary")).collect();
         assert_eq!(told, Vec::<String>::new());
         no_transaction_is_left(&db).await;
     }

@@ -14,14 +14,14 @@ use toji_value::{Args, Fault, Value, code, list, map};
 use super::people::Stage;
 
 /// Two hubs with pools of their own; the stage belongs to the first.
-struct Pair {
-    stage: Stage,
+pub(super) struct Pair {
+    pub(super) stage: Stage,
     hubs: [Hub; 2],
-    test: TestDb,
+    pub(super) test: TestDb,
 }
 
 impl Pair {
-    async fn new() -> Arc<Pair> {
+    pub(super) async fn new() -> Arc<Pair> {
         let test = TestDb::new(Engine::Postgres).await;
         let stage = Stage::new(test.db.clone()).await;
         let config = stage.world.hub.config.clone();
@@ -29,7 +29,7 @@ impl Pair {
         Arc::new(Pair { hubs: [stage.world.hub.clone(), other], stage, test })
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         hub: usize,
         who: &Request,
@@ -41,13 +41,13 @@ impl Pair {
         self.hubs[hub % 2].call(who, method, args).await
     }
 
-    async fn ok(&self, hub: usize, method: &str, args: Value) -> Value {
+    pub(super) async fn ok(&self, hub: usize, method: &str, args: Value) -> Value {
         let done = self.call(hub, &self.stage.admin, method, args).await;
         done.unwrap_or_else(|fault| panic!("{method}: {fault}"))
     }
 
     /// Everything that must hold in the end.
-    async fn is_sound(&self) {
+    pub(super) async fn is_sound(&self) {
         let faults = integrity::faults(&mut self.test.db.begin()).await.unwrap();
         assert_eq!(faults, Vec::<String>::new());
     }
@@ -57,17 +57,17 @@ impl Pair {
         TaskState::try_from(info.get("state").as_int().unwrap()).unwrap()
     }
 
-    async fn count(&self, sql: &str) -> i64 {
+    pub(super) async fn count(&self, sql: &'static str) -> i64 {
         self.test.db.begin().scalar(sql, &[]).await.unwrap()
     }
 }
 
-type Step = (&'static str, Value);
+pub(super) type Step = (&'static str, Value);
 
 /// Workers on both hubs who call what `step` says for a worker and a round; gives what was refused.
 ///
 /// Panics at a refusal that tells of another transaction, or of a defect.
-async fn storm(
+pub(super) async fn storm(
     pair: &Arc<Pair>,
     workers: usize,
     rounds: usize,

@@ -1,7 +1,7 @@
 //! A small world for the tests of the scheduler and of the repository daemon.
 
 use toji_bus::Bus;
-use toji_db::{Db, Param, Time, versioned};
+use toji_db::{Db, Param, Sql, Time, versioned};
 use toji_hub::{Call, Config, Hub, Request};
 use toji_value::{Args, Fault, Map, Value};
 
@@ -45,16 +45,16 @@ impl World {
     /// The id of a row by name.
     pub(super) async fn id(&self, table: &str, name: &str) -> i64 {
         let sql = format!("SELECT id FROM {table} WHERE name = $1");
-        self.call().await.tx.scalar(&sql, &[name.into()]).await.unwrap()
+        self.call().await.tx.scalar(Sql::unchecked(sql), &[name.into()]).await.unwrap()
     }
 
     /// One value.
-    pub(super) async fn get(&self, sql: &str, params: &[Param]) -> Value {
+    pub(super) async fn get(&self, sql: &'static str, params: &[Param]) -> Value {
         self.call().await.tx.scalar(sql, params).await.unwrap()
     }
 
     /// Runs a statement.
-    pub(super) async fn set(&self, sql: &str, params: &[Param]) {
+    pub(super) async fn set(&self, sql: &'static str, params: &[Param]) {
         let mut call = self.call().await;
         call.tx.execute(sql, params).await.unwrap();
         call.commit().await.unwrap();
@@ -155,6 +155,7 @@ impl World {
     /// Sets an extra value of a tag, which changes the tag.
     pub(super) async fn extra(&self, tag: i64, key: &str, value: &str) {
         let mut call = self.call().await;
+        versioned::hold(&mut call.tx, "tag", tag).await.unwrap();
         let same = [("tag_id", Param::Int(tag)), ("key", key.into())];
         versioned::revoke(&mut call.tx, "tag_extra", &same, self.user).await.unwrap();
         let row = [("tag_id", Param::Int(tag)), ("key", key.into()), ("value", value.into())];
@@ -189,6 +190,6 @@ impl World {
     }
 }
 
-async fn add(call: &mut Call, table: &str, row: &[(&str, Param)]) -> i64 {
+async fn add(call: &mut Call, table: &'static str, row: &[(&'static str, Param)]) -> i64 {
     versioned::insert_id(&mut call.tx, table, row).await.unwrap()
 }

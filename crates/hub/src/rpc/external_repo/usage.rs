@@ -12,7 +12,7 @@ use toji_value::{Fault, FromValue, Value, map};
 
 use super::{Repo, need};
 use crate::dispatch::Handle;
-use crate::tag::{self, Tag, When, inherit};
+use crate::tag::{self, Tag, inherit};
 use crate::{Call, check};
 
 /// How the packages of an external repository can be mixed with a tag's.
@@ -40,7 +40,7 @@ fn merge_mode(value: &Value) -> Result<String, Fault> {
 impl Handle for AddExternalRepoToTag {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let merge_mode = merge_mode(&self.merge_mode)?;
-        let tag = tag::need(call, &self.tag_info, When::Now).await?;
+        let tag = tag::hold(call, &self.tag_info).await?;
         let repo = need(call, &self.repo_info, None).await?;
         let arches = match check::text_opt(&self.arches)? {
             None => None,
@@ -84,7 +84,7 @@ fn not_used(tag: &Tag, repo: &Repo) -> Fault {
 
 impl Handle for RemoveExternalRepoFromTag {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let tag = tag::need(call, &self.tag_info, When::Now).await?;
+        let tag = tag::hold(call, &self.tag_info).await?;
         let repo = need(call, &self.repo_info, None).await?;
         let actor = call.actor()?;
         if !rows::remove_use(&mut call.tx, tag.id, repo.id, actor).await? {
@@ -97,7 +97,7 @@ impl Handle for RemoveExternalRepoFromTag {
 
 impl Handle for EditTagExternalRepo {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let tag = tag::need(call, &self.tag_info, When::Now).await?;
+        let tag = tag::hold(call, &self.tag_info).await?;
         let repo = need(call, &self.repo_info, None).await?;
         let uses = rows::uses(&mut call.tx, Some(vec![tag.id]), Some(repo.id), None).await?;
         let row = uses.first().ok_or_else(|| not_used(&tag, &repo))?;

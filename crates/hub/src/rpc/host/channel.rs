@@ -2,6 +2,7 @@
 
 use toji_api::host::*;
 use toji_bus::Topic;
+use toji_db::lookup::Names;
 use toji_db::{Param, Row, channel};
 use toji_value::{Fault, Map, Value, map};
 
@@ -15,6 +16,14 @@ pub(super) async fn find(call: &mut Call, info: &Value) -> Result<Option<Row>, F
         Info::Id(id) => channel::by_id(&mut call.tx, id).await?,
         Info::Name(name) => channel::by_name(&mut call.tx, &name).await?,
     })
+}
+
+/// The channel that a caller wants to change, held until the end of the call; or nothing.
+async fn hold(call: &mut Call, info: &Value) -> Result<Option<Row>, Fault> {
+    match call.hold(Names::Channels, info).await? {
+        Some(entry) => Ok(channel::by_id(&mut call.tx, entry.id).await?),
+        None => Ok(None),
+    }
 }
 
 fn no_rows() -> Fault {
@@ -91,8 +100,8 @@ impl Handle for RenameChannel {
 }
 
 async fn edit(call: &mut Call, info: &Value, edits: &Map) -> Result<Value, Fault> {
-    let row = find(call, info).await?.ok_or_else(no_rows)?;
-    let mut set: Vec<(&str, Param)> = Vec::new();
+    let row = hold(call, info).await?.ok_or_else(no_rows)?;
+    let mut set: Vec<(&'static str, Param)> = Vec::new();
     for field in ["description", "comment", "name"] {
         let Some(value) = edits.get(field).filter(|value| *value != row.value(field)) else {
             continue;
@@ -135,7 +144,7 @@ async fn set_enabled(
 ) -> Result<Value, Fault> {
     let comment = check::text_opt(comment)?;
     let missing = || Fault::generic(format!("No such channel: {}", info.display()));
-    let id: i64 = find(call, info).await?.ok_or_else(missing)?.get("id")?;
+    let id: i64 = hold(call, info).await?.ok_or_else(missing)?.get("id")?;
     let mut set = vec![("enabled", Param::Bool(enabled))];
     set.extend(comment.map(|text| ("comment", Param::from(text))));
     channel::update(&mut call.tx, id, &set).await?;

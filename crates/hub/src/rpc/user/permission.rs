@@ -93,6 +93,7 @@ impl Handle for RevokePermission {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let found = user::need(call, &self.userinfo).await?;
         let perm = call.need(Names::Permissions, &self.permission).await?;
+        toji_db::lookup::hold(&mut call.tx, Names::Users, found.id).await?;
         if !has_own(call, found.id, &perm.name).await? {
             let who = self.userinfo.display();
             let text = format!("user {who} does not have permission: {}", perm.name);
