@@ -182,7 +182,7 @@ def taggings(storm):
         plans.append({"steps": steps})
     reports = storm.rage(plans, (
         "already tagged", "not in tag", "already has permission", "does not have permission", "already in group",
-        "No such user in group", "already subscribed", "not subscribed", "not in tag listing", "No such package"))
+        "No such user in group", "already subscribed", "not subscribed", "not in tag listing", "No such entry in table package"))
     # Each tagging and untagging that was answered is in the history, and nothing else.
     done = [report for session in reports for report in session if report[3] is None]
     tagged = sum(method == "tagBuildBypass" for method, *_ in done)

@@ -234,9 +234,9 @@ pub(crate) fn error(error: tokio_postgres::Error) -> Error {
     }
     let Some(db) = error.as_db_error() else {
         return if error.is_closed() || error.source().is_some_and(|e| e.is::<std::io::Error>()) {
-            Error::Lost(error.to_string())
+            Error::Lost(with_cause(&error))
         } else {
-            Error::Other(error.to_string())
+            Error::Other(with_cause(&error))
         };
     };
     let constraint = || db.constraint().unwrap_or_default().to_owned();
@@ -260,5 +260,13 @@ pub(crate) fn error(error: tokio_postgres::Error) -> Error {
         c if c.starts_with("22") => Error::Type(db.message().to_owned()),
         c if c.starts_with("42") => Error::Statement(db.message().to_owned()),
         _ => Error::Other(db.message().to_owned()),
+    }
+}
+
+/// What the driver says, and what it gives as the reason: why a certificate is refused, for example.
+pub(super) fn with_cause(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }

@@ -82,10 +82,7 @@ fn wrong(what: impl Into<String>) -> Error {
 }
 
 fn parse(text: &str) -> Result<tokio_postgres::Config> {
-    tokio_postgres::Config::from_str(text).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        wrong(format!("{error}{}", cause.unwrap_or_default()))
-    })
+    tokio_postgres::Config::from_str(text).map_err(|error| wrong(super::codec::with_cause(&error)))
 }
 
 fn read(file: &str) -> Result<String> {

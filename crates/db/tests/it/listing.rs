@@ -58,7 +58,7 @@ both_databases! {
             .opts(&opts(&[("group", Value::Str("kind".into())), ("order", Value::Str("-n".into()))]));
         let rows = groups.rows(&mut tx).await.unwrap();
         assert_eq!(rows[0].values()[0], Value::Nil);
-        assert!(channels().filter_any(vec![]).rows(&mut tx).await.unwrap().is_empty());
+        assert!(channels().filter_any::<&str>(vec![]).rows(&mut tx).await.unwrap().is_empty());
     }
 }
 

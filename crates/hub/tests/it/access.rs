@@ -88,6 +88,8 @@ impl Cast {
         let stage = Stage::with(db, |config| {
             config.disable_notifications = true;
             config.save_failed_tree = Some(vec!["*".into()]);
+            // Without a policy everybody may, as in Koji (MissingPolicyOk).
+            config.policies = vec![("dist_repo".into(), "all :: deny".into())];
         })
         .await;
         let sql =
@@ -210,15 +212,20 @@ both_databases! {
     async fn every_call_keeps_its_declared_access(db: Db) {
         let cast = Cast::new(db).await;
         let mut wrong = Vec::new();
-        for (name, declaration) in declared(cast.hub()) {
-            let needed = plain(&declaration).iter().filter(|p| p.default.is_none()).count();
-            for role in ROLES {
-                let answer = cast.ask(role, name, vec![Value::Nil; needed]).await;
-                let fault = answer.as_ref().err();
-                let denied = fault.is_some_and(|fault| is_refusal(declaration.access, fault));
-                if denied != refused(declaration.access, role) {
-                    wrong.push(format!("{name} by {role:?}: {answer:?}"));
+        let before = digest::tables(cast.hub()).await;
+        for deny in [true, false] {
+            for (name, declaration) in declared(cast.hub()) {
+                let needed = plain(&declaration).iter().filter(|p| p.default.is_none()).count();
+                for role in ROLES.into_iter().filter(|r| refused(declaration.access, *r) == deny) {
+                    let answer = cast.ask(role, name, vec![Value::Nil; needed]).await;
+                    let fault = answer.as_ref().err();
+                    if fault.is_some_and(|fault| is_refusal(declaration.access, fault)) != deny {
+                        wrong.push(format!("{name} by {role:?}: {answer:?}"));
+                    }
                 }
+            }
+            if deny {
+                assert_eq!(digest::tables(cast.hub()).await, before, "what was denied changed something");
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));

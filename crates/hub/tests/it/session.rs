@@ -221,7 +221,7 @@ both_databases! {
     }
 }
 
-async fn set(office: &Office, sql: &str, value: &Value) {
+async fn set(office: &Office, sql: &'static str, value: &Value) {
     let mut call = office.hub.internal().await.unwrap();
     call.tx.execute(sql, &[value.as_int().unwrap().into()]).await.unwrap();
     call.commit().await.unwrap();

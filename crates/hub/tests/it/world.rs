@@ -49,14 +49,14 @@ impl World {
     }
 
     /// One value.
-    pub(super) async fn get(&self, sql: &'static str, params: &[Param]) -> Value {
-        self.call().await.tx.scalar(sql, params).await.unwrap()
+    pub(super) async fn get(&self, sql: &str, params: &[Param]) -> Value {
+        self.call().await.tx.scalar(Sql::unchecked(sql.to_owned()), params).await.unwrap()
     }
 
     /// Runs a statement.
-    pub(super) async fn set(&self, sql: &'static str, params: &[Param]) {
+    pub(super) async fn set(&self, sql: &str, params: &[Param]) {
         let mut call = self.call().await;
-        call.tx.execute(sql, params).await.unwrap();
+        call.tx.execute(Sql::unchecked(sql.to_owned()), params).await.unwrap();
         call.commit().await.unwrap();
     }
 
