@@ -14,7 +14,7 @@ class Daemon:
         self.dir = own.dir / name
         self.dir.mkdir()
         self.conf, self.log = self.dir / "kojid.conf", self.dir / "log"
-        options = {"server": site.hub.tls, "serverca": site.authority.ca, "workdir": self.dir / "work", "minspace": 0,
+        options = {"server": site.hub.tls, "serverca": site.authority.ca, "workdir": self.dir / "work", "minspace": 0, "max_load": 0,
                    "sleeptime": 1, **options}
         self.conf.write_text("[kojid]\n" + "".join(f"{key} = {value}\n" for key, value in options.items()))
         with open(self.log, "ab") as log:

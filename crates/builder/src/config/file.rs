@@ -95,6 +95,7 @@ fn parse(text: &str) -> Result<(Config, Login), Error> {
             }
             "maxjobs" => config.maxjobs = number(&name, value)?,
             "minspace" => config.minspace = number(&name, value)?,
+            "max_load" => config.max_load = number(&name, value)?,
             "cache_size" => config.cache_size = number(&name, value)?,
             "failed_buildroot_lifetime" => {
                 config.failed_buildroot_lifetime = Duration::from_secs(number(&name, value)?);
@@ -151,7 +152,7 @@ fn options(text: &str) -> Result<Vec<(String, String)>, Error> {
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Error> {
-    value.parse().map_err(|_| wrong(name, "must be a whole number"))
+    value.parse().map_err(|_| wrong(name, "must be a number"))
 }
 
 fn truth(name: &str, value: &str) -> Result<bool, Error> {
