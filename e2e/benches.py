@@ -1,12 +1,15 @@
 """What each benchmark does. A benchmark returns its figures and its ratios to peers of the same run."""
 
+import contextlib
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import statistics
 import subprocess
 import time
+import urllib.request
 import xmlrpc.client
 from pathlib import Path
 
@@ -89,17 +92,62 @@ def quantiles(values):
 
 @bench
 def idle(b):
-    """Memory and processor time of a server that nobody uses."""
+    """Memory and processor time of a server that nobody uses, of a builder, and of a hub with many idle builders."""
     b.start()
     pid = b.server.process.pid
     time.sleep(5)
-    before = processor_seconds(pid)
     span = 5 if b.quick else 30
+    figures = {"processor_percent": processor_percent(pid, span), "memory_mb": memory_mb(pid),
+               "threads": int(re.search(r"Threads:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)),
+               "builder_memory_mb": builder_memory(b)}
+    b.close()
+    builders = 20 if b.quick else 500
+    for engine, crowd in crowds(b, builders):
+        try:
+            crowd.start()
+            # What begins with the builders is over when all have asked for everything once.
+            time.sleep(5 if b.quick else 40)
+            hub = crowd.b.server.process.pid
+            statements, transactions, begin = crowd.statements(), crowd.transactions(), time.monotonic()
+            figures[f"{engine}_{builders}_processor_percent"] = processor_percent(hub, 10 if b.quick else 90)
+            passed = time.monotonic() - begin
+            figures[f"{engine}_{builders}_statements_per_s"] = (crowd.statements() - statements) / passed
+            if crowd.postgres:
+                figures[f"{engine}_{builders}_transactions_per_s"] = (crowd.transactions() - transactions) / passed
+            figures[f"{engine}_{builders}_hub_memory_mb"] = memory_mb(hub)
+        finally:
+            crowd.close()
+    return figures, {}
+
+
+def memory_mb(pid):
+    """The resident memory of a process."""
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
+
+
+def processor_percent(pid, span):
+    """How much of a processor a process uses over so many seconds."""
+    before = processor_seconds(pid)
     time.sleep(span)
-    status = Path(f"/proc/{pid}/status").read_text()
-    return {"memory_mb": int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024,
-            "threads": int(re.search(r"Threads:\s+(\d+)", status).group(1)),
-            "processor_percent": 100 * (processor_seconds(pid) - before) / span}, {}
+    return 100 * (processor_seconds(pid) - before) / span
+
+
+def builder_memory(b):
+    """The most that one of three `toji builder` processes uses when it is connected and idle."""
+    processes = []
+    try:
+        for n in range(3):
+            name, conf = f"lone-{n}", b.dir / f"kojid-{n}.conf"
+            b.hub.call("addHost", name, ["x86_64"])
+            b.server.set_password(name, "lone")
+            conf.write_text(f"[kojid]\nserver={b.server.ready['hub']}\nuser={name}\npassword=lone\nworkdir={b.dir / name}\nminspace=0\n")
+            processes.append(subprocess.Popen([b.toji, "builder", "--config", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        wait_until(lambda: all(b.hub.call("getHost", f"lone-{n}")["ready"] for n in range(3)), "the builders are not ready")
+        return max(memory_mb(process.pid) for process in processes)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(30)
 
 
 def processor_seconds(pid):
@@ -267,21 +315,33 @@ def build(b):
 
 @bench
 def dispatch(b):
-    """From the making of a task to its running, with builders connected and tasks queued that fit none of them."""
-    figures = {}
-    for builders, queued in ((10, 100),) if b.quick else ((100, 1000), (500, 10_000)):
-        for engine in ("sqlite", "postgres"):
-            directory = b.dir / f"{engine}-{builders}"
-            directory.mkdir()
-            server = Postgres(b.dir / f"pg-{builders}").start() if engine == "postgres" else None
-            extra = ["--database", server.create("toji")] if server else []
-            crowd = Crowd(Bench(b.toji, directory, b.quick, extra), server, builders)
+    """From the making of a task to its running, with builders connected and tasks queued that fit none; with --times 10 also ten times the builders."""
+    figures, ratios = {}, {}
+    sizes = [(10, 100)] if b.quick else [(500, 10_000)]
+    if b.times > 1:
+        sizes += [(sizes[0][0] * b.times, sizes[0][1])]
+    for builders, queued in sizes:
+        for engine, crowd in crowds(b, builders):
             try:
                 found = crowd.measure(queued, 20 if b.quick else 300)
+                limit = crowd.commits(2 if b.quick else 10)
             finally:
                 crowd.close()
-            figures.update({f"{engine}_{builders}_{queued}_{key}": value for key, value in found.items()})
-    return figures, {}
+            name = f"{engine}_{builders}_{queued}"
+            figures.update({f"{name}_{key}": value for key, value in found.items()})
+            figures[f"{name}_commits_per_s"] = limit
+            ratios[f"{name}_tasks_to_commits"] = found["tasks_per_s"] / limit
+    return figures, ratios
+
+
+def crowds(b, builders):
+    """A crowd on each database."""
+    for engine in ("sqlite", "postgres"):
+        directory = b.dir / f"{engine}-{builders}"
+        directory.mkdir()
+        server = Postgres(b.dir / f"pg-{builders}").start() if engine == "postgres" else None
+        more = ["--database", server.create("toji")] if server else []
+        yield engine, Crowd(Bench(b.toji, directory, b.quick, more), server, builders)
 
 
 class Crowd:
@@ -292,8 +352,13 @@ class Crowd:
 
     def start(self):
         """Adds the hosts, starts the builders and returns when all are ready."""
+        # Each builder has two connections.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
         ready, hub = self.b.start(), self.b.hub
-        hub.call("multiCall", [{"methodName": "addHost", "params": [f"crowd-{n}", ["x86_64"]]} for n in range(self.builders)])
+        calls = [{"methodName": "addHost", "params": [f"crowd-{n}", ["x86_64"]]} for n in range(self.builders)]
+        for at in range(0, self.builders, 1000):
+            hub.call("multiCall", calls[at:at + 1000])
         # No call sets a password, and the benchmark needs many users that have one.
         statement = "UPDATE users SET password = 'crowd' WHERE name LIKE 'crowd-%'"
         if self.postgres:
@@ -303,40 +368,64 @@ class Crowd:
                 db.execute(statement)
         program = Path(self.b.toji).parent / "examples/crowd"
         self.process = subprocess.Popen([program, ready["hub"], str(self.builders), "crowd", self.b.dir / "crowd"])
-        wait_until(lambda: sum(h["ready"] for h in hub.call("listHosts")) > self.builders, "the builders are not ready")
+        up = lambda: sum(h["ready"] for h in hub.call("listHosts") if h["name"].startswith("crowd-")) == self.builders  # noqa: E731
+        wait_until(up, "the builders are not ready", 60 + self.builders / 5)
 
     def measure(self, queued, tasks):
         """Times single tasks on a full queue, then many trivial ones at once."""
         self.start()
         hub, found = self.b.hub, {}
-        if self.postgres:
-            before, span = self.transactions(), 5 if self.b.quick else 30
-            time.sleep(span)
-            found["idle_transactions_per_s"] = (self.transactions() - before) / span
         waiting = {"methodName": "makeTask", "params": ["sleep", [0], {"__starstar": True, "arch": "s390x"}]}
         for _ in range(0, queued, 1000):  # a request has a limit of size
             hub.call("multiCall", [waiting] * min(queued, 1000))
         infos = [hub.wait(hub.call("makeTask", "sleep", [0])) for _ in range(tasks)]
         p50, p99 = quantiles([info["start_ts"] - info["create_ts"] for info in infos])
         found.update(p50_ms=p50 * 1000, p99_ms=p99 * 1000)
-        begin = time.perf_counter()
-        made = hub.call("multiCall", [{"methodName": "makeTask", "params": ["sleep", [0]]}] * (tasks * 10))
+        statements, begin = self.statements(), time.perf_counter()
+        count = tasks * 10
+        made = []
+        for at in range(0, count, 1000):
+            made += hub.call("multiCall", [{"methodName": "makeTask", "params": ["sleep", [0]]}] * min(1000, count - at))
         last = [one[0] for one in made]
         while last:
             last = [t for t, info in zip(last, hub.call("getTaskInfo", last)) if info["state"] not in (2, 3, 5)]
             time.sleep(0.05)
-        found["tasks_per_s"] = tasks * 10 / (time.perf_counter() - begin)
+        found["tasks_per_s"] = count / (time.perf_counter() - begin)
+        found["statements_per_task"] = (self.statements() - statements) / count
+        found["load_1m"] = os.getloadavg()[0]
         return found
+
+    def statements(self):
+        """Statements that the server has run so far."""
+        with urllib.request.urlopen(self.b.server.ready["url"].rstrip("/") + "/metrics") as answer:
+            return int(re.search(r"(?m)^toji_database_statements_total (\d+)", answer.read().decode()).group(1))
 
     def transactions(self):
         """Transactions of the database so far."""
+        if not self.postgres:
+            return 0
         return int(self.postgres.psql("postgres", "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'toji'"))
+
+    def commits(self, seconds):
+        """Commits per second of one row each that the database itself reaches, with as many clients as the hub has connections."""
+        if self.postgres:
+            self.postgres.psql("toji", "CREATE TABLE plain (id SERIAL, n INTEGER)")
+            return self.postgres.pgbench("toji", "INSERT INTO plain (n) VALUES (1);\n", 16, seconds)
+        with contextlib.closing(sqlite3.connect(self.b.dir / "plain.db", isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("CREATE TABLE plain (id INTEGER PRIMARY KEY, n INTEGER)")
+            count, begin = 0, time.perf_counter()
+            while time.perf_counter() - begin < seconds:
+                db.execute("INSERT INTO plain (n) VALUES (1)")
+                count += 1
+            return count / (time.perf_counter() - begin)
 
     def close(self):
         """Ends the builders and the servers."""
         if self.process:
             self.process.terminate()
-            self.process.wait(60)
+            self.process.wait(120)
         self.b.close()
         if self.postgres:
             self.postgres.stop()

@@ -29,6 +29,17 @@ def hub_process(own, topdir, url):
     return process, json.loads(ready.read_text())["hub"]
 
 
+def takeover(hub, worker):
+    """Another hub schedules within ten seconds."""
+    task, begin = hub.call("makeTask", "sleep", [0], arch="noarch", priority=1), time.monotonic()
+    while task not in [t["id"] for t in worker.call("host.getTasks")]:
+        that(time.monotonic() - begin < 10, "the other hub does not schedule after 10 s")
+        time.sleep(0.02)
+    print(f"    another hub scheduled after {time.monotonic() - begin:.1f} s", flush=True)
+    that(worker.call("host.openTask", task), "the task opens")
+    worker.call("host.closeTask", task, DONE)
+
+
 @story(own=True)
 def one_is_killed(own):
     """A hub ends with kill -9 among its tasks: the other one goes on, and every task was given to a host once."""
@@ -64,6 +75,7 @@ def one_is_killed(own):
                     closed += 1
             if closed >= TASKS // 3 and one.alive():
                 one.kill()
+                takeover(other, worker)
         found = [TASK_STATES[info["state"]] for info in (worker.call("getTaskInfo", task) for task in tasks)]
         eq(set(found), {"CLOSED"}, "the states of the tasks")
         runs = [run["task_id"] for run in worker.call("scheduler.getTaskRuns", [["task_id", "IN", tasks]])]

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) packages: PackageCache,
     /// Whether the live connection is up, so that waiting tasks need not ask.
     pub(crate) live: AtomicBool,
+    /// Whether the hub stores what is said over it, so that nothing need be reported or asked for.
+    pub(crate) quiet: AtomicBool,
     /// Whether a task wants the daemon to end or start anew.
     pub(crate) leave: Leave,
 }

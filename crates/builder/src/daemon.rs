@@ -12,7 +12,7 @@ use toji_types::state::{BrState, TaskState};
 use toji_value::{Value, map};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::Config;
 use crate::context::{Shared, Signals};
@@ -21,6 +21,7 @@ use crate::failed;
 use crate::failure::chain;
 use crate::leave::{Ending, Leave};
 use crate::packages::PackageCache;
+use crate::resources::load_average;
 use crate::stream::{self, Signal};
 use crate::tasks::METHODS;
 use crate::worker::Worker;
@@ -38,12 +39,16 @@ pub struct Builder {
     status: watch::Sender<Status>,
     /// The hub goes away; until it is back no task is begun.
     draining: bool,
+    /// When the hub was last asked for everything.
+    asked: Instant,
 }
 
 struct Running {
     cancel: CancellationToken,
     signals: Arc<Signals>,
     weight: f64,
+    /// Whether it was assigned here once more.
+    again: bool,
 }
 
 impl Builder {
@@ -94,8 +99,8 @@ impl Builder {
         let id = hub.call("host.getID", ()).await?;
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
-        let (live, leave) = (AtomicBool::new(false), Leave::new());
-        let shared = Arc::new(Shared { config, packages, live, leave });
+        let (live, quiet, leave) = (AtomicBool::new(false), AtomicBool::new(false), Leave::new());
+        let shared = Arc::new(Shared { config, packages, live, quiet, leave });
         tracing::info!(host = host_id, "logged in");
         let mut builder = Builder {
             shared,
@@ -106,6 +111,7 @@ impl Builder {
             workers: JoinSet::new(),
             status: watch::Sender::new(Status::default()),
             draining: false,
+            asked: Instant::now(),
         };
         builder.expire_buildroots().await?;
         builder.sync().await?;
@@ -131,8 +137,8 @@ impl Builder {
                     self.report().await
                 }
                 Some(signal) = signals.recv() => self.react(signal).await,
-                _ = report.tick() => self.report().await,
-                _ = poll.tick() => self.poll().await,
+                _ = report.tick() => self.report_unless_quiet().await,
+                _ = poll.tick() => self.poll_unless_quiet().await,
                 Some(ended) = self.workers.join_next() => self.ended(ended).await,
             };
             match done {
@@ -151,11 +157,12 @@ impl Builder {
                 self.report().await?;
                 self.poll().await
             }
-            Signal::Assigned(id) => {
-                self.take(id);
+            Signal::Assigned(id, method) => {
+                self.take(id, method);
                 self.tell();
                 Ok(())
             }
+            Signal::Configured => self.report().await,
             Signal::Cancelled(id) => self.check(id).await,
             Signal::Woken(id) => {
                 self.wake(id);
@@ -169,8 +176,27 @@ impl Builder {
         }
     }
 
+    /// With a hub that stores what is said over the live connection, a report is not a call.
+    async fn report_unless_quiet(&mut self) -> Result<()> {
+        if self.shared.quiet.load(Ordering::Relaxed) {
+            self.tell();
+            return Ok(());
+        }
+        self.report().await
+    }
+
+    /// With a hub that tells everything, asking is only for what nobody thought of.
+    async fn poll_unless_quiet(&mut self) -> Result<()> {
+        let asked = self.asked.elapsed();
+        if self.shared.quiet.load(Ordering::Relaxed) && asked < rest(self.host_id) {
+            return Ok(());
+        }
+        self.poll().await
+    }
+
     /// Asks for everything that signals would tell.
     async fn poll(&mut self) -> Result<()> {
+        self.asked = Instant::now();
         self.sync().await?;
         if !self.draining {
             self.take_assigned().await?;
@@ -185,21 +211,33 @@ impl Builder {
                 && task.get("host_id").as_int() == Some(self.host_id)
         };
         let tasks = tasks.as_array().unwrap_or_default();
-        let ids: Vec<i64> =
-            tasks.iter().filter(ours).filter_map(|t| t.get("id").as_int()).collect();
-        ids.into_iter().for_each(|id| self.take(id));
+        let method = |task: &Value| task.get("method").as_str().unwrap_or_default().to_owned();
+        let found: Vec<(i64, String)> = (tasks.iter().filter(ours))
+            .filter_map(|task| Some((task.get("id").as_int()?, method(task))))
+            .collect();
+        found.into_iter().for_each(|(id, method)| self.take(id, method));
         self.tell();
         Ok(())
     }
 
-    fn take(&mut self, id: i64) {
-        if self.draining || self.running.contains_key(&id) {
+    fn take(&mut self, id: i64, method: String) {
+        if self.draining {
             return;
         }
-        let running =
-            Running { cancel: CancellationToken::new(), signals: Arc::default(), weight: 1.0 };
+        if let Some(running) = self.running.get_mut(&id) {
+            // Perhaps it was taken away and given back: to be looked at when this run of it has ended.
+            running.again = true;
+            return;
+        }
+        let running = Running {
+            cancel: CancellationToken::new(),
+            signals: Arc::default(),
+            weight: 1.0,
+            again: false,
+        };
         let worker = Worker {
             id,
+            method,
             hub: self.hub.clone(),
             shared: self.shared.clone(),
             cancel: running.cancel.clone(),
@@ -266,7 +304,7 @@ impl Builder {
     /// Tells the hub about this host.
     async fn report(&mut self) -> Result<()> {
         self.host = self.hub.call("host.getHost", ()).await?;
-        let ready = self.ready();
+        let ready = self.problem().is_none();
         let methods: Vec<Value> = METHODS.iter().map(|method| method.name().into()).collect();
         let data = map! {"methods" => methods, "maxjobs" => self.shared.config.maxjobs};
         let call = args!(self.load(), ready; "data" => data);
@@ -280,7 +318,16 @@ impl Builder {
         let capacity = self.host.get("capacity").as_f64().unwrap_or(0.0);
         let mut task_ids: Vec<i64> = self.running.keys().copied().collect();
         task_ids.sort_unstable();
-        let status = Status { load: self.load(), capacity, ready: self.ready(), task_ids };
+        let problem = self.problem();
+        let status = Status {
+            load: self.load(),
+            capacity,
+            ready: problem.is_none(),
+            task_ids,
+            problem: problem.unwrap_or_default().to_owned(),
+            // they go with each heartbeat
+            resources: None,
+        };
         self.status.send_if_modified(|old| {
             let changed = *old != status;
             *old = status;
@@ -295,10 +342,11 @@ impl Builder {
         busy.fold(0.0, |load, running| load + running.weight)
     }
 
-    fn ready(&self) -> bool {
+    /// Why the host can take no task.
+    fn problem(&self) -> Option<&'static str> {
         let config = &self.shared.config;
         let capacity = self.host.get("capacity").as_f64().unwrap_or(0.0);
-        let problem = if self.draining {
+        Some(if self.draining {
             "draining"
         } else if !self.host.get("enabled").truthy() {
             "host is disabled"
@@ -312,10 +360,8 @@ impl Builder {
         {
             "load average too high"
         } else {
-            return true;
-        };
-        tracing::debug!(problem, "not ready for a task");
-        false
+            return None;
+        })
     }
 
     async fn ended(
@@ -323,7 +369,12 @@ impl Builder {
         ended: std::result::Result<i64, tokio::task::JoinError>,
     ) -> Result<()> {
         match ended {
-            Ok(id) => drop(self.running.remove(&id)),
+            Ok(id) => {
+                let again = self.running.remove(&id).is_some_and(|running| running.again);
+                if again && !self.draining {
+                    self.take_assigned().await?;
+                }
+            }
             Err(error) => {
                 // A handler that panicked: its task is given back by the next comparison.
                 tracing::error!(error = chain(&error), "a task broke off");
@@ -400,10 +451,9 @@ fn free_mib(dir: &std::path::Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
 }
 
-/// The load average of the last minute for each processor.
-fn load_average() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
-    let load: f64 = text.split_whitespace().next()?.parse().ok()?;
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Some(load / cpus as f64)
+/// How long a host relies on being told everything: half an hour to one and a half, so that many do not ask at once.
+fn rest(host: i64) -> Duration {
+    // the golden ratio spreads consecutive numbers
+    let spread = (host as f64 * 0.618_033_988_749_895).fract();
+    Duration::from_secs_f64(3600.0 * (0.5 + spread))
 }

@@ -15,6 +15,7 @@ mod news;
 mod packages;
 mod repository;
 mod resolve;
+mod resources;
 mod rich;
 mod scm;
 mod source;

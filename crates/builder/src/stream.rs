@@ -13,6 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::channel::connect;
 use crate::context::Shared;
+use crate::resources::measure;
 use crate::tasks::METHODS;
 
 /// The first pause after a lost connection; it doubles up to [`LONGEST`].
@@ -22,11 +23,14 @@ const LONGEST: Duration = Duration::from_secs(10);
 const SILENCE: u32 = 3;
 
 /// What the hub tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// The connection is up; what happened before must be asked for.
     Connected,
-    Assigned(i64),
+    /// A task, and its method where the hub tells it.
+    Assigned(i64, String),
+    /// The host's options were changed.
+    Configured,
     Cancelled(i64),
     Woken(i64),
     Drain,
@@ -42,6 +46,7 @@ pub(crate) async fn keep(
     let mut pause = SHORTEST;
     while !signals.is_closed() {
         let ended = attach(&shared, &hub, status.clone(), &signals).await;
+        shared.quiet.store(false, Ordering::Relaxed);
         if shared.live.swap(false, Ordering::Relaxed) {
             pause = SHORTEST;
         }
@@ -71,7 +76,9 @@ async fn attach(
             message = tokio::time::timeout(period * SILENCE, incoming.message()) => message,
             _ = heartbeat.tick() => {
                 number += 1;
-                send(&out, from_builder::Message::Heartbeat(Heartbeat { number })).await;
+                let resources = Some(measure(&shared.config.workdir));
+                let heartbeat = Heartbeat { number, resources };
+                send(&out, from_builder::Message::Heartbeat(heartbeat)).await;
                 continue;
             }
             changed = status.changed() => {
@@ -95,13 +102,17 @@ async fn attach(
                 period = Duration::from_millis(millis);
                 heartbeat = tokio::time::interval(period);
                 shared.live.store(true, Ordering::Relaxed);
+                shared.quiet.store(welcome.keeps_status, Ordering::Relaxed);
                 tracing::info!(host = welcome.host_id, "live connection");
                 Signal::Connected
             }
-            Some(to_builder::Message::Assigned(task)) => Signal::Assigned(task.task_id),
+            Some(to_builder::Message::Assigned(task)) => {
+                Signal::Assigned(task.task_id, task.method)
+            }
             Some(to_builder::Message::Cancelled(task)) => Signal::Cancelled(task.task_id),
             Some(to_builder::Message::Woken(task)) => Signal::Woken(task.task_id),
             Some(to_builder::Message::Drain(_)) => Signal::Drain,
+            Some(to_builder::Message::Configured(_)) => Signal::Configured,
             Some(to_builder::Message::Heartbeat(_)) | None => continue,
         };
         if signals.send(signal).await.is_err() {

@@ -16,6 +16,8 @@ use crate::tasks::{self, Method};
 /// A task that was given to this host.
 pub(crate) struct Worker {
     pub(crate) id: i64,
+    /// What is to be done, where the hub has told it.
+    pub(crate) method: String,
     /// The daemon's session: for what happens before and after the task's own.
     pub(crate) hub: Client,
     pub(crate) shared: Arc<Shared>,
@@ -33,13 +35,16 @@ impl Worker {
     }
 
     async fn take(&self) -> Result<(), toji_client::Error> {
-        // Opened first, because somebody waits for it; everything else can be asked afterwards.
-        if self.hub.call("host.openTask", (self.id,)).await?.is_nil() {
+        let opened = self.open().await?;
+        if opened.is_nil() {
             tracing::info!(task = self.id, "the task is not to be had");
             return Ok(());
         }
-        let session = self.hub.subsession().await?;
-        let info = session.call("getTaskInfo", args!(self.id; "request" => true)).await?;
+        let session = self.hub.later_subsession().await;
+        let info = match with_request(opened) {
+            Some(info) => info,
+            None => session.call("getTaskInfo", args!(self.id; "request" => true)).await?,
+        };
         let name = info.get("method").as_str().unwrap_or_default();
         let Some(method) = tasks::find(name) else {
             tracing::warn!(task = self.id, method = name, "refused: no handler");
@@ -48,13 +53,28 @@ impl Worker {
             return session.logout().await;
         };
         tracing::info!(task = self.id, method = name, "opened");
-        session.call("host.setTaskWeight", (self.id, method.weight)).await?;
+        if method.name() != self.method {
+            self.hub.call("host.setTaskWeight", (self.id, method.weight)).await?;
+        }
         let outcome = match info.get("request").clone() {
             Value::Array(request) => self.handle(&session, method, info, request).await,
             _ => Some(Err(Failure::generic("the task has no request"))),
         };
         self.report(&session, outcome).await?;
         session.logout().await
+    }
+
+    /// Opens the task, because somebody waits for it; its weight goes along where the method is known.
+    async fn open(&self) -> Result<Value, toji_client::Error> {
+        let Some(method) = tasks::find(&self.method) else {
+            return self.hub.call("host.openTask", (self.id,)).await;
+        };
+        let mut calls = self.hub.multicall();
+        calls.add("host.openTask", (self.id,));
+        calls.add("host.setTaskWeight", (self.id, method.weight));
+        let mut results = calls.send().await?.into_iter();
+        // the weight of a task that is not to be had cannot be set
+        results.next().unwrap_or(Ok(Value::Nil)).map_err(toji_client::Error::Fault)
     }
 
     /// Runs the handler in a directory of its own; `None` when the task was taken away meanwhile.
@@ -116,8 +136,19 @@ impl Worker {
                 ("host.failTask", task_response(Err(&fault)))
             }
         };
+        // A task that made no calls has no session of its own.
+        let own = session.session().await.is_some();
+        let session = if own { session } else { &self.hub };
         session.call(call, (self.id, response)).await.map(drop)
     }
+}
+
+/// The record of a task that was opened, with its arguments; nothing if they are not in it.
+fn with_request(mut opened: Value) -> Option<Value> {
+    let info = opened.as_struct_mut()?;
+    let request = toji_client::task_request(info.value("request").as_str()?)?;
+    info.insert("request", Value::Array(request));
+    Some(opened)
 }
 
 /// Where a task works.

@@ -12,6 +12,8 @@ pub enum Topic {
     Scheduler,
     /// Something for this host: an assignment, a cancelled task, a parent to wake.
     Host(i64),
+    /// The options of this host were changed.
+    HostOptions(i64),
     /// This task changed its state.
     Task(i64),
     /// Tags, repositories or requests changed in a way that the repository daemon should see.

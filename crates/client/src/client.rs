@@ -95,6 +95,14 @@ impl Client {
         Ok(Client { shared: self.shared.clone(), state: Arc::new(Mutex::new(state)) })
     }
 
+    /// Like [`Client::subsession`], but the session is begun by the first call that needs it.
+    pub async fn later_subsession(&self) -> Client {
+        let mut state = State::default();
+        state.credentials = self.state.lock().await.credentials.clone();
+        state.above = Some(self.clone());
+        Client { shared: self.shared.clone(), state: Arc::new(Mutex::new(state)) }
+    }
+
     /// Ends the session; without one nothing happens.
     pub async fn logout(&self) -> Result<(), Error> {
         let mut state = self.state.lock().await;
@@ -150,6 +158,13 @@ impl Client {
         make: impl Fn(Vec<(&'static str, String)>) -> Request,
     ) -> Result<Reply, Error> {
         let mut state = self.state.lock().await;
+        let begun = state.session.is_some();
+        if let Some(above) = state.above.take().filter(|_| !begun) {
+            let begun = Box::pin(above.call("subsession", ())).await;
+            let begun = begun.and_then(|answer| session("subsession", &answer));
+            state.above = Some(above);
+            state.begin(begun?);
+        }
         let request = make(state.number());
         let shared = &self.shared;
         if state.session.is_none() {

@@ -22,7 +22,7 @@ pub use download::Download;
 pub use error::Error;
 pub use multicall::Multicall;
 pub use options::Options;
-pub use result::task_response;
+pub use result::{task_request, task_response};
 pub use session::Session;
 pub use toji_gssapi::Keys;
 pub use upload::{Upload, Uploaded};

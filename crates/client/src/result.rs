@@ -13,3 +13,10 @@ pub fn task_response(result: Result<&Value, &Fault>) -> String {
     // The writer only takes characters from strings and its own ASCII.
     String::from_utf8_lossy(&text).into_owned()
 }
+
+/// The arguments in a task's request, the text of an XML-RPC call; nothing when it is none.
+pub fn task_request(text: &str) -> Option<Vec<Value>> {
+    let (_, args) =
+        toji_xmlrpc::parse_call(text.as_bytes(), &toji_xmlrpc::Limits::RESPONSE).ok()?;
+    Some(args)
+}

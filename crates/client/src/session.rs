@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) session: Option<Session>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) exclusive: bool,
+    /// Whose subsession is begun with the first call.
+    pub(crate) above: Option<crate::Client>,
     callnum: i64,
 }
 

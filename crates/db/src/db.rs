@@ -1,6 +1,7 @@
 //! The database handle: opening, migrating, beginning transactions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     /// Number of commits that wrote to the outbox, here or (PostgreSQL, when listened to) elsewhere.
     pub(crate) outbox: watch::Sender<u64>,
     pub(crate) listening: std::sync::Once,
+    /// Statements that were run.
+    pub(crate) count: AtomicU64,
 }
 
 pub(crate) enum Pool {
@@ -93,6 +96,7 @@ impl Db {
             plans: Plans::new(engine),
             outbox: watch::Sender::new(0),
             listening: std::sync::Once::new(),
+            count: AtomicU64::new(0),
         };
         Ok(Db { inner: Arc::new(inner) })
     }
@@ -125,6 +129,11 @@ impl Db {
         let mut tx = self.begin();
         tx.take_writer().await?;
         Ok(tx)
+    }
+
+    /// How many statements were run through this handle, the beginnings and ends of transactions included.
+    pub fn statement_count(&self) -> u64 {
+        self.inner.count.load(Ordering::Relaxed)
     }
 
     /// Closes the connections at rest; on SQLite this leaves a single file.

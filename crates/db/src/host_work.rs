@@ -5,10 +5,12 @@ use toji_types::TaskState;
 use crate::{Result, Tx, params};
 
 /// One task of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
     /// The task.
     pub task_id: i64,
+    /// What is to be done.
+    pub method: String,
     /// It waits to be opened.
     pub assigned: bool,
     /// It waits for children, and one of them has ended.
@@ -19,7 +21,7 @@ pub struct Work {
 pub async fn of_host(tx: &mut Tx, host_id: i64) -> Result<Vec<Work>> {
     let rows = tx
         .query(
-            "SELECT t.id AS id, t.state AS state,
+            "SELECT t.id AS id, t.state AS state, t.method AS method,
                     (t.waiting IS TRUE AND EXISTS (
                         SELECT 1 FROM task c
                          WHERE c.parent = t.id AND c.awaited IS TRUE AND c.state = ANY($2)
@@ -42,9 +44,17 @@ pub async fn of_host(tx: &mut Tx, host_id: i64) -> Result<Vec<Work>> {
         .map(|row| {
             Ok(Work {
                 task_id: row.get("id")?,
+                method: row.get_opt("method")?.unwrap_or_default(),
                 assigned: row.get::<i64>("state")? == TaskState::Assigned as i64,
                 woken: row.get("woken")?,
             })
         })
         .collect()
+}
+
+/// The hosts with tasks that wait to be opened.
+pub async fn unopened(tx: &mut Tx) -> Result<Vec<i64>> {
+    let sql = "SELECT DISTINCT host_id AS id FROM task WHERE state = $1 AND host_id IS NOT NULL";
+    let rows = tx.query(sql, params![TaskState::Assigned.number()]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }

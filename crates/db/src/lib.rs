@@ -42,6 +42,7 @@ pub mod host;
 pub mod host_work;
 pub mod integrity;
 pub mod journal;
+pub mod live;
 pub mod load;
 pub mod lookup;
 pub mod metrics;

@@ -44,14 +44,35 @@ pub(crate) async fn write(tx: &mut Tx) -> Result<()> {
     let count = pending.len() as i64;
     let sql = "UPDATE toji_sequence SET last = last + $1 WHERE name = 'outbox' RETURNING last";
     let last: i64 = tx.scalar(sql, params![count]).await?;
-    for (entry, seq) in pending.into_iter().zip(last - count + 1..) {
+    let first = last - count + 1;
+    if tx.engine() == Engine::Postgres {
+        return write_at_once(tx, pending, first).await;
+    }
+    for (entry, seq) in pending.into_iter().zip(first..) {
         let sql = "INSERT INTO toji_outbox (seq, kind, key, body) VALUES ($1, $2, $3, $4)";
         tx.execute(sql, params![seq, entry.kind, entry.key, entry.body]).await?;
     }
-    if tx.engine() == Engine::Postgres {
-        tx.execute("NOTIFY toji_outbox", &[]).await?;
-    }
     Ok(())
+}
+
+/// All entries, and the word of them, in one round trip; the notification goes out with the commit.
+async fn write_at_once(tx: &mut Tx, pending: Vec<Pending>, first: i64) -> Result<()> {
+    let sql = "WITH told AS (SELECT pg_notify('toji_outbox', ''))
+               INSERT INTO toji_outbox (seq, kind, key, body)
+               SELECT $1::bigint + entry.n - 1, entry.kind, entry.key, entry.body::jsonb
+                 FROM told, unnest($2::text[], $3::text[], $4::text[])
+                      WITH ORDINALITY AS entry(kind, key, body, n)";
+    let bodies: Vec<String> = pending.iter().map(|p| p.body.to_json().to_string()).collect();
+    let (kinds, keys): (Vec<String>, Vec<String>) =
+        pending.into_iter().map(|p| (p.kind, p.key)).unzip();
+    tx.execute(sql, params![first, kinds, keys, bodies]).await.map(drop)
+}
+
+/// The keys of the entries after number `seq` up to `last`, in order.
+pub async fn keys(tx: &mut Tx, seq: i64, last: i64) -> Result<Vec<String>> {
+    let sql = "SELECT key FROM toji_outbox WHERE seq > $1 AND seq <= $2 ORDER BY seq";
+    let rows = tx.query(sql, params![seq, last]).await?;
+    rows.iter().map(|row| row.get("key")).collect()
 }
 
 /// At most `limit` entries after number `seq`, in order.

@@ -82,23 +82,49 @@ pub const LOG: View = View {
     default: &["id", "task_id", "host_id", "msg", "msg_ts"],
 };
 
-/// Most free tasks that one run looks at, the most urgent first.
-const MAX_FREE: i64 = 20_000;
+/// Most free tasks that are looked at, the most urgent first.
+const MAX_FREE: i64 = 50_000;
 
 /// The database's time, in seconds since 1970: the one that all columns of times are set by.
 pub async fn now(tx: &mut Tx) -> Result<f64> {
     tx.scalar("SELECT date_part('epoch', NOW())", params![]).await
 }
 
-/// All hosts: `id`, `enabled`, `ready`, `updated` (seconds), `capacity`, `arches`, `data`.
+/// What a run begins with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// The database's time.
+    pub now: f64,
+    /// When a scheduler last did something.
+    pub last_run: Option<f64>,
+    /// The number of the newest outbox entry.
+    pub seq: i64,
+}
+
+/// The time, the last run and the newest outbox entry, in one statement.
+pub async fn moment(tx: &mut Tx) -> Result<Moment> {
+    let sql = "SELECT date_part('epoch', NOW()) AS now, last AS seq,
+                      (SELECT data FROM scheduler_sys_data WHERE name = $1) AS \"last_run:json\"
+                 FROM toji_sequence WHERE name = $2";
+    let row = tx.query_one(sql, params!["last_run_ts", "outbox"]).await?;
+    let last_run = row.value("last_run").as_f64();
+    Ok(Moment { now: row.get("now")?, last_run, seq: row.get("seq")? })
+}
+
+/// All hosts: `id`, `enabled`, `ready`, `updated` (seconds), `capacity`, `arches`, `data`, `pressure`, and `lost`
+/// (seconds) where a live connection broke off and the host has not spoken since.
 pub async fn hosts(tx: &mut Tx) -> Result<Vec<Row>> {
     tx.query(
         "SELECT host.id AS id, host_config.enabled AS enabled, host.ready AS ready, \
          date_part('epoch', host.update_time) AS updated, host_config.capacity AS capacity, \
-         host_config.arches AS arches, scheduler_host_data.data AS data \
+         host_config.arches AS arches, scheduler_host_data.data AS data, \
+         toji_host_stream.pressure AS pressure, \
+         CASE WHEN host.update_time > toji_host_stream.lost THEN NULL \
+              ELSE date_part('epoch', toji_host_stream.lost) END AS lost \
          FROM host \
          JOIN host_config ON host_config.host_id = host.id AND host_config.active IS TRUE \
-         LEFT JOIN scheduler_host_data ON scheduler_host_data.host_id = host.id",
+         LEFT JOIN scheduler_host_data ON scheduler_host_data.host_id = host.id \
+         LEFT JOIN toji_host_stream ON toji_host_stream.host_id = host.id",
         params![],
     )
     .await
@@ -134,29 +160,57 @@ pub async fn host_channels(tx: &mut Tx) -> Result<Vec<Row>> {
     .await
 }
 
-/// Tasks in state `free`: `id`, `owner`, `channel_id`, `arch`, `weight`, `priority`, `created` (seconds).
-pub async fn free_tasks(tx: &mut Tx, free: i64) -> Result<Vec<Row>> {
-    tx.query(
-        "SELECT id, owner, channel_id, arch, weight, priority, date_part('epoch', create_time) AS created \
-         FROM task WHERE state = $1 ORDER BY priority, create_time, id LIMIT $2",
-        params![free, MAX_FREE],
-    )
-    .await
+/// The columns of a task that the scheduler looks at, of [`FROM`].
+///
+/// `assigned` is there where the scheduler has an active run for it, `tree` is when the top of its group was made (three
+/// levels are looked at), `expected` how long it took in earlier builds of the same package, on the average in seconds.
+macro_rules! columns {
+    () => {
+        "SELECT task.id AS id, task.owner AS owner, task.channel_id AS channel_id, task.arch AS arch,
+                task.host_id AS host_id, task.state AS state, task.waiting AS waiting,
+                task.weight AS weight, task.priority AS priority,
+                date_part('epoch', task.create_time) AS created,
+                date_part('epoch', COALESCE(top.create_time, up.create_time, task.create_time)) AS tree,
+                CASE WHEN task.state <> 0 THEN
+                    (SELECT min(date_part('epoch', create_time)) FROM scheduler_task_runs
+                      WHERE task_id = task.id AND active IS TRUE) END AS assigned,
+                CASE WHEN task.state = 0 AND task.parent IS NOT NULL THEN
+                    (SELECT avg(date_part('epoch', past.completion_time) - date_part('epoch', past.start_time))
+                       FROM build now
+                       JOIN build old ON old.pkg_id = now.pkg_id
+                       JOIN task past ON past.parent = old.task_id
+                      WHERE now.task_id = task.parent AND past.method = task.method
+                        AND past.arch = task.arch AND past.state = 2
+                        AND past.completion_time > toji_ago(15552000.0)) END AS expected
+           FROM task LEFT JOIN task up ON up.id = task.parent
+                     LEFT JOIN task top ON top.id = up.parent"
+    };
 }
 
-/// Tasks in one of `states`: `id`, `owner`, `channel_id`, `host_id`, `state`, `waiting`, `weight`, and `assigned` (seconds)
-/// where the scheduler has an active run for them.
+/// Tasks in state `free`, the most urgent first.
+pub async fn free_tasks(tx: &mut Tx, free: i64) -> Result<Vec<Row>> {
+    let sql = concat!(
+        columns!(),
+        " WHERE task.state = $1 ORDER BY task.priority, task.create_time, task.id LIMIT $2"
+    );
+    tx.query(sql, params![free, MAX_FREE]).await
+}
+
+/// Tasks in one of `states`.
 pub async fn active_tasks(tx: &mut Tx, states: &[i64]) -> Result<Vec<Row>> {
-    tx.query(
-        "SELECT task.id AS id, task.owner AS owner, task.channel_id AS channel_id, \
-         task.host_id AS host_id, task.state AS state, task.waiting AS waiting, \
-         task.weight AS weight, \
-         (SELECT min(date_part('epoch', create_time)) FROM scheduler_task_runs \
-          WHERE task_id = task.id AND active IS TRUE) AS assigned \
-         FROM task WHERE task.state = ANY($1)",
-        params![states],
-    )
-    .await
+    tx.query(concat!(columns!(), " WHERE task.state = ANY($1)"), params![states]).await
+}
+
+/// Tasks by their numbers, whatever their state.
+pub async fn tasks(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
+    tx.query(concat!(columns!(), " WHERE task.id = ANY($1)"), params![ids]).await
+}
+
+/// Refusals of these tasks: `task_id`, `host_id`, `soft`, `time` (seconds).
+pub async fn refusals_of(tx: &mut Tx, tasks: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT task_id, host_id, soft, date_part('epoch', time) AS time
+                 FROM scheduler_task_refusals WHERE task_id = ANY($1)";
+    tx.query(sql, params![tasks]).await
 }
 
 /// Refusals of unfinished tasks: `task_id`, `host_id`, `soft`, `time` (seconds).

@@ -252,6 +252,11 @@ impl Tx {
         }
         let signal = !self.outbox.is_empty();
         crate::outbox::write(&mut self).await?;
+        if self.wrote {
+            // its beginning and its end
+            self.counted();
+            self.counted();
+        }
         match &mut self.session {
             Session::None => {}
             // Only the end of a snapshot, which the connection does when it is returned.
@@ -325,6 +330,7 @@ impl Tx {
         if self.failed {
             return Err(Error::Aborted);
         }
+        self.counted();
         let plan = self.db.inner.plans.plan(sql);
         self.connect(plan.writes).await?;
         let spoils = match &self.session {
@@ -373,7 +379,12 @@ impl Tx {
         Ok(())
     }
 
+    fn counted(&self) {
+        self.db.inner.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
     async fn session_batch(&mut self, sql: String) -> Result<()> {
+        self.counted();
         match &mut self.session {
             Session::Sqlite(s) => s.batch(sql).await,
             Session::Postgres(s) => s.batch(&sql).await,

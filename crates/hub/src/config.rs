@@ -104,6 +104,12 @@ pub struct SchedulerOptions {
     pub host_timeout: f64,
     /// `FairShares` (Toji's own): channels and users share the hosts evenly within a priority.
     pub fair_shares: bool,
+    /// `CriticalPath` (Toji's own): within a build, what is expected to take longest goes first.
+    pub critical_path: bool,
+    /// `LostTimeout` (Toji's own): tasks of a host whose live connection has broken off for this long are freed.
+    pub lost_timeout: f64,
+    /// `Max…Pressure` and the like (Toji's own): bounds beyond which a host gets no further task.
+    pub limits: crate::live::Limits,
     /// `RunInterval`: the slow fallback between runs when no signal comes.
     pub run_interval: f64,
 }
@@ -203,6 +209,9 @@ impl Default for SchedulerOptions {
             soft_refusal_timeout: 900.0,
             host_timeout: 900.0,
             fair_shares: true,
+            critical_path: true,
+            lost_timeout: 20.0,
+            limits: crate::live::Limits::default(),
             run_interval: 60.0,
         }
     }

@@ -9,6 +9,7 @@ use toji_types::PathInfo;
 use toji_value::Fault;
 
 use crate::dispatch::Registry;
+use crate::live::Live;
 use crate::name::NameRules;
 use crate::plugin::Plugins;
 use crate::{Clock, Config, Random, SystemClock, SystemRandom};
@@ -38,6 +39,8 @@ pub struct Inner {
     pub(crate) names: Result<NameRules, Fault>,
     /// Parts of repositories that are packed already.
     pub chunks: crate::repo::assemble::Chunks,
+    /// Builders with a live connection to this process.
+    pub live: Arc<Live>,
     pub(crate) registry: Registry,
 }
 
@@ -90,6 +93,9 @@ impl Hub {
         let names = NameRules::new(&config);
         let registry = Registry::new(&plugins);
         let chunks = crate::repo::assemble::Chunks::default();
+        let mut name = [0; 8];
+        random.fill(&mut name);
+        let live = Arc::new(Live::new(hex::encode(name)));
         let inner = Inner {
             db,
             bus,
@@ -101,6 +107,7 @@ impl Hub {
             policies,
             names,
             chunks,
+            live,
             registry,
         };
         Hub(Arc::new(inner))
@@ -109,7 +116,7 @@ impl Hub {
     /// The same hub with other options, of the plugins only those that are built in: requests that run keep theirs.
     pub fn reconfigured(&self, config: Config) -> Self {
         let (clock, random) = (self.clock.clone(), self.random.clone());
-        Hub::with_outside(self.db.clone(), self.bus.clone(), config, clock, random)
+        Hub::with_outside(self.db.clone(), self.bus.clone(), config, clock, random).living(self)
     }
 
     /// The same hub with other options and all their plugins: requests that run keep theirs.
@@ -120,7 +127,15 @@ impl Hub {
         let (clock, random) = (self.clock.clone(), self.random.clone());
         let plugins = Plugins::load(&config).await?;
         let (db, bus) = (self.db.clone(), self.bus.clone());
-        Ok(Hub::with_plugins(db, bus, config, clock, random, plugins))
+        Ok(Hub::with_plugins(db, bus, config, clock, random, plugins).living(self))
+    }
+
+    /// This hub with the live connections of the one before.
+    fn living(mut self, before: &Hub) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.live = before.live.clone();
+        }
+        self
     }
 
     /// Whether the patterns of names are usable.

@@ -21,6 +21,7 @@ mod hub;
 pub mod identity;
 pub mod json;
 pub mod listing;
+pub mod live;
 pub mod lookup;
 pub mod name;
 mod outside;

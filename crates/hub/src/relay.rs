@@ -22,12 +22,32 @@ pub async fn read(hub: &Hub, after: i64) -> toji_db::Result<Vec<Event>> {
     Ok(entries.into_iter().map(event).collect())
 }
 
-/// Wakes who waits here for a task that another hub on this database has moved.
+/// Wakes who waits here for what another hub on this database has done.
 fn wake(hub: &Hub, event: &Event) {
-    let task = event.key.strip_prefix("task:").and_then(|id| id.parse().ok());
-    let Some(id) = task.filter(|_| hub.db.engine() == toji_db::Engine::Postgres) else { return };
+    if hub.db.engine() != toji_db::Engine::Postgres {
+        return;
+    }
+    if let Some(host) = event.key.strip_prefix("host:").and_then(|id| id.parse().ok()) {
+        hub.bus.signal(Topic::Scheduler);
+        if &*event.kind != "host.state" {
+            hub.bus.signal(Topic::HostOptions(host));
+        }
+        return;
+    }
+    if event.key.starts_with("channel:") {
+        hub.bus.signal(Topic::Scheduler);
+    }
+    let Some(id) = event.key.strip_prefix("task:").and_then(|id| id.parse().ok()) else { return };
     hub.bus.signal(Topic::Task(id));
     let Ok(body) = serde_json::from_str::<serde_json::Value>(&event.body) else { return };
+    let new = body.get("new").and_then(|new| new.as_str());
+    // what is assigned or opened leaves nothing to decide
+    if !matches!(new, Some("ASSIGNED" | "OPEN")) {
+        hub.bus.signal(Topic::Scheduler);
+    }
+    if new == Some("OPEN") {
+        return;
+    }
     let hosts = body.get("hosts").and_then(|hosts| hosts.as_array());
     for host in hosts.into_iter().flatten().filter_map(serde_json::Value::as_i64) {
         hub.bus.signal(Topic::Host(host));

@@ -1,12 +1,15 @@
-//! The scheduler's loop: wait for a signal, take a snapshot, decide, apply.
+//! The scheduler's loop: wait for a signal, read what has changed, decide, apply.
 //!
 //! A run reads and decides without any lock. Only if something is to be done it takes the lock `scheduler`
 //! and applies; if another hub has applied its own decisions meanwhile, it reads and decides again first. So
-//! idle runs cost no writer, and two hubs never fill the same host.
+//! idle runs cost no writer, and two hubs never fill the same host. Of several hubs the one that has the
+//! lease runs; the lock keeps what it does from Koji's hubs and from who asks for a run.
 
 mod apply;
 pub(crate) mod arch;
 pub(crate) mod explain;
+mod lease;
+mod memory;
 mod snapshot;
 
 use std::future::Future;
@@ -45,42 +48,45 @@ impl Report {
     }
 }
 
-/// Runs the scheduler until `stop`: at each signal, and every `RunInterval` without one.
+/// Runs the scheduler until `stop`: at each signal, when time alone changes something, and every `RunInterval`.
 ///
 /// Signals that come during a run become one further run. A failed run is tried again after a pause.
 pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
     let mut signal = hub.bus.listen(Topic::Scheduler);
-    let interval = Duration::from_secs_f64(hub.config.scheduler.run_interval.clamp(1.0, 86_400.0));
+    let mut lease = lease::Lease::new(&hub);
+    let mut memory = memory::Memory::default();
     let mut pause = MIN_PAUSE;
     tokio::pin!(stop);
-    let mut tidy = true;
     loop {
-        let failed = match run_once(&hub, tidy).await {
-            Ok(report) => {
-                tracing::debug!(
-                    assigned = report.assigned,
-                    waiting = report.waiting.len(),
-                    "scheduled"
-                );
+        if !lease.held(&hub).await {
+            memory.forget();
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(lease::LOOK) => continue,
+            }
+        }
+        let (rest, failed) = match memory.round(&hub).await {
+            Ok(memory::Round { assigned, waiting, rest }) => {
+                tracing::debug!(assigned, waiting, "scheduled");
                 pause = MIN_PAUSE;
-                false
+                (rest, false)
             }
             Err(fault) => {
                 tracing::warn!(%fault, "scheduler run failed");
                 pause = (pause * 2).min(MAX_PAUSE);
-                true
+                (pause, true)
             }
         };
-        tidy = false;
         tokio::select! {
-            () = &mut stop => return,
+            () = &mut stop => return lease.release(&hub).await,
             () = signal.wait(), if !failed => {}
-            () = tokio::time::sleep(if failed { pause } else { interval }) => tidy = true,
+            () = lease.due(), if !failed => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }
 
-/// One run, in transactions of its own; with `tidy` it also forgets what is out of date.
+/// One run over everything, in transactions of its own; with `tidy` it also forgets what is out of date.
 ///
 /// # Errors
 /// When the database fails; nothing is changed then.

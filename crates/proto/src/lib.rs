@@ -25,7 +25,12 @@ mod tests {
     #[test]
     fn ids_are_64_bits_wide() {
         let task_id = i64::from(i32::MAX) + 7;
-        let sent = ToBuilder { message: Some(to_builder::Message::Assigned(Assigned { task_id })) };
+        let sent = ToBuilder {
+            message: Some(to_builder::Message::Assigned(Assigned {
+                task_id,
+                method: String::new(),
+            })),
+        };
         let bytes = sent.encode_to_vec();
         assert_eq!(ToBuilder::decode(bytes.as_slice()).ok(), Some(sent));
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use toji_types::{ChannelId, HostId, arch};
 
-use crate::check::is_silent;
+use crate::check::can_take;
 use crate::snapshot::{Host, Snapshot};
 
 /// A number with a total order, for keys.
@@ -68,6 +68,8 @@ impl Slot {
 pub(crate) struct Bin {
     /// All of them.
     pub(crate) total: usize,
+    /// Those that would be ready if their machines had more left.
+    pub(crate) pressed: usize,
     /// The ready ones.
     pub(crate) ready: Vec<Index>,
     /// The ready ones with room for another task, best first.
@@ -114,7 +116,7 @@ impl<'a> Bins<'a> {
 
     fn add(&mut self, host: &'a Host, snapshot: &Snapshot) {
         let index = self.hosts.len();
-        let ready = host.ready && !is_silent(host, snapshot);
+        let ready = can_take(host, snapshot);
         let mut arches: Vec<&str> = host.arches.iter().map(|a| arch::canonical(a)).collect();
         arches.push("noarch");
         arches.sort_unstable();
@@ -132,6 +134,7 @@ impl<'a> Bins<'a> {
                 });
                 let bin = &mut self.bins[number];
                 bin.total += 1;
+                bin.pressed += usize::from(host.ready && host.pressure.is_some());
                 if ready {
                     bin.ready.push(index);
                     bin.max_capacity = bin.max_capacity.max(host.capacity);

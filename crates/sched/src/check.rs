@@ -54,6 +54,8 @@ pub enum FreeReason {
     },
     /// The host has been silent for too long.
     HostSilent,
+    /// The live connection of its host broke off, and did not come back.
+    HostLost,
 }
 
 impl fmt::Display for FreeReason {
@@ -63,6 +65,7 @@ impl fmt::Display for FreeReason {
             FreeReason::HostGone => "Active task on a host that does not exist",
             FreeReason::AssignTimeout { .. } => "Task assignment timeout",
             FreeReason::HostSilent => "Freeing task from unresponsive host",
+            FreeReason::HostLost => "Freeing task from lost host",
         })
     }
 }
@@ -77,6 +80,11 @@ pub enum WaitReason {
     /// None of the hosts that could take it is ready.
     NotReady {
         /// Enabled hosts with this channel and arch.
+        hosts: usize,
+    },
+    /// None of the hosts that could take it has enough of its machine left.
+    Pressed {
+        /// Hosts with this channel and arch that lack something.
         hosts: usize,
     },
     /// Every ready host has refused it.
@@ -105,6 +113,7 @@ impl fmt::Display for WaitReason {
                 f.write_str("no enabled host of the channel has the arch")
             }
             WaitReason::NotReady { hosts } => write!(f, "not ready: {}", count(*hosts)),
+            WaitReason::Pressed { hosts } => write!(f, "under pressure: {}", count(*hosts)),
             WaitReason::Refused { hosts } => write!(f, "refused by {}", count(*hosts)),
             WaitReason::TooHeavy { hosts } => write!(f, "too heavy for {}", count(*hosts)),
             WaitReason::Busy { hosts } => write!(f, "busy: {}", count(*hosts)),
@@ -115,6 +124,44 @@ impl fmt::Display for WaitReason {
 /// Whether a host that says it is ready has been silent for too long.
 pub(crate) fn is_silent(host: &Host, snapshot: &Snapshot) -> bool {
     host.updated.is_none_or(|at| snapshot.now - at > snapshot.config.ready_timeout)
+}
+
+/// Whether a host can be given tasks.
+pub(crate) fn can_take(host: &Host, snapshot: &Snapshot) -> bool {
+    host.ready && !is_silent(host, snapshot) && host.lost.is_none() && host.pressure.is_none()
+}
+
+/// When a host's tasks are taken back because its live connection is broken.
+fn given_up(host: &Host, snapshot: &Snapshot) -> Option<f64> {
+    host.lost.map(|lost| lost.max(snapshot.since) + snapshot.config.lost_timeout)
+}
+
+/// The next moment at which time alone changes what is decided; nothing if it never does.
+///
+/// Refusals that lapse count only while tasks wait.
+pub fn next_check(snapshot: &Snapshot) -> Option<f64> {
+    let config = &snapshot.config;
+    let mut moments = Vec::new();
+    for host in snapshot.hosts.iter().filter(|h| h.enabled && h.ready) {
+        moments.extend(host.updated.map(|at| at + config.ready_timeout));
+    }
+    let hosts: HashMap<HostId, &Host> = snapshot.hosts.iter().map(|h| (h.id, h)).collect();
+    for task in &snapshot.active {
+        let (Some(assigned), Some(host)) = (task.assigned, task.host.and_then(|id| hosts.get(&id)))
+        else {
+            continue;
+        };
+        moments.extend(given_up(host, snapshot));
+        moments.push(match task.state {
+            ActiveState::Assigned => assigned + config.assign_timeout,
+            ActiveState::Open => host.updated.unwrap_or(assigned) + config.host_timeout,
+        });
+    }
+    if !snapshot.free.is_empty() {
+        let soft = snapshot.refusals.iter().filter(|r| r.soft);
+        moments.extend(soft.map(|r| r.time + config.soft_refusal_timeout));
+    }
+    moments.into_iter().filter(|at| *at >= snapshot.now).min_by(f64::total_cmp)
 }
 
 /// Takes tasks back from hosts that do not open them, or that are gone.
@@ -136,6 +183,9 @@ pub(crate) fn check_active(snapshot: &Snapshot, decisions: &mut Vec<Decision>) {
 
 fn overdue(task: &ActiveTask, host: &Host, snapshot: &Snapshot) -> Option<FreeReason> {
     let assigned = task.assigned?;
+    if given_up(host, snapshot).is_some_and(|at| snapshot.now > at) {
+        return Some(FreeReason::HostLost);
+    }
     match task.state {
         ActiveState::Assigned => {
             (snapshot.now - assigned > snapshot.config.assign_timeout).then(|| {

@@ -56,7 +56,7 @@ fn mark_silent_hosts(snapshot: &Snapshot, decisions: &mut Vec<Decision>) {
 }
 
 /// The refusals that still hold, by task.
-fn refusals(snapshot: &Snapshot, bins: &Bins<'_>) -> HashMap<TaskId, Vec<Index>> {
+pub(crate) fn refusals(snapshot: &Snapshot, bins: &Bins<'_>) -> HashMap<TaskId, Vec<Index>> {
     let cutoff = snapshot.now - snapshot.config.soft_refusal_timeout;
     let mut map: HashMap<TaskId, Vec<Index>> = HashMap::new();
     for refusal in &snapshot.refusals {
@@ -85,11 +85,16 @@ fn candidates<'a>(
         .map(|task| Candidate {
             task,
             weight: task.weight.max(0.0),
-            min_free: (task.weight - snapshot.config.capacity_overcommit).max(0.0),
+            min_free: min_free(task, snapshot),
             bin: bins.find(task.channel, &task.arch),
             refused: refusals.get(&task.id).map_or(&[], Vec::as_slice),
         })
         .collect()
+}
+
+/// The host of a task must have more free capacity than this.
+pub(crate) fn min_free(task: &FreeTask, snapshot: &Snapshot) -> f64 {
+    (task.weight - snapshot.config.capacity_overcommit).max(0.0)
 }
 
 /// Puts a task on the best host that has room for it.
@@ -129,7 +134,9 @@ fn explain(bins: &Bins<'_>, candidate: &Candidate<'_>) -> WaitReason {
         let of_bin = |i: &&Index| bin.ready.binary_search(i).is_ok();
         candidate.refused.iter().filter(of_bin).count()
     };
-    if hosts == 0 {
+    if hosts == 0 && bin.pressed > 0 {
+        WaitReason::Pressed { hosts: bin.pressed }
+    } else if hosts == 0 {
         WaitReason::NotReady { hosts: bin.total }
     } else if refused() == hosts {
         WaitReason::Refused { hosts }

@@ -7,7 +7,7 @@ use toji_types::{ChannelId, HostId, TaskId, arch};
 
 use crate::bins::Bins;
 use crate::check::{Decision, is_silent};
-use crate::decide::decide;
+use crate::decide::{decide, min_free};
 use crate::order::order;
 use crate::snapshot::{FreeTask, Host, Snapshot};
 
@@ -24,6 +24,10 @@ pub enum Obstacle {
     NotReady,
     /// It has not spoken for this many seconds.
     Silent(f64),
+    /// Its live connection is broken for this many seconds.
+    Lost(f64),
+    /// Its machine has not enough left, in words.
+    Pressure(String),
     /// It refused the task; a soft refusal lapses in this many seconds.
     Refused(Option<f64>),
     /// It has as many tasks as it may.
@@ -47,6 +51,8 @@ impl fmt::Display for Obstacle {
             Obstacle::OtherArch => f.write_str("does not have the arch"),
             Obstacle::NotReady => f.write_str("not ready for tasks"),
             Obstacle::Silent(seconds) => write!(f, "silent for {seconds:.0} s"),
+            Obstacle::Lost(seconds) => write!(f, "lost for {seconds:.0} s"),
+            Obstacle::Pressure(what) => write!(f, "has too little left: {what}"),
             Obstacle::Refused(None) => f.write_str("refused the task"),
             Obstacle::Refused(Some(left)) => write!(f, "refused the task for {left:.0} s more"),
             Obstacle::MaxJobs(jobs) => write!(f, "has as many tasks as it may ({jobs})"),
@@ -75,15 +81,19 @@ fn obstacle(snapshot: &Snapshot, bins: &Bins<'_>, host: &Host, task: &FreeTask) 
     let Some(slot) = bins.by_id.get(&host.id).map(|index| &bins.hosts[*index]) else {
         return Obstacle::Disabled;
     };
-    let needed = (task.weight - snapshot.config.capacity_overcommit).max(0.0);
+    let needed = min_free(task, snapshot);
     if !host.channels.contains(&task.channel) {
         Obstacle::OtherChannel
     } else if wanted != "noarch" && !host.arches.iter().any(|a| arch::canonical(a) == wanted) {
         Obstacle::OtherArch
+    } else if let Some(lost) = host.lost {
+        Obstacle::Lost(snapshot.now - lost)
     } else if !host.ready {
         Obstacle::NotReady
     } else if is_silent(host, snapshot) {
         Obstacle::Silent(host.updated.map_or(f64::INFINITY, |at| snapshot.now - at))
+    } else if let Some(what) = &host.pressure {
+        Obstacle::Pressure(what.clone())
     } else if let Some(left) = refusal {
         Obstacle::Refused(left)
     } else if !slot.has_job_room() {

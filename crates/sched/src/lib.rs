@@ -9,9 +9,11 @@ mod decide;
 mod demand;
 mod explain;
 mod order;
+mod queues;
 mod snapshot;
 
-pub use check::{Decision, FreeReason, WaitReason};
+pub use check::{Decision, FreeReason, WaitReason, next_check};
 pub use decide::decide;
 pub use explain::{Obstacle, Queue, forecast, obstacles, position};
-pub use snapshot::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Snapshot};
+pub use queues::Queues;
+pub use snapshot::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Served, Snapshot};

@@ -19,6 +19,10 @@ pub struct Config {
     pub host_timeout: f64,
     /// Within a priority, share the hosts evenly among channels and their users, instead of oldest first.
     pub fair_shares: bool,
+    /// Within a build, what is expected to take longest goes first.
+    pub critical_path: bool,
+    /// How long the live connection of a host may be broken before its tasks are taken back.
+    pub lost_timeout: f64,
 }
 
 impl Default for Config {
@@ -31,6 +35,8 @@ impl Default for Config {
             soft_refusal_timeout: 900.0,
             host_timeout: 900.0,
             fair_shares: true,
+            critical_path: true,
+            lost_timeout: 20.0,
         }
     }
 }
@@ -46,6 +52,10 @@ pub struct Host {
     pub ready: bool,
     /// When it last spoke, in seconds since 1970.
     pub updated: Option<f64>,
+    /// Since when its live connection is broken; `None` for one that is connected or that only polls.
+    pub lost: Option<f64>,
+    /// Which of its machine's resources are too short for another task, in words.
+    pub pressure: Option<String>,
     /// Load that it may carry.
     pub capacity: f64,
     /// Most tasks at a time, where it has its own limit.
@@ -73,6 +83,10 @@ pub struct FreeTask {
     pub priority: i64,
     /// When it was made, in seconds since 1970; earlier goes first within a priority.
     pub created: f64,
+    /// When the first task of its tree (a build) was made.
+    pub tree: f64,
+    /// Seconds that it is expected to take; 0 where nothing is known.
+    pub expected: f64,
 }
 
 /// How far a task on a host has come.
@@ -119,11 +133,24 @@ pub struct Refusal {
     pub time: f64,
 }
 
+/// When a user last got a host in a channel; of several entries the latest counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Served {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The user.
+    pub owner: UserId,
+    /// When, in seconds since 1970.
+    pub at: f64,
+}
+
 /// All that a decision depends on; the order within each list does not matter.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// Seconds since 1970.
     pub now: f64,
+    /// Since when hosts can be heard: before, their silence says nothing.
+    pub since: f64,
     /// Settings.
     pub config: Config,
     /// All hosts.
@@ -134,4 +161,6 @@ pub struct Snapshot {
     pub active: Vec<ActiveTask>,
     /// Refusals, lapsed ones too.
     pub refusals: Vec<Refusal>,
+    /// Who got hosts lately.
+    pub served: Vec<Served>,
 }

@@ -22,6 +22,8 @@ prop_compose! {
         max_jobs in prop::option::of(0u32..4),
         arches in prop::collection::vec(0usize..3, 0..3),
         channels in prop::collection::vec(1i64..4, 0..4),
+        lost in prop::option::weighted(0.1, 0.0..40.0),
+        pressed in prop::bool::weighted(0.1),
     ) -> Host {
         Host {
             id: HostId(0),
@@ -30,6 +32,8 @@ prop_compose! {
             updated: (age < 1900.0).then_some(NOW - age),
             capacity,
             max_jobs,
+            lost: lost.map(|age: f64| NOW - age),
+            pressure: pressed.then(|| "free memory 3 MiB".to_owned()),
             arches: arches.into_iter().map(|a| ARCHES[a].to_owned()).collect(),
             channels: channels.into_iter().map(ChannelId).collect(),
         }
@@ -44,6 +48,8 @@ prop_compose! {
         weight in weight(),
         priority in 18i64..22,
         created in 0u8..5,
+        tree in 0u8..3,
+        expected in 0u8..4,
     ) -> FreeTask {
         FreeTask {
             id: TaskId(0),
@@ -53,6 +59,8 @@ prop_compose! {
             weight,
             priority,
             created: f64::from(created),
+            tree: f64::from(tree),
+            expected: f64::from(expected),
         }
     }
 }
@@ -86,6 +94,9 @@ prop_compose! {
         mut free in prop::collection::vec(free(), 0..40),
         mut active in prop::collection::vec(active(), 0..10),
         fair_shares in any::<bool>(),
+        critical_path in any::<bool>(),
+        since in prop_oneof![Just(0.0), Just(NOW - 10.0)],
+        served in prop::collection::vec((1i64..4, 1i64..4, 0u8..5), 0..6),
         refusals in prop::collection::vec((1i64..41, 1i64..11, any::<bool>(), 0.0..2000.0), 0..40),
     ) -> Snapshot {
         for (id, host) in (1..).zip(&mut hosts) {
@@ -106,7 +117,14 @@ prop_compose! {
                 time: NOW - age,
             })
             .collect();
-        Snapshot { now: NOW, config: Config { fair_shares, ..Config::default() }, hosts, free, active, refusals }
+        let config = Config { fair_shares, critical_path, ..Config::default() };
+        let served = served.into_iter().map(|(channel, owner, at)| Served {
+            channel: ChannelId(channel),
+            owner: UserId(owner),
+            at: f64::from(at),
+        });
+        let served = served.collect();
+        Snapshot { now: NOW, since, config, hosts, free, active, refusals, served }
     }
 }
 
@@ -160,6 +178,8 @@ impl<'a> Account<'a> {
         let needed = (task.weight - s.config.capacity_overcommit).max(0.0);
         host.enabled
             && host.ready
+            && host.lost.is_none()
+            && host.pressure.is_none()
             && host.updated.is_some_and(|at| s.now - at <= s.config.ready_timeout)
             && host.channels.contains(&task.channel)
             && arch_fits
@@ -205,11 +225,16 @@ proptest! {
                     prop_assert!(host.ready && host.enabled);
                     prop_assert!(host.updated.is_none_or(|at| s.now - at > s.config.ready_timeout));
                 }
-                Decision::Free { task, host, .. } => {
+                Decision::Free { task, host, reason } => {
                     let task = s.active.iter().find(|t| t.id == task).unwrap();
                     prop_assert_eq!(task.host, host);
                     let known = s.hosts.iter().any(|h| Some(h.id) == host);
                     prop_assert!(!known || task.assigned.is_some());
+                    let lost = s.hosts.iter().find(|h| Some(h.id) == host).and_then(|h| h.lost);
+                    if reason == FreeReason::HostLost {
+                        let begun = lost.unwrap().max(s.since);
+                        prop_assert!(s.now - begun > s.config.lost_timeout);
+                    }
                 }
             }
         }
@@ -218,14 +243,74 @@ proptest! {
         prop_assert_eq!(ids.len(), order.len());
         prop_assert_eq!(order.len(), s.free.len());
         for pair in order.windows(2) {
-            let key = |t: &FreeTask| (t.priority, t.created as i64, t.id);
+            let by_path = |t: &FreeTask| (t.tree as i64, -t.expected as i64, t.created as i64);
+            let by_age = |t: &FreeTask| (t.created as i64, 0, 0);
+            let key = |t: &FreeTask| {
+                let place = if s.config.critical_path { by_path(t) } else { by_age(t) };
+                (t.priority, place, t.id)
+            };
             let (before, after) = (pair[0], pair[1]);
             prop_assert!(before.priority <= after.priority);
             let peers = before.owner == after.owner && before.channel == after.channel;
             if peers || !s.config.fair_shares {
-                prop_assert!(key(before) < key(after), "the older first, among those of one user");
+                prop_assert!(key(before) < key(after), "the older build first and in it the longer, among those of one user");
             }
         }
+    }
+
+    /// What is tried run by run over the heads of the queues breaks no rule and leaves no host idle that could work.
+    #[test]
+    fn heads_are_enough(s in snapshot(), most in 1usize..4) {
+        let mut queues = Queues::new(s.config.critical_path);
+        s.free.iter().for_each(|task| queues.insert(task.clone()));
+        prop_assert_eq!(queues.len(), s.free.len());
+        let mut now = Snapshot { free: Vec::new(), ..s.clone() };
+        let mut runs = 0;
+        loop {
+            now.free = queues.heads(&now, most);
+            let mut account = Account::new(&now);
+            let mut placed = Vec::new();
+            for decision in decide(&now) {
+                let Decision::Assign { task, host } = decision else { continue };
+                let task = now.free.iter().find(|t| t.id == task).unwrap();
+                prop_assert!(account.options(task).contains(&host), "{:?}", decision);
+                *account.load.get_mut(&host).unwrap() += task.weight;
+                *account.tasks.get_mut(&host).unwrap() += 1;
+                placed.push((queues.remove(task.id).unwrap(), host));
+            }
+            prop_assert_eq!(placed.is_empty(), now.free.is_empty(), "each head alone could be placed");
+            if placed.is_empty() {
+                break;
+            }
+            now.active.extend(placed.into_iter().map(|(task, host)| ActiveTask {
+                id: task.id,
+                owner: task.owner,
+                channel: task.channel,
+                host: Some(host),
+                state: ActiveState::Assigned,
+                waiting: false,
+                weight: task.weight,
+                assigned: Some(NOW),
+            }));
+            runs += 1;
+            prop_assert!(runs <= s.free.len());
+        }
+        let account = Account::new(&now);
+        for task in s.free.iter().filter(|task| queues.remove(task.id).is_some()) {
+            prop_assert_eq!(account.options(task), [], "{:?} could run", task);
+        }
+        prop_assert!(queues.is_empty());
+    }
+
+    /// Until the next check the same is decided, and so the scheduler may sleep.
+    #[test]
+    fn nothing_changes_before_the_next_check(s in snapshot(), part in 0.0..1.0f64) {
+        let mut later = s.clone();
+        later.now = match next_check(&s) {
+            Some(at) => s.now + (at - s.now) * part,
+            None => s.now + 1e6 * part,
+        };
+        prop_assert_eq!(decide(&s), decide(&later), "{} s later", later.now - s.now);
     }
 
     #[test]
@@ -234,6 +319,7 @@ proptest! {
         other.hosts.reverse();
         other.free.reverse();
         other.refusals.reverse();
+        other.served.reverse();
         let half = other.active.len() / 2;
         other.active.rotate_left(half);
         prop_assert_eq!(decide(&s), decide(&other));
@@ -242,6 +328,20 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whoever comes with one task is served within about what runs already, however much another has in the queue.
+    #[test]
+    fn a_flood_does_not_starve_others(
+        flood in prop::collection::vec((1u8..5,), 20..200),
+        hosts in 1i64..4,
+        at in 1u8..20,
+    ) {
+        let mut work: Vec<(i64, u8, u8)> = flood.iter().map(|(length,)| (1, 0, *length)).collect();
+        work.push((2, at, 1));
+        let start = starts(&work, hosts).pop().flatten();
+        // at most one task of the other's is still before it on each host
+        prop_assert!(start.is_some_and(|start| start <= u64::from(at) + 5), "starts at {start:?}");
+    }
 
     /// A farm in the model: tasks run for as long as they weigh, and new ones come while others wait.
     #[test]
@@ -259,6 +359,14 @@ proptest! {
 
 /// When the last task ends, if all do within twice the whole work; `work` is (user, arrival, length).
 fn run_model(work: &[(i64, u8, u8)], hosts: i64) -> Option<u64> {
+    let starts = starts(work, hosts).into_iter().zip(work);
+    let ends: Option<Vec<u64>> = starts.map(|(start, w)| Some(start? + u64::from(w.2))).collect();
+    ends?.into_iter().max()
+}
+
+/// When each task starts.
+fn starts(work: &[(i64, u8, u8)], hosts: i64) -> Vec<Option<u64>> {
+    let mut starts = vec![None; work.len()];
     let mut s = Snapshot { now: NOW, ..Snapshot::default() };
     s.config.capacity_overcommit = 0.0;
     s.hosts = (1..=hosts)
@@ -267,6 +375,8 @@ fn run_model(work: &[(i64, u8, u8)], hosts: i64) -> Option<u64> {
             enabled: true,
             ready: true,
             updated: Some(NOW),
+            lost: None,
+            pressure: None,
             capacity: 1.0,
             max_jobs: Some(1),
             arches: vec!["x86_64".into()],
@@ -288,6 +398,8 @@ fn run_model(work: &[(i64, u8, u8)], hosts: i64) -> Option<u64> {
                 weight: 0.9,
                 priority: 20,
                 created: NOW + clock as f64,
+                tree: NOW + clock as f64,
+                expected: 0.0,
             });
         }
         for decision in decide(&s) {
@@ -295,6 +407,9 @@ fn run_model(work: &[(i64, u8, u8)], hosts: i64) -> Option<u64> {
             let at = s.free.iter().position(|t| t.id == task).unwrap();
             let free = s.free.remove(at);
             ends.insert(task, clock + u64::from(work[task.0 as usize].2));
+            starts[task.0 as usize] = Some(clock);
+            let at = NOW + clock as f64;
+            s.served.push(Served { channel: free.channel, owner: free.owner, at });
             s.active.push(ActiveTask {
                 id: task,
                 owner: free.owner,
@@ -307,8 +422,8 @@ fn run_model(work: &[(i64, u8, u8)], hosts: i64) -> Option<u64> {
             });
         }
         if ends.len() == work.len() {
-            return ends.values().max().copied();
+            break;
         }
     }
-    None
+    starts
 }

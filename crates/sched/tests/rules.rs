@@ -13,6 +13,8 @@ fn host(id: i64) -> Host {
         updated: Some(NOW - 1.0),
         capacity: 2.0,
         max_jobs: None,
+        lost: None,
+        pressure: None,
         arches: vec!["x86_64".into(), "i686".into()],
         channels: vec![ChannelId(1)],
     }
@@ -27,6 +29,8 @@ fn task(id: i64) -> FreeTask {
         weight: 1.0,
         priority: 20,
         created: id as f64,
+        tree: id as f64,
+        expected: 0.0,
     }
 }
 
@@ -68,6 +72,7 @@ fn priority_then_age_then_id() {
     let mut tasks: Vec<FreeTask> = (1..5).map(task).collect();
     tasks[3].priority = 5;
     tasks[2].created = 0.5;
+    tasks[2].tree = 0.5;
     let mut roomy = host(1);
     roomy.capacity = 10.0;
     let order: Vec<i64> = decide(&snapshot(vec![roomy], tasks))
@@ -281,13 +286,15 @@ fn channels_share_before_users_do() {
 
 #[test]
 fn each_host_says_what_keeps_it() {
-    let mut hosts: Vec<Host> = (1..=8).map(host).collect();
+    let mut hosts: Vec<Host> = (1..=10).map(host).collect();
     hosts[0].enabled = false;
     hosts[1].channels.clear();
     hosts[2].arches = vec!["s390x".into()];
     hosts[3].ready = false;
     hosts[4].updated = Some(NOW - 500.0);
     hosts[5].max_jobs = Some(1);
+    hosts[8].lost = Some(NOW - 7.0);
+    hosts[9].pressure = Some("free memory 3 MiB".into());
     let mut s = snapshot(hosts, vec![task(10)]);
     s.config.capacity_overcommit = 0.0;
     s.free[0].weight = 1.5;
@@ -305,6 +312,8 @@ fn each_host_says_what_keeps_it() {
             Obstacle::MaxJobs(1),
             Obstacle::Capacity { free: 1.0, needed: 1.5 },
             Obstacle::Refused(Some(800.0)),
+            Obstacle::Lost(7.0),
+            Obstacle::Pressure("free memory 3 MiB".into()),
         ]
     );
     s.refusals.clear();
@@ -322,4 +331,75 @@ fn a_forecast_counts_by_channel_and_arch_and_more_hosts_change_it() {
     assert_eq!(forecast(&s)[&key], Queue { assigned: 8, waiting: 2 });
     assert_eq!(position(&s, TaskId(12)), Some((3, 10)));
     assert_eq!(position(&s, TaskId(99)), None);
+}
+
+#[test]
+fn a_lost_host_gets_no_tasks_and_loses_its_own() {
+    let free = |id| Decision::Free {
+        task: TaskId(id),
+        host: Some(HostId(1)),
+        reason: FreeReason::HostLost,
+    };
+    let mut s = snapshot(vec![host(1)], vec![task(9)]);
+    s.hosts[0].lost = Some(NOW - 20.0);
+    s.active = vec![active(1, 1, 1.0), active(2, 1, 1.0), active(3, 1, 1.0)];
+    s.active[1].state = ActiveState::Assigned;
+    s.active[2].assigned = None;
+    let waits = wait(9, WaitReason::NotReady { hosts: 1 });
+    assert_eq!(decide(&s), [waits]);
+    assert_eq!(next_check(&s), Some(NOW));
+    s.now += 0.5;
+    assert_eq!(decide(&s), [waits, free(1), free(2)], "what an administrator assigned stays");
+    // a hub that has just started gives builders the time to come back
+    s.since = NOW;
+    assert_eq!(decide(&s), [waits]);
+    assert_eq!(next_check(&s), Some(NOW + 20.0));
+}
+
+#[test]
+fn a_host_under_pressure_gets_no_tasks() {
+    let mut s = snapshot(vec![host(1)], vec![task(9)]);
+    s.hosts[0].pressure = Some("free memory 3 MiB".into());
+    s.active = vec![active(1, 1, 1.0)];
+    assert_eq!(decide(&s), [wait(9, WaitReason::Pressed { hosts: 1 })]);
+    s.hosts.push(host(2));
+    assert_eq!(decide(&s), [assign(9, 2)]);
+    s.active.push(active(2, 2, 5.0));
+    assert_eq!(decide(&s), [wait(9, WaitReason::Busy { hosts: 1 })]);
+}
+
+#[test]
+fn the_longest_of_a_build_goes_first_and_older_builds_before_newer() {
+    let of_tree = |id, tree, expected| FreeTask { tree, expected, ..task(id) };
+    let free = vec![
+        of_tree(10, 1.0, 50.0),
+        of_tree(11, 1.0, 900.0),
+        of_tree(12, 2.0, 5000.0),
+        of_tree(13, 1.0, 0.0),
+    ];
+    let mut s = snapshot(vec![host(1)], free);
+    s.hosts[0].capacity = 50.0;
+    assert_eq!(assigned(&s), [11, 10, 13, 12]);
+    s.free[0].priority = 19;
+    assert_eq!(assigned(&s), [10, 11, 13, 12], "priority comes first");
+    s.config.critical_path = false;
+    assert_eq!(assigned(&s), [10, 11, 12, 13]);
+}
+
+#[test]
+fn time_alone_changes_nothing_before_the_next_check() {
+    let mut s = snapshot(vec![host(1)], vec![]);
+    assert_eq!(next_check(&s), Some(NOW - 1.0 + 180.0));
+    s.active = vec![active(1, 1, 1.0)];
+    s.active[0].state = ActiveState::Assigned;
+    s.active[0].assigned = Some(NOW - 290.0);
+    assert_eq!(next_check(&s), Some(NOW + 10.0));
+    s.refusals = vec![Refusal { task: TaskId(9), host: HostId(1), soft: true, time: NOW - 899.0 }];
+    assert_eq!(next_check(&s), Some(NOW + 10.0), "nobody waits for the refusal to lapse");
+    s.free = vec![task(9)];
+    assert_eq!(next_check(&s), Some(NOW + 1.0));
+    s.hosts.clear();
+    s.active.clear();
+    s.free.clear();
+    assert_eq!(next_check(&s), None);
 }

@@ -10,6 +10,7 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
     let arch = |n: i64| arches[(n % 4) as usize].to_owned();
     Snapshot {
         now: 1000.0,
+        since: 0.0,
         config: Config::default(),
         hosts: (0..hosts)
             .map(|n| Host {
@@ -19,6 +20,8 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
                 updated: Some(990.0),
                 capacity: 2.0 + (n % 5) as f64,
                 max_jobs: None,
+                lost: None,
+                pressure: None,
                 arches: vec![arch(n), "i686".into()],
                 channels: (1..=1 + n % 4).map(ChannelId).collect(),
             })
@@ -32,6 +35,8 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
                 weight: 0.5 + (n % 7) as f64,
                 priority: n % 5,
                 created: n as f64,
+                tree: n as f64,
+                expected: 0.0,
             })
             .collect(),
         active: (0..hosts)
@@ -46,6 +51,7 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
                 assigned: Some(900.0),
             })
             .collect(),
+        served: Vec::new(),
         refusals: (0..tasks)
             .map(|n| Refusal { task: TaskId(n), host: HostId(n % hosts), soft: true, time: 950.0 })
             .collect(),

@@ -35,11 +35,51 @@ pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
             for (state, count) in counts {
                 text.push_str(&format!("koji_tasks{{state=\"{state}\"}} {count}\n"));
             }
+            let statements = shared.hub.db.statement_count();
+            text.push_str(&format!(
+                "# HELP toji_database_statements_total Statements run by this process.\n\
+                 # TYPE toji_database_statements_total counter\n\
+                 toji_database_statements_total {statements}\n"
+            ));
+            builders(&shared, &mut text);
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         Err(error) => {
             tracing::warn!(%error, "cannot count tasks");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// What connected builders say of themselves.
+fn builders(shared: &Shared, text: &mut String) {
+    let hosts = shared.hub.live.hosts();
+    text.push_str(&format!(
+        "# HELP toji_builders_connected Builders with a live connection to this process.\n\
+         # TYPE toji_builders_connected gauge\n\
+         toji_builders_connected {}\n\
+         # HELP toji_builder What a connected builder says of itself: load and capacity in weights, pressure in percent.\n\
+         # TYPE toji_builder gauge\n",
+        hosts.len()
+    ));
+    for (host, said) in hosts {
+        let r = said.resources;
+        let whole = |n: Option<i64>| n.map(|n| n as f64);
+        for (name, value) in [
+            ("ready", Some(f64::from(u8::from(said.ready)))),
+            ("load", Some(said.load)),
+            ("cpu_pressure", r.cpu_pressure),
+            ("memory_pressure", r.memory_pressure),
+            ("io_pressure", r.io_pressure),
+            ("load_average", r.load_average),
+            ("memory_free_mib", whole(r.memory_free_mib)),
+            ("disk_free_mib", whole(r.disk_free_mib)),
+        ] {
+            if let Some(value) = value {
+                text.push_str(&format!(
+                    "toji_builder{{host=\"{host}\",what=\"{name}\"}} {value}\n"
+                ));
+            }
         }
     }
 }

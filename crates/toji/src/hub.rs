@@ -160,6 +160,7 @@ async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow:
     let stop = CancellationToken::new();
     tokio::spawn(parts::wait_for_signal(stop.clone()));
     let relay = tokio::spawn(parts::relay(hub.clone(), stop.clone()));
+    let live = tokio::spawn(parts::live(hub.clone(), stop.clone()));
     let mut upkeep = Upkeep::start(&hub, &options, &stop);
     let (current, site) = watch::channel(parts::site(&hub, front, &stop));
     let drain = toji_server::Options::default();
@@ -187,6 +188,7 @@ async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow:
     stop.cancel();
     upkeep.end().await;
     relay.await.context("the relay failed")?;
+    live.await.context("the writer of builders' states failed")?;
     ended.context("the server's task failed")?
 }
 

@@ -14,6 +14,11 @@ pub(crate) async fn relay(hub: Hub, stop: CancellationToken) {
     }
 }
 
+/// Writes what connected builders say, until `stop`.
+pub(crate) async fn live(hub: Hub, stop: CancellationToken) {
+    toji_hub::live::serve(hub, stop.cancelled_owned()).await;
+}
+
 /// The hub with its web pages, and how logins come in.
 pub(crate) fn site(hub: &Hub, front: Front, stop: &CancellationToken) -> Site {
     let backend = InProcess { hub: hub.clone(), stop: stop.clone() };

@@ -109,6 +109,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     tokio::spawn(parts::wait_for_signal(stop.clone()));
     let mut parts = tokio::task::JoinSet::new();
     parts.spawn(parts::relay(hub.clone(), stop.clone()));
+    parts.spawn(parts::live(hub.clone(), stop.clone()));
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
     if !options.no_repositories {
         parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));

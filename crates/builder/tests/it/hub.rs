@@ -108,7 +108,10 @@ impl Hub {
             waits: vec![],
         };
         inner.tasks.insert(id, task);
-        inner.tell(to_builder::Message::Assigned(Assigned { task_id: id }));
+        inner.tell(to_builder::Message::Assigned(Assigned {
+            task_id: id,
+            method: method.to_owned(),
+        }));
         id
     }
 
@@ -175,6 +178,20 @@ impl Hub {
         let name = |value: Value| value.display();
         Ok(match method {
             "login" | "subsession" => Value::Struct(map! {"session-id" => 1, "session-key" => "k"}),
+            "multiCall" => {
+                let calls = arg(0);
+                let run = |call: &Value| {
+                    let params = call.get("params").as_array().unwrap_or_default().to_vec();
+                    let name = call.get("methodName").display();
+                    match self.run(&name, &Args::decode(params)) {
+                        Ok(value) => list![value],
+                        Err(fault) => Value::Struct(
+                            map! {"faultCode" => fault.code, "faultString" => fault.message},
+                        ),
+                    }
+                };
+                Value::Array(calls.as_array().unwrap_or_default().iter().map(run).collect())
+            }
             "host.getID" => 1.into(),
             "host.getHost" => Value::Struct(
                 map! {"id" => 1, "name" => "b1", "arches" => std::env::consts::ARCH, "capacity" => 8.0, "enabled" => true},
@@ -368,7 +385,11 @@ impl builder_server::Builder for Live {
         }
         let mut incoming = request.into_inner();
         let (sender, receiver) = mpsc::channel(100);
-        let welcome = to_builder::Message::Welcome(Welcome { host_id: 1, heartbeat_ms: 1000 });
+        let welcome = to_builder::Message::Welcome(Welcome {
+            host_id: 1,
+            heartbeat_ms: 1000,
+            keeps_status: false,
+        });
         let _ = sender.send(Ok(ToBuilder { message: Some(welcome) })).await;
         let beats = sender.clone();
         tokio::spawn(async move {

@@ -100,9 +100,16 @@ pub async fn host_channels(tx: &mut Tx, id: i64) -> Result<Vec<i64>> {
 }
 
 /// Stores a host's load and readiness; tells whether the host was unready, or silent until now.
-pub async fn update_host(tx: &mut Tx, id: i64, load: f64, ready: bool) -> Result<()> {
+pub async fn update_host(tx: &mut Tx, id: i64, load: f64, ready: bool) -> Result<bool> {
+    // what changes nothing for the scheduler is the rule
+    let sql = "UPDATE host SET task_load = $2, update_time = NOW()
+                WHERE id = $1 AND ready = $3 AND update_time > toji_ago(60.0)";
+    if tx.execute(sql, params![id, load, ready]).await? > 0 {
+        return Ok(false);
+    }
     let sql = "UPDATE host SET task_load = $2, ready = $3, update_time = NOW() WHERE id = $1";
-    tx.execute(sql, params![id, load, ready]).await.map(drop)
+    tx.execute(sql, params![id, load, ready]).await?;
+    Ok(true)
 }
 
 /// Stores what a host tells the scheduler about itself.

@@ -18,6 +18,7 @@ use crate::{Call, check, task, user};
 /// Tells others that a host or its channels changed.
 fn tell(call: &mut Call, kind: &str, id: i64, name: &str) {
     call.signal(Topic::Scheduler);
+    call.signal(Topic::HostOptions(id));
     call.emit(kind, &format!("host:{id}"), map! { "host_id" => id, "host" => name });
 }
 

@@ -4,7 +4,7 @@ use toji_api::host_task::*;
 use toji_bus::Topic;
 use toji_db::task as db;
 use toji_types::TaskState;
-use toji_value::{Args, Fault, IntoValue, Map, Value, list};
+use toji_value::{Args, Fault, IntoValue, Map, Value, list, map};
 
 use crate::Call;
 use crate::dispatch::Handle;
@@ -75,9 +75,16 @@ impl Handle for HostGetHostTasks {
 impl Handle for HostUpdateHost {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let id = call.host_id().await?;
-        db::update_host(&mut call.tx, id, self.task_load, self.ready).await?;
+        let news = db::update_host(&mut call.tx, id, self.task_load, self.ready).await?;
         if !self.data.is_nil() {
             set_data(call, id, self.data).await?;
+        }
+        if news {
+            call.emit(
+                "host.state",
+                &format!("host:{id}"),
+                map! { "host_id" => id, "lost" => false },
+            );
         }
         call.signal(Topic::Scheduler);
         Ok(Value::Nil)

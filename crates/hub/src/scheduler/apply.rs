@@ -115,7 +115,9 @@ async fn free(
     let expected = match reason {
         FreeReason::AssignTimeout { .. } => task.state == TaskState::Assigned,
         FreeReason::HostSilent => task.state == TaskState::Open,
-        FreeReason::NoHost | FreeReason::HostGone => ACTIVE.contains(&(task.state as i64)),
+        FreeReason::NoHost | FreeReason::HostGone | FreeReason::HostLost => {
+            ACTIVE.contains(&(task.state as i64))
+        }
     };
     if task.host_id != host || !expected {
         return Ok(false);

@@ -24,6 +24,9 @@ pub(crate) async fn task(call: &mut Call, id: i64) -> Result<Value, Fault> {
     let state: i64 = row.get("state")?;
     let mut answer = map! { "task_id" => id, "state" => state };
     if state != TaskState::Free as i64 {
+        if let Some(reason) = not_running(call, &row).await? {
+            answer.insert("reason", reason);
+        }
         return Ok(answer.into());
     }
     let seen = snapshot::read(&mut call.tx, &call.hub.config.scheduler).await?;
@@ -47,8 +50,26 @@ pub(crate) async fn task(call: &mut Call, id: i64) -> Result<Value, Fault> {
     answer.insert("reason", reason);
     answer.insert("position", number(place));
     answer.insert("queue", number(queue));
+    if task.expected > 0.0 {
+        answer.insert("expected", task.expected.round());
+    }
     answer.insert("hosts", Value::Array(obstacles.collect()));
     Ok(answer.into())
+}
+
+/// Why a task that has a host does nothing.
+async fn not_running(call: &mut Call, task: &toji_db::Row) -> Result<Option<String>, Fault> {
+    let state: i64 = task.get("state")?;
+    if state == TaskState::Open as i64 && task.value("waiting").truthy() {
+        return Ok(Some("waits for its subtasks".to_owned()));
+    }
+    if state != TaskState::Assigned as i64 {
+        return Ok(None);
+    }
+    let host: Option<i64> = task.get("host_id")?;
+    let hosts = names(&mut call.tx, Named::Hosts).await?;
+    let name = hosts.into_iter().find(|(id, _)| Some(*id) == host);
+    Ok(name.map(|(_, name)| format!("assigned to {name}, which has not opened it yet")))
 }
 
 /// Says what would become of the waiting tasks now, and with more hosts.
@@ -103,6 +124,8 @@ fn add_hosts(seen: &mut Snapshot, asked: &Value, channels: &[(i64, String)]) -> 
         enabled: true,
         ready: true,
         updated: Some(seen.now),
+        lost: None,
+        pressure: None,
         capacity: asked.value("capacity").as_f64().unwrap_or(2.0),
         max_jobs: None,
         arches: arches.clone(),

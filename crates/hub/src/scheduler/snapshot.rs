@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use toji_db::scheduler as sql;
 use toji_db::{Result, Row, Tx};
-use toji_sched::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Snapshot};
+use toji_sched::{ActiveState, ActiveTask, Config, FreeTask, Host, Refusal, Served, Snapshot};
 use toji_types::{ChannelId, HostId, TaskId, TaskState, UserId};
 
 use crate::config::SchedulerOptions;
@@ -12,27 +12,39 @@ use crate::config::SchedulerOptions;
 /// The states in which a host has a task.
 pub(super) const ACTIVE: [i64; 2] = [TaskState::Open as i64, TaskState::Assigned as i64];
 
+/// Everything at once.
 pub(super) async fn read(tx: &mut Tx, options: &SchedulerOptions) -> Result<Snapshot> {
     let now = sql::now(tx).await?;
-    let mut channels: HashMap<i64, Vec<ChannelId>> = HashMap::new();
-    for row in sql::host_channels(tx).await? {
-        channels.entry(row.get("host_id")?).or_default().push(ChannelId(row.get("channel_id")?));
-    }
-    let hosts = sql::hosts(tx).await?;
+    let hosts = hosts(tx).await?;
     let free = sql::free_tasks(tx, TaskState::Free as i64).await?;
     let active = sql::active_tasks(tx, &ACTIVE).await?;
     let refusals = sql::refusals(tx).await?;
+    let active: Vec<ActiveTask> = active.iter().map(active_task).collect::<Result<_>>()?;
+    let served = |task: &ActiveTask| {
+        Some(Served { channel: task.channel, owner: task.owner, at: task.assigned? })
+    };
     Ok(Snapshot {
         now,
+        since: 0.0,
         config: config(options),
-        hosts: hosts.iter().map(|row| host(row, &mut channels)).collect::<Result<_>>()?,
+        hosts,
         free: free.iter().map(free_task).collect::<Result<_>>()?,
-        active: active.iter().map(active_task).collect::<Result<_>>()?,
+        served: active.iter().filter_map(served).collect(),
+        active,
         refusals: refusals.iter().map(refusal).collect::<Result<_>>()?,
     })
 }
 
-fn config(options: &SchedulerOptions) -> Config {
+/// The hosts with their channels.
+pub(super) async fn hosts(tx: &mut Tx) -> Result<Vec<Host>> {
+    let mut channels: HashMap<i64, Vec<ChannelId>> = HashMap::new();
+    for row in sql::host_channels(tx).await? {
+        channels.entry(row.get("host_id")?).or_default().push(ChannelId(row.get("channel_id")?));
+    }
+    sql::hosts(tx).await?.iter().map(|row| host(row, &mut channels)).collect()
+}
+
+pub(super) fn config(options: &SchedulerOptions) -> Config {
     Config {
         max_jobs: u32::try_from(options.max_jobs).unwrap_or(0),
         capacity_overcommit: options.capacity_overcommit,
@@ -41,6 +53,8 @@ fn config(options: &SchedulerOptions) -> Config {
         soft_refusal_timeout: options.soft_refusal_timeout,
         host_timeout: options.host_timeout,
         fair_shares: options.fair_shares,
+        critical_path: options.critical_path,
+        lost_timeout: options.lost_timeout,
     }
 }
 
@@ -52,6 +66,8 @@ fn host(row: &Row, channels: &mut HashMap<i64, Vec<ChannelId>>) -> Result<Host> 
         enabled: row.get("enabled")?,
         ready: row.get_opt("ready")?.unwrap_or(false),
         updated: row.get_opt("updated")?,
+        lost: row.get_opt("lost")?,
+        pressure: row.get_opt("pressure")?,
         capacity: row.get_opt("capacity")?.unwrap_or(0.0),
         max_jobs: row.value("data").get("maxjobs").as_int().and_then(|n| u32::try_from(n).ok()),
         arches: arches.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
@@ -59,7 +75,7 @@ fn host(row: &Row, channels: &mut HashMap<i64, Vec<ChannelId>>) -> Result<Host> 
     })
 }
 
-fn free_task(row: &Row) -> Result<FreeTask> {
+pub(super) fn free_task(row: &Row) -> Result<FreeTask> {
     Ok(FreeTask {
         id: TaskId(row.get("id")?),
         owner: UserId(row.get_opt("owner")?.unwrap_or(0)),
@@ -69,10 +85,12 @@ fn free_task(row: &Row) -> Result<FreeTask> {
         weight: row.get_opt("weight")?.unwrap_or(1.0),
         priority: row.get_opt("priority")?.unwrap_or(20),
         created: row.get_opt("created")?.unwrap_or(0.0),
+        tree: row.get_opt("tree")?.unwrap_or(0.0),
+        expected: row.get_opt("expected")?.unwrap_or(0.0),
     })
 }
 
-fn active_task(row: &Row) -> Result<ActiveTask> {
+pub(super) fn active_task(row: &Row) -> Result<ActiveTask> {
     let open = row.get::<i64>("state")? == TaskState::Open as i64;
     Ok(ActiveTask {
         id: TaskId(row.get("id")?),
@@ -86,7 +104,7 @@ fn active_task(row: &Row) -> Result<ActiveTask> {
     })
 }
 
-fn refusal(row: &Row) -> Result<Refusal> {
+pub(super) fn refusal(row: &Row) -> Result<Refusal> {
     Ok(Refusal {
         task: TaskId(row.get("task_id")?),
         host: HostId(row.get("host_id")?),

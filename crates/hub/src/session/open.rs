@@ -62,7 +62,7 @@ pub(crate) async fn open(call: &mut Call) -> Result<(), Fault> {
         perms: None,
     };
     call.session = Some(session);
-    if stale {
+    if stale && !call.hub.live.used(claim.id) {
         toji_db::session::touch(&call.hub.db, claim.id).await?;
     }
     Ok(())

@@ -145,7 +145,13 @@ pub(crate) async fn told(
     call.emit("task.state", &format!("task:{}", task.id), body);
     call.signal(Topic::Task(task.id));
     call.signal(Topic::Scheduler);
-    for host in hosts {
+    // who opens or closes a task knows it without being told
+    let concerned = match to {
+        TaskState::Open => Vec::new(),
+        TaskState::Closed => parent_host.into_iter().collect(),
+        _ => hosts,
+    };
+    for host in concerned {
         call.signal(Topic::Host(host));
     }
     confirmed(call, task, to, host).await

@@ -21,7 +21,8 @@ async fn a_builder_at_another_hub_is_woken() {
     // What happens before the relay listens is not told, so one task may not be enough.
     let mut woken = false;
     for _ in 0..40 {
-        stage.open_task("sleep", list![1]).await;
+        let task = stage.ok(&stage.admin, "makeTask", list!["sleep", list![1]]).await;
+        stage.ok(&stage.admin, "assignTask", list![task, "builder.example.com"]).await;
         woken = tokio::time::timeout(Duration::from_secs(1), host.wait()).await.is_ok();
         if woken {
             break;

@@ -74,7 +74,10 @@ both_databases! {
             });
             wait.await.expect("the task is assigned by a signal");
             let done = [Param::Int(TaskState::Closed as i64), task.into()];
-            world.set("UPDATE task SET state = $1 WHERE id = $2", &done).await;
+            let mut call = world.call().await;
+            call.tx.execute("UPDATE task SET state = $1 WHERE id = $2", &done).await.unwrap();
+            call.emit("task.state", &format!("task:{task}"), Map::new());
+            call.commit().await.unwrap();
         }
         stop.send(()).unwrap();
         server.await.unwrap();

@@ -113,6 +113,7 @@ impl World {
             arch,
         };
         let id = toji_db::task::insert(&mut call.tx, &task).await.unwrap();
+        call.emit("task.state", &format!("task:{id}"), Map::new());
         call.signal(toji_bus::Topic::Scheduler);
         call.commit().await.unwrap();
         id

@@ -1,8 +1,9 @@
 //! `toji.builder.v1.Builder/Attach`: tells a builder at once what concerns it.
 //!
-//! The stream only carries signals. When the host's topic is signalled, the hub looks at the
+//! To the builder the stream only carries signals. When the host's topic is signalled, the hub looks at the
 //! tasks of the host and sends what changed since the last look, so that several signals cost one
-//! query, and a stream that starts anew begins with the whole state.
+//! query, and a stream that starts anew begins with the whole state. What the builder says of itself is
+//! handed to [`toji_hub::live`], which stores it for all builders together.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use futures::Stream;
 use toji_bus::Topic;
 use toji_hub::SessionKey;
+use toji_hub::live::{Connection, Resources, Said};
 use toji_proto::builder::builder_server::Builder;
 use toji_proto::builder::{
-    Assigned, Cancelled, Drain, FromBuilder, Heartbeat, Hello, ToBuilder, Welcome, Woken,
-    from_builder, to_builder,
+    Assigned, Cancelled, Configured, Drain, FromBuilder, Heartbeat, Hello, ToBuilder, Welcome,
+    Woken, from_builder, to_builder,
 };
 use toji_proto::tonic::{Request, Response, Status, Streaming};
 use tokio::sync::mpsc;
@@ -24,8 +26,8 @@ use crate::Shared;
 
 /// Period of the heartbeats that both sides send.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// A builder that is silent for so long is taken for gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A builder that is silent for so long is taken for gone: it has left out two heartbeats.
+const SILENCE: Duration = Duration::from_secs(25);
 
 pub(crate) struct Service(pub(crate) Shared);
 
@@ -61,8 +63,15 @@ impl Builder for Service {
             Status::unauthenticated(fault.message)
         })?;
         let (out, answers) = mpsc::channel(64);
-        let feed =
-            Feed { shared: self.0.clone(), host_id, out, known: known(&hello), told: [].into() };
+        let connection = self.0.hub.live.attach(host_id, hello.session_id);
+        let feed = Feed {
+            shared: self.0.clone(),
+            host_id,
+            connection,
+            out,
+            known: known(&hello),
+            told: [].into(),
+        };
         tokio::spawn(feed.run(inbound));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
@@ -77,6 +86,7 @@ fn known(hello: &Hello) -> BTreeSet<i64> {
 struct Feed {
     shared: Shared,
     host_id: i64,
+    connection: Connection,
     out: Out,
     /// Tasks that the builder knows of.
     known: BTreeSet<i64>,
@@ -85,10 +95,21 @@ struct Feed {
 }
 
 impl Feed {
-    async fn run(mut self, mut inbound: Streaming<FromBuilder>) {
+    async fn run(mut self, inbound: Streaming<FromBuilder>) {
+        self.follow(inbound).await;
+        // A hub that ends does not take its builders for lost: they will be back.
+        if !self.shared.draining.is_cancelled() {
+            self.shared.hub.live.detach(self.connection);
+        }
+    }
+
+    /// Serves the stream until its end.
+    async fn follow(&mut self, mut inbound: Streaming<FromBuilder>) {
         let host_id = self.host_id;
         let mut signals = self.shared.hub.bus.listen(Topic::Host(host_id));
-        let welcome = Welcome { host_id, heartbeat_ms: HEARTBEAT.as_millis() as i64 };
+        let mut options = self.shared.hub.bus.listen(Topic::HostOptions(host_id));
+        let heartbeat_ms = HEARTBEAT.as_millis() as i64;
+        let welcome = Welcome { host_id, heartbeat_ms, keeps_status: true };
         if !self.send(to_builder::Message::Welcome(welcome)).await || !self.look().await {
             return;
         }
@@ -100,9 +121,13 @@ impl Feed {
         loop {
             let going_on = tokio::select! {
                 () = signals.wait() => self.look().await,
+                () = options.wait() => {
+                    self.send(to_builder::Message::Configured(Configured {})).await
+                }
                 _ = beat.tick() => {
                     number += 1;
-                    self.send(to_builder::Message::Heartbeat(Heartbeat { number })).await
+                    let heartbeat = Heartbeat { number, resources: None };
+                    self.send(to_builder::Message::Heartbeat(heartbeat)).await
                 }
                 message = inbound.message() => match message {
                     Ok(Some(message)) => {
@@ -129,8 +154,23 @@ impl Feed {
 
     /// A status corrects what the hub thinks the builder works on.
     fn take(&mut self, message: FromBuilder) {
-        if let Some(from_builder::Message::Status(status)) = message.message {
-            self.known.extend(status.task_ids.into_iter().take(10_000));
+        let live = &self.shared.hub.live;
+        let limits = &self.shared.hub.config.scheduler.limits;
+        match message.message {
+            Some(from_builder::Message::Status(status)) => {
+                let said = Said {
+                    ready: status.ready,
+                    load: if status.load.is_finite() { status.load } else { 0.0 },
+                    problem: status.problem.chars().take(200).collect(),
+                    resources: resources(status.resources.unwrap_or_default()),
+                };
+                live.say(self.connection, said, limits);
+                self.known.extend(status.task_ids.into_iter().take(10_000));
+            }
+            Some(from_builder::Message::Heartbeat(Heartbeat { resources: Some(told), .. })) => {
+                live.measure(self.connection, resources(told), limits);
+            }
+            _ => {}
         }
     }
 
@@ -157,7 +197,8 @@ impl Feed {
         for item in work {
             let task_id = item.task_id;
             if self.known.insert(task_id) || item.assigned {
-                let assigned = to_builder::Message::Assigned(Assigned { task_id });
+                let assigned =
+                    to_builder::Message::Assigned(Assigned { task_id, method: item.method });
                 if item.assigned && !self.send(assigned).await {
                     return false;
                 }
@@ -173,5 +214,17 @@ impl Feed {
 
     async fn send(&self, message: to_builder::Message) -> bool {
         self.out.send(Ok(ToBuilder { message: Some(message) })).await.is_ok()
+    }
+}
+
+fn resources(told: toji_proto::builder::Resources) -> Resources {
+    let sane = |value: Option<f64>| value.filter(|value| value.is_finite());
+    Resources {
+        cpu_pressure: sane(told.cpu_pressure),
+        memory_pressure: sane(told.memory_pressure),
+        io_pressure: sane(told.io_pressure),
+        load_average: sane(told.load_average),
+        memory_free_mib: told.memory_free_mib,
+        disk_free_mib: told.disk_free_mib,
     }
 }

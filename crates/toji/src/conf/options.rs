@@ -274,6 +274,14 @@ const OWN: &[(&str, Effect)] = &[
         }),
     ),
     ("FairShares", Flag(|c, v| c.hub.scheduler.fair_shares = v)),
+    ("CriticalPath", Flag(|c, v| c.hub.scheduler.critical_path = v)),
+    ("LostTimeout", Number(|c, v| c.hub.scheduler.lost_timeout = v as f64)),
+    ("MaxCPUPressure", Number(|c, v| c.hub.scheduler.limits.cpu_pressure = v as f64)),
+    ("MaxMemoryPressure", Number(|c, v| c.hub.scheduler.limits.memory_pressure = v as f64)),
+    ("MaxIOPressure", Number(|c, v| c.hub.scheduler.limits.io_pressure = v as f64)),
+    ("MaxLoadAverage", Number(|c, v| c.hub.scheduler.limits.load_average = v as f64)),
+    ("MinFreeMemory", Number(|c, v| c.hub.scheduler.limits.memory_free_mib = v)),
+    ("MinFreeDisk", Number(|c, v| c.hub.scheduler.limits.disk_free_mib = v)),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
 ];
 
