@@ -140,7 +140,7 @@ def builder_memory(b):
             name, conf = f"lone-{n}", b.dir / f"kojid-{n}.conf"
             b.hub.call("addHost", name, ["x86_64"])
             b.server.set_password(name, "lone")
-            conf.write_text(f"[kojid]\nserver={b.server.ready['hub']}\nuser={name}\npassword=lone\nworkdir={b.dir / name}\nminspace=0\n")
+            conf.write_text(f"[kojid]\nserver={b.server.ready['hub']}\nuser={name}\npassword=lone\nworkdir={b.dir / name}\nminspace=0\nmax_load=0\n")
             processes.append(subprocess.Popen([b.toji, "builder", "--config", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         wait_until(lambda: all(b.hub.call("getHost", f"lone-{n}")["ready"] for n in range(3)), "the builders are not ready")
         return max(memory_mb(process.pid) for process in processes)

@@ -75,7 +75,7 @@ def one_is_killed(own):
                     closed += 1
             if closed >= TASKS // 3 and one.alive():
                 one.kill()
-                takeover(other, worker)
+                takeover(Hub(address).login(one.ready["admin_user"], one.ready["admin_password"]), worker)
         found = [TASK_STATES[info["state"]] for info in (worker.call("getTaskInfo", task) for task in tasks)]
         eq(set(found), {"CLOSED"}, "the states of the tasks")
         runs = [run["task_id"] for run in worker.call("scheduler.getTaskRuns", [["task_id", "IN", tasks]])]

@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let user = format!("crowd-{n}");
         let mut config = Config::new(server, &user, password, format!("{workdir}/{user}"));
         config.minspace = 0;
+        config.max_load = 0.0;
         builders.spawn(Builder::run(config, shutdown.clone()));
     }
     let mut terminated = signal(SignalKind::terminate())?;

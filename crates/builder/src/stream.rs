@@ -130,7 +130,8 @@ async fn open(
 ) -> Result<Streaming<toji_proto::builder::ToBuilder>, String> {
     let channel = connect(&shared.config).await?;
     let session = hub.session().await.ok_or("not logged in")?;
-    let current = status.borrow_and_update().clone();
+    let mut current = status.borrow_and_update().clone();
+    current.resources = Some(measure(&shared.config.workdir));
     let hello = Hello {
         session_id: session.id,
         session_key: session.key,

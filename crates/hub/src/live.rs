@@ -112,9 +112,14 @@ impl Live {
         Connection { host, number }
     }
 
-    /// A host tells of itself.
-    pub fn say(&self, connection: Connection, said: Said, limits: &Limits) {
+    /// A host tells of itself; what its machine has left stays as it was told unless it is told anew.
+    pub fn say(&self, connection: Connection, mut said: Said, limits: &Limits) {
         self.change(connection, |known| {
+            if let Some(before) =
+                known.said.as_ref().filter(|_| said.resources == Resources::default())
+            {
+                said.resources = before.resources;
+            }
             known.pressure = limits.check(&said.resources, known.pressure.is_some());
             known.said = Some(said);
         });
@@ -179,6 +184,19 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_machine_has_left_is_not_forgotten_with_the_next_word() {
+        let live = Live::new("x".into());
+        let one = live.attach(7, 1);
+        let said = Said { ready: true, ..Said::default() };
+        live.say(one, said.clone(), &Limits::default());
+        let short = Resources { memory_free_mib: Some(3), ..Resources::default() };
+        live.measure(one, short, &Limits::default());
+        live.say(one, Said { load: 1.0, ..said }, &Limits::default());
+        let kept = live.lock().hosts[&7].now().and_then(|now| now.pressure);
+        assert_eq!(kept.as_deref(), Some("free memory 3 MiB"));
+    }
 
     #[test]
     fn only_the_newest_connection_of_a_host_counts() {
