@@ -18,6 +18,8 @@ class Postgres:
         self.dir.mkdir(parents=True)
         # PostgreSQL refuses to run as root; then it runs as the user that its package made, or nobody.
         self.owner = None
+        # The network namespace that it runs in, if any.
+        self.space = None
         if os.geteuid() == 0:
             names = {user.pw_name for user in pwd.getpwall()}
             self.owner = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
@@ -28,11 +30,15 @@ class Postgres:
         self.settings = ["listen_addresses=''", f"unix_socket_directories='{self.dir}'", "max_connections=200",
                          f"port={port}", "timezone=UTC", *settings]
 
-    def start(self):
-        """Makes the data directory, if there is none yet, and starts the server."""
+    def initialise(self):
+        """Makes the data directory, if there is none yet."""
         if not (self.dir / "data").exists():
             self._run("initdb", "-U", "toji", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D", self.dir / "data")
             (self.dir / "data" / "postgresql.auto.conf").write_text("".join(f"{s}\n" for s in self.settings))
+
+    def start(self):
+        """Makes the data directory, if there is none yet, and starts the server."""
+        self.initialise()
         # The server keeps what it inherits open, so its output goes to its log alone.
         self._run("pg_ctl", "start", "-w", "-s", "-t", "60", "-l", self.dir / "log", "-D", self.dir / "data")
         return self
@@ -119,7 +125,12 @@ class Postgres:
 
     def _run(self, program, *arguments):
         user = {"user": self.owner.pw_uid, "group": self.owner.pw_gid, "extra_groups": []} if self.owner else {}
-        done = subprocess.run([binary(program), *map(str, arguments)], cwd=self.dir, stdin=subprocess.DEVNULL,
+        space = ["ip", "netns", "exec", self.space] if self.space else []
+        if space and user:
+            # Only root may enter the namespace; who it is afterwards is another matter.
+            space += ["setpriv", f"--reuid={user['user']}", f"--regid={user['group']}", "--clear-groups"]
+            user = {}
+        done = subprocess.run([*space, binary(program), *map(str, arguments)], cwd=self.dir, stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE if program == "initdb" else None, **user)
         if done.returncode:
             log = self.dir / "log"

@@ -41,6 +41,10 @@ pub struct Config {
     pub max_load: f64,
     /// How often to ask for tasks without a live connection.
     pub sleeptime: Duration,
+    /// The pause before a call is repeated that went wrong on its way.
+    pub retry_interval: Duration,
+    /// The pause while the hub is away.
+    pub offline_retry_interval: Duration,
     /// How often to tell the hub about this host.
     pub report_interval: Duration,
     /// The `Packager` tag of built packages.
@@ -96,6 +100,8 @@ impl Config {
             minspace: 8192,
             max_load: 4.0,
             sleeptime: Duration::from_secs(15),
+            retry_interval: Duration::from_secs(2),
+            offline_retry_interval: Duration::from_secs(5),
             report_interval: Duration::from_secs(15),
             packager: "Toji".to_owned(),
             vendor: "Toji".to_owned(),

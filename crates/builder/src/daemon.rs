@@ -82,10 +82,10 @@ impl Builder {
             topurl: config.topurl.clone(),
             serverca: config.serverca.clone(),
             cert: config.cert.clone(),
-            retry_interval: Duration::from_secs(2),
+            retry_interval: config.retry_interval,
             max_retries: u32::MAX,
             offline_retry: true,
-            offline_retry_interval: Duration::from_secs(5),
+            offline_retry_interval: config.offline_retry_interval,
             ..Options::default()
         };
         let hub = Client::new(&config.server, options)?;

@@ -59,10 +59,12 @@ impl Logs {
         Ok(Log { file, shared: self.shared.clone() })
     }
 
-    /// Uploads what is left and returns the names of the logs in the order of their opening.
+    /// Uploads what is left and returns the names of the logs that were, in the order of their opening.
     pub(crate) async fn flush(&self) -> Result<Vec<String>, toji_client::Error> {
-        let names = self.shared.names();
+        let mut names = self.shared.names();
         self.uploader.lock().await.round(&names).await?;
+        // One that somebody has taken away is no part of the result.
+        names.retain(|name| self.dir.join(name).exists());
         Ok(names)
     }
 }
@@ -115,7 +117,12 @@ impl Uploader {
 }
 
 fn read(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        // Somebody has taken the log away: there is nothing more to tell, and that is no reason to fail.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     file.seek(SeekFrom::Start(offset))?;
     let mut data = Vec::new();
     file.take(PIECE).read_to_end(&mut data)?;
@@ -141,5 +148,21 @@ impl Sink for Log {
         self.file.write_all(chunk)?;
         self.shared.grown.notify_one();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn a_missing_log_does_not_fail_an_upload() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("build.log");
+        assert_eq!(read(&path, 0).expect("a missing log"), b"");
+        std::fs::write(&path, "0123").expect("log");
+        assert_eq!(read(&path, 2).expect("log"), b"23");
+        std::fs::remove_file(&path).expect("log");
+        assert_eq!(read(&path, 4).expect("a log that went"), b"");
     }
 }

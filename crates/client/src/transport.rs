@@ -32,6 +32,11 @@ pub(crate) fn http(urls: &[&reqwest::Url], options: &Options) -> Result<reqwest:
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("toji/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
+        // A call may take hours, but a hub whose machine or network is gone shows in a minute.
+        .tcp_keepalive(Duration::from_secs(20))
+        .tcp_keepalive_interval(Duration::from_secs(10))
+        .tcp_keepalive_retries(3)
+        .tcp_user_timeout(Duration::from_secs(60))
         .tcp_nodelay(true);
     if let Some(pem) = &options.serverca {
         let certificates = reqwest::Certificate::from_pem_bundle(pem)

@@ -19,6 +19,11 @@ impl From<Error> for Fault {
             Error::Conflict | Error::Busy => {
                 Fault::lock("the database is busy with conflicting changes, try again")
             }
+            Error::Lost(reason) => {
+                tracing::error!(reason, "the database is away");
+                // Builders keep what they have to say for a hub that is offline, and say it again.
+                Fault::offline("database outage")
+            }
             other => {
                 tracing::error!(error = %other, "a database operation failed");
                 Fault::unexpected("the database operation failed, the hub's log tells more")

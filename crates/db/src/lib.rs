@@ -27,6 +27,7 @@ pub mod build;
 pub mod buildroot;
 pub mod catalog;
 pub mod channel;
+pub mod claim;
 mod db;
 mod dialect;
 mod error;

@@ -11,7 +11,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, PoolError, RecyclingMethod, TimeoutType, Timeouts,
+};
 use futures::SinkExt;
 use tokio_postgres::{AsyncMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -75,18 +77,34 @@ impl Pool {
 
 async fn take(pool: &deadpool_postgres::Pool) -> Result<Object> {
     pool.get().await.map_err(|e| match e {
-        PoolError::Timeout(_) => Error::Busy,
+        PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+            Error::Lost("no connection in time".to_owned())
+        }
+        PoolError::Timeout(TimeoutType::Wait) => Error::Busy,
         PoolError::Backend(e) => error(e),
         other => Error::Lost(other.to_string()),
     })
 }
 
+/// What each connection asks of the server: no just-in-time compilation, which costs more than it gives for
+/// statements of this size, and an end to what a vanished hub has left: its locks would hold up all others.
+const SETTINGS: &str = "-c timezone=UTC -c jit=off -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 \
+                        -c tcp_keepalives_count=3 -c tcp_user_timeout=30000 \
+                        -c idle_in_transaction_session_timeout=300000";
+/// A server that does not even acknowledge a packet for this long is gone.
+const VANISHED: Duration = Duration::from_secs(30);
+
 /// The target of a URL, with the settings that statements here rely on.
 fn tuned(url: &str) -> Result<Target> {
     let mut target = target(url)?;
-    let given = target.config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
-    // Just-in-time compilation costs more than it gives for statements of this size.
-    target.config.options(format!("{given}-c timezone=UTC -c jit=off"));
+    let config = &mut target.config;
+    let given = config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
+    config.options(format!("{given}{SETTINGS}"));
+    config.keepalives_idle(Duration::from_secs(15)).keepalives_interval(Duration::from_secs(5));
+    config.keepalives_retries(3).tcp_user_timeout(VANISHED);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(10));
+    }
     Ok(target)
 }
 

@@ -1,5 +1,6 @@
 //! Tasks: who may touch them, and how they are made, moved, awaited and ended.
 
+pub(crate) mod claim;
 pub mod make;
 pub(crate) mod params;
 pub mod text;

@@ -12,6 +12,7 @@ mod it {
     mod generator;
     mod held;
     mod host;
+    mod liar;
     mod live;
     mod merge;
     mod notice;

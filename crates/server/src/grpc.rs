@@ -1,6 +1,7 @@
 //! gRPC: the builder's live connection, and the watching of events.
 
 mod attach;
+mod gate;
 mod watch;
 
 use axum::Router;
@@ -11,7 +12,8 @@ use crate::Shared;
 
 /// The gRPC services as routes; unknown paths are left to the other routes.
 pub(crate) fn router(shared: &Shared) -> Router {
-    let builder = BuilderServer::new(attach::Service(shared.clone()));
+    let builder = attach::Service::new(shared.clone());
+    let builder = BuilderServer::new(builder).max_decoding_message_size(gate::MESSAGE);
     let events = EventsServer::new(watch::Service(shared.clone()));
     Router::new()
         .route_service("/toji.builder.v1.Builder/{*method}", builder)

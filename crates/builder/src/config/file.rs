@@ -26,13 +26,11 @@ const IGNORED: &[&str] = &[
     "mockhost",
     "mockuser",
     "offline_retry",
-    "offline_retry_interval",
     "oz_install_timeout",
     "pkgurl",
     "plugin",
     "pluginpath",
     "plugins",
-    "retry_interval",
     "scm_credentials_dir",
     "support_rpm_source_layout",
     "task_avail_delay",
@@ -100,7 +98,17 @@ fn parse(text: &str) -> Result<(Config, Login), Error> {
             "failed_buildroot_lifetime" => {
                 config.failed_buildroot_lifetime = Duration::from_secs(number(&name, value)?);
             }
-            "sleeptime" => config.sleeptime = Duration::from_secs(number(&name, value)?),
+            "retry_interval" => {
+                config.retry_interval = Duration::from_secs(number(&name, value)?);
+            }
+            "offline_retry_interval" => {
+                config.offline_retry_interval = Duration::from_secs(number(&name, value)?);
+            }
+            "sleeptime" => {
+                // As kojid, which reports each time it looks for tasks.
+                config.sleeptime = Duration::from_secs(number(&name, value)?);
+                config.report_interval = config.sleeptime.max(Duration::from_secs(1));
+            }
             "rpmbuild_timeout" => {
                 config.limits.wall = Some(Duration::from_secs(number(&name, value)?))
             }

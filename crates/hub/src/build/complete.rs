@@ -37,14 +37,12 @@ fn texts(results: &Map, key: &str) -> Result<Vec<String>, Fault> {
     Vec::from_value(member(results, key)?.clone())
 }
 
-/// The buildroot that results name, which must exist.
-async fn buildroot(call: &mut Call, results: &Map) -> Result<Option<i64>, Fault> {
+/// The buildroot that results name, which the task or one right below it must have made.
+async fn buildroot(call: &mut Call, task_id: i64, results: &Map) -> Result<Option<i64>, Fault> {
     let Some(id) = Option::<i64>::from_value(member(results, "buildroot_id")?.clone())? else {
         return Ok(None);
     };
-    if !toji_db::buildroot::exists(&mut call.tx, crate::lookup::fit(id)).await? {
-        return Err(Fault::generic(format!("no buildroot with ID: {id}")));
-    }
+    task::claim::check_buildroots(call, task_id, &[id]).await?;
     Ok(Some(id))
 }
 

@@ -24,6 +24,7 @@ use toji_value::{Fault, Map, Value, map};
 
 use super::source::Source;
 use super::{Build, told};
+use crate::task::claim;
 use crate::{Call, files};
 
 /// What a builder hands over; paths are relative to the upload area.
@@ -53,11 +54,9 @@ pub async fn complete(
     let build = super::by_id(call, build_id).await?.ok_or_else(missing)?;
     call.callback("preImport", || told_of(&results, task_id, build_id, Value::Nil)).await?;
     check_open(&build, task_id)?;
-    for (_, buildroot) in &results.buildroots {
-        if !toji_db::buildroot::exists(&mut call.tx, *buildroot).await? {
-            return Err(Fault::generic(format!("no buildroot with ID: {buildroot}")));
-        }
-    }
+    let buildroots: Vec<i64> = results.buildroots.iter().map(|(_, id)| *id).collect();
+    claim::check_buildroots(call, task_id, &buildroots).await?;
+    check_files(call, task_id, &results).await?;
     let (sources, logs) = read(call, &results).await?;
     check_sources(&build, &sources)?;
     let volume = volume(call, &build, task_id, &results).await?;
@@ -125,6 +124,14 @@ pub(crate) fn check_open(build: &Build, task_id: i64) -> Result<(), Fault> {
         return Err(Fault::generic(text));
     }
     Ok(())
+}
+
+/// Refuses files that others than the build's tasks and its owner have uploaded.
+async fn check_files(call: &mut Call, task_id: i64, results: &Results) -> Result<(), Fault> {
+    let logs = results.logs.iter().map(|(_, path)| path.as_str());
+    let rpms = results.rpms.iter().map(String::as_str);
+    let all: Vec<&str> = rpms.chain(logs).chain([results.srpm.as_str()]).collect();
+    claim::check_files(call, claim::Holder::Task(task_id), &all).await
 }
 
 /// A log to be stored.
@@ -495,6 +502,7 @@ pub async fn to_scratch(
     owner: &str,
     results: Results,
 ) -> Result<(), Fault> {
+    check_files(call, task_id, &results).await?;
     let (sources, logs) = read(call, &results).await?;
     let names = toji_store::join(&[owner]);
     names.map_err(|e| Fault::generic(e.to_string()))?;

@@ -70,6 +70,7 @@ impl Handle for HostCreateMavenBuild {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         need_maven(call)?;
         let build = named(call, &self.build_info).await?;
+        task::claim::check_maker(call, &build).await?;
         typed::make_maven(call, build.id, &self.maven_info).await?;
         Ok(Value::Nil)
     }
@@ -125,6 +126,7 @@ impl Handle for HostImportArchive {
         }
         let rel = task_file(call, &self.filepath).await?;
         let build = named(call, &self.buildinfo).await?;
+        task::claim::check_maker(call, &build).await?;
         import_one(call, &build, &rel, &self.type_, &self.type_info).await?;
         Ok(Value::Nil)
     }

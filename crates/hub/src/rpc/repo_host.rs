@@ -12,9 +12,13 @@ use toji_value::{Fault, Map, Value, list, map};
 use crate::Call;
 use crate::dispatch::Handle;
 use crate::repo::{assemble, init, state};
+use crate::task::{self, claim};
 
 impl Handle for HostRepoInit {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        if let Some(task) = self.task_id {
+            task::check_open(call, task).await?;
+        }
         let (repo, event) =
             init::init(call, &self.tag, self.task_id, self.event, &self.opts).await?;
         Ok(list![repo, event])
@@ -35,6 +39,7 @@ async fn in_making(call: &mut Call, repo_id: i64) -> Result<Row, Fault> {
 impl Handle for HostCreateRepo {
     async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
         let repo = in_making(call, self.repo_id).await?;
+        claim::check_repo(call, &repo).await?;
         let dir = assemble::directory(&call.hub, &repo)?;
         let arch = arch_name(&self.arch)?;
         if !dir.join(&arch).is_dir() {
@@ -66,12 +71,17 @@ impl Handle for HostRepoDone {
             call.callback("preRepoDone", || told(&repo)).await?;
         }
         let repo = in_making(call, self.repo_id).await?;
+        let maker = claim::check_repo(call, &repo).await?;
         let args = told(&repo);
         let dir = assemble::directory(&call.hub, &repo)?;
         let work = PathBuf::from(call.hub.paths.work(None));
         let Value::Struct(data) = self.data else {
             return Err(Fault::parameter("data must be a dictionary"));
         };
+        let uploads: Vec<&str> =
+            data.iter().filter_map(|(_, upload)| upload.as_array()?.first()?.as_str()).collect();
+        let holder = maker.map_or(claim::Holder::Host, claim::Holder::Task);
+        claim::check_files(call, holder, &uploads).await?;
         let moves =
             if repo.value("dist").truthy() { Vec::new() } else { moves(&data, &work, &dir)? };
         let updates = match self.repo_json_updates {

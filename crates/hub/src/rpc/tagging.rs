@@ -179,6 +179,7 @@ impl Handle for HostTagBuild {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let owner = task::lock_held(call, self.task_id).await?.owner;
         let build = build::need(call, &self.build).await?;
+        task::claim::check_build(call, self.task_id, &build).await?;
         let to = tag_now(call, &self.tag).await?;
         let from = match self.fromtag.truthy() {
             true => Some(tag_now(call, &self.fromtag).await?),

@@ -180,14 +180,14 @@ pub async fn assign(call: &mut Call, id: i64, host: i64, force: bool) -> Result<
     Ok(true)
 }
 
-/// Opens a task for a host: one that is assigned to it, or a free one; tells whether it could be done.
+/// Opens a task for a host: one that is assigned to it, or a free one that it might be given; tells whether it could be done.
 ///
 /// # Errors
 /// A generic fault when there is no such task.
 pub async fn open(call: &mut Call, id: i64, host: i64) -> Result<bool, Fault> {
     let task = lock(call, id).await?;
     let mine = match task.state {
-        TaskState::Free => task.host_id.is_none(),
+        TaskState::Free => task.host_id.is_none() && super::claim::suits(call, &task, host).await?,
         TaskState::Assigned => task.host_id == Some(host),
         _ => false,
     };

@@ -18,6 +18,7 @@ struct Work {
     task: i64,
     made_by: i64,
     root: i64,
+    repo: i64,
 }
 
 impl Work {
@@ -32,9 +33,15 @@ impl Work {
         let made_by = made.as_int().unwrap();
         let tag = stage.world.tag("f40-build", &[]).await;
         let repo = stage.world.repo(tag, RepoState::Ready, None).await;
-        let args = list![repo, "x86_64", task];
-        let root = stage.ok(&stage.builder, "host.newBuildRoot", args).await;
-        Work { root: root.as_int().unwrap(), stage, task, made_by }
+        let mut work = Work { root: 0, stage, task, made_by, repo };
+        work.root = work.new_root().await;
+        work
+    }
+
+    /// A buildroot of the task.
+    async fn new_root(&self) -> i64 {
+        let root = self.ok("host.newBuildRoot", list![self.repo, "x86_64", self.task]).await;
+        root.as_int().unwrap()
     }
 
     fn put(&self, name: &str, content: &str) {
@@ -171,12 +178,19 @@ both_databases! {
     }
 
     async fn wrapper_rpms_come_later_too(db: Db) {
-        let work = Work::new(db, "wrapperRPM").await;
-        let stage = &work.stage;
+        let mut work = Work::new(db, "wrapperRPM").await;
         let nvr = map! { "name" => "m", "version" => "1.0", "release" => "1", "epoch" => Value::Nil };
-        stage.ok(&stage.admin, "createMavenBuild", list![nvr, gav()]).await;
-        let build = stage.ok(&stage.alice, "getBuild", list!["m-1.0-1"]).await;
+        work.stage.ok(&work.stage.admin, "createMavenBuild", list![nvr, gav()]).await;
+        let build = work.stage.ok(&work.stage.alice, "getBuild", list!["m-1.0-1"]).await;
         let id = build.get("id").clone();
+        let rpms = work.wrapper(work.task);
+        let refused = work.refused("host.importWrapperRPMs", list![work.task, id.clone(), rpms]).await;
+        assert_eq!(refused, format!("task {} has nothing to do with build m-1.0-1", work.task));
+        // The task that was submitted for this build.
+        let args = list!["git://x", "f40", build, Value::Nil];
+        work.task = work.stage.open_task("wrapperRPM", args).await;
+        work.root = work.new_root().await;
+        let stage = &work.stage;
         let rpms = work.wrapper(work.task);
         work.ok("host.importWrapperRPMs", list![work.task, id.clone(), rpms]).await;
         let found = stage.ok(&stage.alice, "listBuildRPMs", list![id.clone()]).await;
@@ -331,7 +345,7 @@ both_databases! {
         let work = Work::new(db, "maven").await;
         let stage = &work.stage;
         let nvr = map! { "name" => "m", "version" => "1.0", "release" => "1", "epoch" => Value::Nil };
-        stage.ok(&stage.admin, "createImageBuild", list![nvr]).await;
+        work.ok("host.initImageBuild", list![work.task, nvr]).await;
         work.ok("host.createMavenBuild", list!["m-1.0-1", gav()]).await;
         let dir = stage.world.hub.paths.taskrelpath(work.task);
         put(stage, &format!("{dir}/foo-1.0.jar"), "jar");

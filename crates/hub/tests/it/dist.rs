@@ -101,7 +101,12 @@ both_databases! {
 
     async fn what_is_handed_over_is_checked(db: Db) {
         let stage = furnished(db).await;
-        let (_, repo) = submit(&stage, map! {}).await;
+        let (task, repo) = submit(&stage, map! {}).await;
+        let refused = stage.refused(&stage.builder, "host.distRepoMove", list![repo, "loose", "x86_64"]).await;
+        assert!(refused.ends_with(&format!("has no task that makes repo {repo}")), "{refused}");
+        let channel = list!["builder.example.com", "createrepo"];
+        stage.ok_kw(&stage.admin, "addHostToChannel", channel, map! { "create" => true }).await;
+        stage.ok(&stage.builder, "host.openTask", list![task]).await;
         let upload = top(&stage, "work/loose");
         fs::create_dir_all(&upload).unwrap();
         let mover = |arch: &str| list![repo, "loose", arch];

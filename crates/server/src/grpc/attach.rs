@@ -22,14 +22,26 @@ use toji_proto::tonic::{Request, Response, Status, Streaming};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::gate::{self, Gate, Place};
 use crate::Shared;
 
 /// Period of the heartbeats that both sides send.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a stream may wait with its first message.
+const GREETING: Duration = Duration::from_secs(10);
 /// A builder that is silent for so long is taken for gone: it has left out two heartbeats.
 const SILENCE: Duration = Duration::from_secs(25);
 
-pub(crate) struct Service(pub(crate) Shared);
+pub(crate) struct Service {
+    shared: Shared,
+    gate: Gate,
+}
+
+impl Service {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Service { shared, gate: Gate::default() }
+    }
+}
 
 type Out = mpsc::Sender<Result<ToBuilder, Status>>;
 
@@ -44,7 +56,8 @@ impl Builder for Service {
         let peer = request.extensions().get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
         let remote = peer.map(|p| p.0.ip().to_canonical().to_string()).unwrap_or_default();
         let mut inbound = request.into_inner();
-        let first = tokio::time::timeout(SILENCE, inbound.message()).await;
+        let stranger = self.gate.stranger()?;
+        let first = tokio::time::timeout(GREETING, inbound.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no Hello in time"))??;
         let Some(from_builder::Message::Hello(hello)) = first.and_then(|m| m.message) else {
             return Err(Status::failed_precondition("the first message must be Hello"));
@@ -58,17 +71,20 @@ impl Builder for Service {
             remote,
             identity: None,
         };
-        let host_id = self.0.hub.identify_host(&caller).await.map_err(|fault| {
+        let host_id = self.shared.hub.identify_host(&caller).await.map_err(|fault| {
             tracing::info!(text = fault.message, "refused a builder's stream");
             Status::unauthenticated(fault.message)
         })?;
+        drop(stranger);
+        let place = self.gate.host(host_id)?;
         let (out, answers) = mpsc::channel(64);
-        let connection = self.0.hub.live.attach(host_id, hello.session_id);
+        let connection = self.shared.hub.live.attach(host_id, hello.session_id);
         let feed = Feed {
-            shared: self.0.clone(),
+            shared: self.shared.clone(),
             host_id,
             connection,
             out,
+            place,
             known: known(&hello),
             told: [].into(),
         };
@@ -79,7 +95,7 @@ impl Builder for Service {
 
 /// Tasks that the builder says it works on.
 fn known(hello: &Hello) -> BTreeSet<i64> {
-    hello.task_ids.iter().copied().take(10_000).collect()
+    hello.task_ids.iter().copied().take(gate::TASKS).collect()
 }
 
 /// One attached builder.
@@ -88,6 +104,7 @@ struct Feed {
     host_id: i64,
     connection: Connection,
     out: Out,
+    place: Place,
     /// Tasks that the builder knows of.
     known: BTreeSet<i64>,
     /// Waiting tasks that were told to look at their children.
@@ -118,6 +135,7 @@ impl Feed {
         let silence = tokio::time::sleep(SILENCE);
         tokio::pin!(silence);
         let draining = self.shared.draining.clone();
+        let taken_over = self.place.taken_over.clone();
         loop {
             let going_on = tokio::select! {
                 () = signals.wait() => self.look().await,
@@ -130,10 +148,12 @@ impl Feed {
                     self.send(to_builder::Message::Heartbeat(heartbeat)).await
                 }
                 message = inbound.message() => match message {
+                    Ok(Some(_)) if !self.place.messages.take() => {
+                        self.refuse("too many messages")
+                    }
                     Ok(Some(message)) => {
                         silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
-                        self.take(message);
-                        true
+                        self.take(message) || self.refuse("too many tasks")
                     }
                     _ => false,
                 },
@@ -141,6 +161,7 @@ impl Feed {
                     tracing::warn!(host_id, "a builder went silent");
                     false
                 }
+                () = taken_over.cancelled() => self.refuse("another stream of this host"),
                 () = draining.cancelled() => {
                     self.send(to_builder::Message::Drain(Drain {})).await;
                     false
@@ -152,8 +173,8 @@ impl Feed {
         }
     }
 
-    /// A status corrects what the hub thinks the builder works on.
-    fn take(&mut self, message: FromBuilder) {
+    /// Takes what the builder says of itself and of its tasks; false when that is too much.
+    fn take(&mut self, message: FromBuilder) -> bool {
         let live = &self.shared.hub.live;
         let limits = &self.shared.hub.config.scheduler.limits;
         match message.message {
@@ -165,13 +186,21 @@ impl Feed {
                     resources: resources(status.resources.unwrap_or_default()),
                 };
                 live.say(self.connection, said, limits);
-                self.known.extend(status.task_ids.into_iter().take(10_000));
+                self.known.extend(status.task_ids);
             }
             Some(from_builder::Message::Heartbeat(Heartbeat { resources: Some(told), .. })) => {
                 live.measure(self.connection, resources(told), limits);
             }
             _ => {}
         }
+        self.known.len() <= gate::TASKS
+    }
+
+    /// Ends the stream with a reason; false, for the end.
+    fn refuse(&self, reason: &str) -> bool {
+        tracing::warn!(host_id = self.host_id, reason, "ended a builder's stream");
+        let _ = self.out.try_send(Err(Status::resource_exhausted(reason)));
+        false
     }
 
     /// Sends what changed in the host's tasks; false when the stream or the database is gone.

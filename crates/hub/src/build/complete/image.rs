@@ -49,6 +49,7 @@ pub async fn images(
     results: &Map,
 ) -> Result<(), Fault> {
     task::check_open(call, task_id).await?;
+    task::claim::check_build(call, task_id, build).await?;
     super::super::typed::reject_draft(build.draft)?;
     let mut intake = Intake::new(At::of(build, &build.volume))?;
     let components = add_all(call, &mut intake, build, task_id, results).await?;

@@ -30,7 +30,7 @@ pub async fn maven(
     let volume = volume::for_task(call, task_id, policy_data(&build, "maven")).await?;
     let mut intake = Intake::new(At::of(&build, &volume.name))?;
     let dir = task_dir(call, task_id, results).await?;
-    let root = buildroot(call, results).await?;
+    let root = buildroot(call, task_id, results).await?;
     let kinds = Kinds::read(call).await?;
     let kind_of_build = btype(call, "maven").await?;
     for (rel, names) in Map::from_value(member(results, "files")?.clone())?.iter() {

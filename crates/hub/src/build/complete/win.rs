@@ -27,7 +27,7 @@ pub async fn win(
     let volume = volume::for_task(call, task_id, policy_data(&build, "win")).await?;
     let mut intake = Intake::new(At::of(&build, &volume.name))?;
     let dir = task_dir(call, task_id, results).await?;
-    let root = buildroot(call, results).await?;
+    let root = buildroot(call, task_id, results).await?;
     let kinds = Kinds::read(call).await?;
     let kind_of_build = btype(call, "win").await?;
     let output = Map::from_value(member(results, "output")?.clone())?;

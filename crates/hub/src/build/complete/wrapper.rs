@@ -21,20 +21,20 @@ pub(super) async fn add_if_any(
         return Ok(());
     };
     let dir = task_dir(call, task_id, results).await?;
-    add(call, intake, build, &dir, results).await
+    add(call, intake, build, task_id, (&dir, results)).await
 }
 
 async fn add(
     call: &mut Call,
     intake: &mut Intake,
     build: &Build,
-    dir: &str,
-    results: &Map,
+    task_id: i64,
+    (dir, results): (&str, &Map),
 ) -> Result<(), Fault> {
     if matches!(build.state, BuildState::Failed | BuildState::Canceled | BuildState::Deleted) {
         return Err(Fault::generic(format!("Build is {}: {}", build.state, build.nvr())));
     }
-    let root = buildroot(call, results).await?;
+    let root = buildroot(call, task_id, results).await?;
     let mut paths = vec![member(results, "srpm")?.display()];
     paths.extend(texts(results, "rpms")?);
     let area = Area::new(call.hub.paths.work(None));
@@ -68,10 +68,11 @@ pub async fn wrapper(
     task::check_open(call, task_id).await?;
     let missing = || Fault::generic(format!("No such build: {build_id}"));
     let build = super::super::by_id(call, build_id).await?.ok_or_else(missing)?;
+    task::claim::check_build(call, task_id, &build).await?;
     check(call, &build).await?;
     let mut intake = Intake::new(At::of(&build, &build.volume))?;
     let dir = call.hub.paths.taskrelpath(task_id);
-    add(call, &mut intake, &build, &dir, results).await?;
+    add(call, &mut intake, &build, task_id, (&dir, results)).await?;
     let journal = intake.place(call, Some(build.id)).await?;
     task::lock_held(call, task_id).await?;
     toji_db::build::lock(&mut call.tx, build.id).await?;

@@ -37,6 +37,7 @@ struct Entry {
 /// `GenericError` when a package cannot be read.
 pub async fn make(call: &mut Call, task_id: i64, repo_id: i64, arch: &str) -> Result<usize, Fault> {
     let repo = in_making(call, repo_id).await?;
+    crate::task::claim::check_repo(call, &repo).await?;
     arch_dir(call, &repo, arch)?;
     let upload = PathBuf::from(call.hub.paths.task(task_id, None));
     let packages = place::packages(call, &upload).await?;

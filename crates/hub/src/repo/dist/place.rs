@@ -7,6 +7,7 @@ use toji_types::path::BuildRef;
 use toji_value::{Fault, Map, Value};
 
 use super::{arch_dir, in_making};
+use crate::task::claim;
 use crate::{Call, files, rpm};
 
 /// A package of a dist repository.
@@ -112,9 +113,12 @@ pub async fn arch(call: &mut Call, repo_id: i64, upload: &str, arch: &str) -> Re
     let repo = toji_db::repo::get(&mut call.tx, crate::lookup::fit(repo_id)).await?;
     let repo = repo.ok_or_else(|| Fault::generic("query returned no rows"))?;
     let dir = arch_dir(call, &repo, arch)?;
-    in_making(call, repo_id).await?;
+    let repo = in_making(call, repo_id).await?;
+    let maker = claim::check_repo(call, &repo).await?;
     let plain = toji_store::normalize(upload)
         .map_err(|_| Fault::generic(format!("Invalid upload directory: {upload}")))?;
+    let holder = maker.map_or(claim::Holder::Host, claim::Holder::Task);
+    claim::check_files(call, holder, &[&plain]).await?;
     let upload = Path::new(&call.hub.paths.work(None)).join(plain);
     let manifest = upload.join("repo_manifest");
     if !manifest.is_file() {

@@ -1,0 +1,59 @@
+"""Breaks a farm of real processes on purpose, again and again, and looks whether everything that must hold still does.
+
+Each fault prints a line of figures; the exit code is 0 only if every invariant held after each repetition."""
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from faults.kinds import KINDS, why_not  # noqa: E402
+from faults.run import run  # noqa: E402
+from faults import thousand  # noqa: E402
+
+
+def main():
+    """Runs the named faults, or all."""
+    parser = argparse.ArgumentParser(prog="./x faults", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"parts of the names of faults: {', '.join(KINDS)}; or `thousand`")
+    parser.add_argument("--times", type=int, default=200, help="repetitions of each fault")
+    parser.add_argument("--minutes", type=float, default=1e6, help="the most that each fault may take; it is repeated less often then")
+    parser.add_argument("--builds", type=int, default=1000, help="how many builds `thousand` makes")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what is left to chance")
+    parser.add_argument("--toji", default=os.environ.get("TOJI", str(HERE.parent / "target/debug/toji")))
+    parser.add_argument("--keep", action="store_true", help="keep the directory of the run")
+    options = parser.parse_args()
+    many = "thousand" in options.names
+    chosen = [name for name in KINDS if not options.names or any(part in name for part in options.names)]
+    if not chosen and not many:
+        parser.error("no fault has such a name")
+    directory = Path(tempfile.mkdtemp(prefix="toji-faults-"))
+    directory.chmod(0o755)
+    print(f"seed {options.seed}, files in {directory}, load {os.getloadavg()[0]:.1f}", flush=True)
+    held = True
+    for name in chosen:
+        reason = why_not(KINDS[name])
+        if reason:
+            print(f"{name}: cannot be done on this machine: {reason}", flush=True)
+            continue
+        begin = time.monotonic()
+        figures = run(name, options.toji, directory / name, options.times, options.seed,
+                      lambda begin=begin: time.monotonic() - begin > options.minutes * 60)
+        held &= figures.held()
+        print(f"{figures.line()}; {time.monotonic() - begin:.0f} s", flush=True)
+    if many:
+        held &= thousand.run(options.toji, directory / "thousand", options.builds)
+    if held and not options.keep:
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

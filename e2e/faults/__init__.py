@@ -1,0 +1,1 @@
+"""Faults on purpose: a farm of real processes, what breaks it, and what must hold afterwards."""
