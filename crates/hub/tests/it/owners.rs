@@ -10,7 +10,6 @@ use super::access::{Cast, ROLES};
 use super::digest;
 
 const EVERYBODY: &[Role] = &ROLES;
-const LOGGED_IN: &[Role] = &[User, Owner, Holder, Builder, OtherBuilder, Admin];
 const OWN: &[Role] = &[Owner, Admin];
 const ADMIN: &[Role] = &[Admin];
 const PERMITTED: &[Role] = &[Holder, Admin];
