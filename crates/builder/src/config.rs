@@ -75,6 +75,12 @@ pub struct Config {
     pub from_addr: String,
     /// How long the buildroot of a failed task is kept.
     pub failed_buildroot_lifetime: Duration,
+    /// The plugins that add task methods.
+    pub plugins: Vec<String>,
+    /// The folders with plugins.
+    pub plugin_path: Vec<PathBuf>,
+    /// The folder with their settings, `NAME.conf`.
+    pub plugin_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -117,6 +123,9 @@ impl Config {
             mail: toji_mail::Server::default(),
             from_addr: "Koji Build System <buildsys@example.com>".to_owned(),
             failed_buildroot_lifetime: Duration::from_secs(4 * 3600),
+            plugins: Vec::new(),
+            plugin_path: vec!["/usr/lib/koji-builder-plugins".into()],
+            plugin_dir: None,
         }
     }
 

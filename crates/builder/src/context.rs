@@ -15,11 +15,13 @@ use crate::failure::{Failure, Result};
 use crate::leave::Leave;
 use crate::logs::{Log, Logs};
 use crate::packages::PackageCache;
+use crate::plugins::Plugins;
 
 /// What all tasks of a builder share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) packages: PackageCache,
+    pub(crate) plugins: Plugins,
     /// Whether the live connection is up, so that waiting tasks need not ask.
     pub(crate) live: AtomicBool,
     /// Whether the hub stores what is said over it, so that nothing need be reported or asked for.

@@ -21,9 +21,9 @@ use crate::failed;
 use crate::failure::chain;
 use crate::leave::{Ending, Leave};
 use crate::packages::PackageCache;
+use crate::plugins::Plugins;
 use crate::resources::load_average;
 use crate::stream::{self, Signal};
-use crate::tasks::METHODS;
 use crate::worker::Worker;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -100,7 +100,8 @@ impl Builder {
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
         let (live, quiet, leave) = (AtomicBool::new(false), AtomicBool::new(false), Leave::new());
-        let shared = Arc::new(Shared { config, packages, live, quiet, leave });
+        let plugins = Plugins::load(&config).await?;
+        let shared = Arc::new(Shared { config, packages, plugins, live, quiet, leave });
         tracing::info!(host = host_id, "logged in");
         let mut builder = Builder {
             shared,
@@ -305,7 +306,7 @@ impl Builder {
     async fn report(&mut self) -> Result<()> {
         self.host = self.hub.call("host.getHost", ()).await?;
         let ready = self.problem().is_none();
-        let methods: Vec<Value> = METHODS.iter().map(|method| method.name().into()).collect();
+        let methods: Vec<Value> = self.shared.plugins.methods().map(Value::from).collect();
         let data = map! {"methods" => methods, "maxjobs" => self.shared.config.maxjobs};
         let call = args!(self.load(), ready; "data" => data);
         self.hub.call("host.updateHost", call).await?;

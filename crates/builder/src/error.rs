@@ -19,6 +19,9 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A plugin that cannot be loaded.
+    #[error("use the plugins")]
+    Plugin(#[from] toji_plugin::Error),
     /// The work directory or a file of the configuration.
     #[error("use {path}")]
     Work {

@@ -13,6 +13,7 @@ mod letters;
 mod logs;
 mod news;
 mod packages;
+mod plugins;
 mod repository;
 mod resolve;
 mod resources;

@@ -143,6 +143,18 @@ impl Log {
     }
 }
 
+impl Log {
+    /// The file, for a program that writes to it by itself.
+    pub(crate) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Says that somebody may have written to the file.
+    pub(crate) fn grown(&self) {
+        self.shared.grown.notify_one();
+    }
+}
+
 impl Sink for Log {
     fn write(&mut self, _: Stream, chunk: &[u8]) -> io::Result<()> {
         self.file.write_all(chunk)?;

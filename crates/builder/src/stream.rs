@@ -14,7 +14,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::channel::connect;
 use crate::context::Shared;
 use crate::resources::measure;
-use crate::tasks::METHODS;
 
 /// The first pause after a lost connection; it doubles up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -136,7 +135,7 @@ async fn open(
         session_id: session.id,
         session_key: session.key,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        methods: METHODS.iter().map(|method| method.name().to_owned()).collect(),
+        methods: shared.plugins.methods().map(str::to_owned).collect(),
         task_ids: current.task_ids.clone(),
     };
     send(out, from_builder::Message::Hello(hello)).await;

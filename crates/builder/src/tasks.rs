@@ -10,6 +10,7 @@ mod createrepo;
 mod dependant_task;
 mod dist_repo;
 mod new_repo;
+pub(crate) mod plugin;
 mod rebuild_srpm;
 mod restart;
 mod restart_hosts;

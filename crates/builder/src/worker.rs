@@ -25,6 +25,23 @@ pub(crate) struct Worker {
     pub(crate) signals: Arc<Signals>,
 }
 
+/// Who does a task.
+#[derive(Clone, Copy)]
+enum Work {
+    Own(&'static Method),
+    /// A plugin, and the weight that it gives the task.
+    Plugin(f64),
+}
+
+impl Work {
+    fn weight(self) -> f64 {
+        match self {
+            Work::Own(method) => method.weight,
+            Work::Plugin(weight) => weight,
+        }
+    }
+}
+
 impl Worker {
     /// Opens the task, runs it, reports the result, cleans up.
     pub(crate) async fn run(self) {
@@ -46,18 +63,19 @@ impl Worker {
             None => session.call("getTaskInfo", args!(self.id; "request" => true)).await?,
         };
         let name = info.get("method").as_str().unwrap_or_default();
-        let Some(method) = tasks::find(name) else {
+        let plugin = || self.shared.plugins.task(name).map(|(_, weight)| Work::Plugin(weight));
+        let Some(work) = tasks::find(name).map(Work::Own).or_else(plugin) else {
             tracing::warn!(task = self.id, method = name, "refused: no handler");
             let call = args!(self.id; "soft" => false, "msg" => "no handler for method");
             session.call("host.refuseTask", call).await?;
             return session.logout().await;
         };
         tracing::info!(task = self.id, method = name, "opened");
-        if method.name() != self.method {
-            self.hub.call("host.setTaskWeight", (self.id, method.weight)).await?;
+        if !matches!(work, Work::Own(method) if method.name() == self.method) {
+            self.hub.call("host.setTaskWeight", (self.id, work.weight())).await?;
         }
         let outcome = match info.get("request").clone() {
-            Value::Array(request) => self.handle(&session, method, info, request).await,
+            Value::Array(request) => self.handle(&session, work, info, request).await,
             _ => Some(Err(Failure::generic("the task has no request"))),
         };
         self.report(&session, outcome).await?;
@@ -81,7 +99,7 @@ impl Worker {
     async fn handle(
         &self,
         session: &Client,
-        method: &'static Method,
+        what: Work,
         info: Value,
         request: Vec<Value>,
     ) -> Option<Result<Value, Failure>> {
@@ -101,8 +119,16 @@ impl Worker {
             signals: self.signals.clone(),
         });
         let running = async {
-            let values = Args::decode(request).bind(&method.signature)?;
-            let result = (method.run)(task.clone(), values).await;
+            let result = match what {
+                Work::Own(method) => {
+                    let values = Args::decode(request).bind(&method.signature)?;
+                    (method.run)(task.clone(), values).await
+                }
+                Work::Plugin(_) => {
+                    let name = task.info.get("method").display();
+                    tasks::plugin::run(&task, &name, request).await
+                }
+            };
             // Whoever sees the task's end can read its logs to the end.
             let flushed = task.logs.flush().await;
             let value = result?;

@@ -1,10 +1,13 @@
 //! In-process delivery: signals that wake whoever waits, and the stream of committed events.
 //!
 //! A [`Topic`] signal says "look again"; it carries nothing, and several in a row become one. An
-//! [`Event`] tells what happened; events come from the outbox in the order of their numbers.
+//! [`Event`] tells what happened; events come from the outbox in the order of their numbers. A
+//! [`Message`] is on its way to a message broker.
 
+mod message;
 mod signal;
 
+pub use message::Message;
 pub use signal::{Listener, Topic};
 
 use std::sync::Arc;
@@ -32,11 +35,13 @@ pub struct Event {
 pub struct Bus {
     signals: signal::Signals,
     events: broadcast::Sender<Event>,
+    messages: message::Messages,
 }
 
 impl Default for Bus {
     fn default() -> Self {
-        Bus { signals: signal::Signals::default(), events: broadcast::Sender::new(BACKLOG) }
+        let events = broadcast::Sender::new(BACKLOG);
+        Bus { signals: signal::Signals::default(), events, messages: message::Messages::default() }
     }
 }
 
@@ -65,5 +70,19 @@ impl Bus {
     /// Receives the events from now on; a receiver that is told `Lagged` reads the outbox.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Hands messages over that no table keeps; of very many that nobody takes the oldest are lost.
+    pub fn post(&self, messages: Vec<Message>) {
+        let lost = self.messages.put(messages);
+        if lost > 0 {
+            tracing::error!(lost, "messages for the message bus are lost: nobody takes them");
+        }
+        self.signal(Topic::Messages);
+    }
+
+    /// Takes what was handed over, oldest first.
+    pub fn take_messages(&self) -> Vec<Message> {
+        self.messages.take()
     }
 }

@@ -20,6 +20,8 @@ pub enum Topic {
     Repositories,
     /// New rows in the outbox.
     Outbox,
+    /// Messages for the message bus.
+    Messages,
 }
 
 #[derive(Clone, Default)]

@@ -163,3 +163,46 @@ pub async fn side_tags(tx: &mut Tx) -> Result<Vec<Row>> {
        ORDER BY tag.id";
     tx.query(sql, &[]).await
 }
+
+/// Complete builds above a number of which an RPM is signed: `id`, `name`, `version`, `release`, `package_id`, `volume`.
+pub async fn signed(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Row>> {
+    let sql = "SELECT build.id AS id, package.name AS name, build.version AS version,
+                      build.release AS release, build.pkg_id AS package_id, volume.name AS volume
+                 FROM build
+                 JOIN package ON package.id = build.pkg_id
+                 JOIN volume ON volume.id = build.volume_id
+                WHERE build.state = $1 AND build.id > $2
+                  AND EXISTS (SELECT 1 FROM rpminfo JOIN rpmsigs ON rpmsigs.rpm_id = rpminfo.id
+                               WHERE rpminfo.build_id = build.id AND rpmsigs.sigkey <> '')
+                ORDER BY build.id LIMIT $3";
+    tx.query(sql, params![BuildState::Complete.number(), after, limit]).await
+}
+
+/// The stays of all builds of these builds' packages in the tags that these builds were ever in, by tagging:
+/// `package_id`, `tag`, `build_id`, `create_event`, `revoke_event`, `began`, `ended` (seconds since 1970).
+pub async fn stays(tx: &mut Tx, builds: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT other.pkg_id AS package_id, tag.name AS tag, l.build_id AS build_id,
+                      l.create_event AS create_event, l.revoke_event AS revoke_event,
+                      date_part('epoch', c.time) AS began, date_part('epoch', r.time) AS ended
+                 FROM (SELECT DISTINCT mine.tag_id AS tag_id, b.pkg_id AS pkg_id
+                         FROM tag_listing mine JOIN build b ON b.id = mine.build_id
+                        WHERE mine.build_id = ANY($1)) AS place
+                 JOIN build other ON other.pkg_id = place.pkg_id
+                 JOIN tag_listing l ON l.build_id = other.id AND l.tag_id = place.tag_id
+                 JOIN tag ON tag.id = l.tag_id
+                 JOIN events c ON c.id = l.create_event
+                 LEFT JOIN events r ON r.id = l.revoke_event
+                ORDER BY l.create_event";
+    tx.query(sql, params![builds]).await
+}
+
+/// The signatures of these builds' RPMs: `build_id`, `name`, `version`, `release`, `arch`, `sigkey`.
+pub async fn signatures(tx: &mut Tx, builds: &[i64]) -> Result<Vec<Row>> {
+    let sql =
+        "SELECT rpminfo.build_id AS build_id, rpminfo.name AS name, rpminfo.version AS version,
+                      rpminfo.release AS release, rpminfo.arch AS arch, rpmsigs.sigkey AS sigkey
+                 FROM rpminfo JOIN rpmsigs ON rpmsigs.rpm_id = rpminfo.id
+                WHERE rpminfo.build_id = ANY($1) AND rpmsigs.sigkey <> ''
+                ORDER BY rpminfo.id";
+    tx.query(sql, params![builds]).await
+}

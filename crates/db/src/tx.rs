@@ -275,6 +275,11 @@ impl Tx {
         Ok(())
     }
 
+    /// Makes every further statement, and the commit, fail.
+    pub fn abandon(&mut self) {
+        self.failed = true;
+    }
+
     /// Takes the named lock of the `locks` table until the end of the transaction, waiting for it.
     pub async fn lock(&mut self, name: &str) -> Result<()> {
         let sql = "SELECT name FROM locks WHERE name = $1 FOR UPDATE";

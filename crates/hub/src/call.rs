@@ -1,6 +1,6 @@
 //! One call at work: its transaction, its caller, and what to tell others after the commit.
 
-use toji_bus::Topic;
+use toji_bus::{Message, Topic};
 use toji_db::Tx;
 use toji_value::{Fault, Map};
 
@@ -46,8 +46,10 @@ pub struct Call {
     /// Name of the running method; inner calls of a multicall change it.
     pub method: String,
     pub(crate) signals: Vec<Topic>,
+    /// Messages for a broker that go out after the commit.
+    pub(crate) messages: Vec<Message>,
     pub(crate) files: Files,
-    /// How many callbacks this call is within.
+    /// How many calls of plugins this call is within.
     pub(crate) depth: u8,
 }
 
@@ -55,6 +57,7 @@ pub struct Call {
 pub(crate) struct Mark {
     savepoint: toji_db::Savepoint,
     signals: usize,
+    messages: usize,
     files: crate::files::Mark,
 }
 
@@ -67,6 +70,7 @@ impl Call {
             session: None,
             method: String::new(),
             signals: Vec::new(),
+            messages: Vec::new(),
             files: Files::default(),
             depth: 0,
         }
@@ -75,7 +79,8 @@ impl Call {
     /// Marks this point: what follows may be taken back without the rest.
     pub(crate) async fn mark(&mut self) -> Result<Mark, Fault> {
         let savepoint = self.tx.savepoint().await?;
-        Ok(Mark { savepoint, signals: self.signals.len(), files: self.files.mark() })
+        let (signals, messages) = (self.signals.len(), self.messages.len());
+        Ok(Mark { savepoint, signals, messages, files: self.files.mark() })
     }
 
     /// Keeps what followed the mark.
@@ -87,6 +92,7 @@ impl Call {
     pub(crate) async fn undo(&mut self, mark: Mark) -> Result<(), Fault> {
         self.tx.rollback_to(mark.savepoint).await?;
         self.signals.truncate(mark.signals);
+        self.messages.truncate(mark.messages);
         let hub = self.hub.clone();
         self.files.roll_back(&hub, mark.files).await;
         Ok(())

@@ -1,5 +1,6 @@
 //! Options of the hub, with the names, meanings and defaults of Koji's `hub.conf`.
 
+pub mod messages;
 pub mod plugins;
 
 use std::collections::BTreeMap;
@@ -66,6 +67,8 @@ pub struct Config {
     /// `save_failed_tree.conf`: methods of tasks whose buildroots may be kept, `*` for all; nothing
     /// where there is no such file.
     pub save_failed_tree: Option<Vec<String>>,
+    /// `protonmsg.conf`, if the plugin is on and the file names a broker.
+    pub messages: Option<messages::MessageOptions>,
     /// Scheduler and repository options.
     pub scheduler: SchedulerOptions,
     /// Repository options.
@@ -181,6 +184,7 @@ impl Default for Config {
             policies: Vec::new(),
             sidetag: plugins::SidetagOptions::default(),
             save_failed_tree: None,
+            messages: None,
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),
         }

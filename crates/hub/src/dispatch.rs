@@ -5,11 +5,12 @@ use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::Pin;
 
+use toji_api::task::MakeTask;
 use toji_api::{Access, Declaration, Rpc};
+use toji_bus::{Message, Topic};
 use toji_db::Clash;
 use toji_value::{Args, Fault, IntoValue, Map, Value};
 
-use crate::files::Mark;
 use crate::plugin::{self, Plugins};
 use crate::{Call, Hub, Request, session};
 
@@ -193,9 +194,9 @@ impl Hub {
                 Err(refusal) => (Err(refusal.fault), refusal.clash),
             },
             other => {
-                let Call { tx, mut files, .. } = call;
+                let Call { tx, files, .. } = call;
                 tx.rollback().await.ok();
-                files.roll_back(self, Mark::default()).await;
+                files.abandon(self).await;
                 let busy =
                     || Fault::lock("the database is busy with conflicting changes, try again");
                 (other.and_then(|_| Err(busy())), clash)
@@ -269,6 +270,13 @@ pub(crate) async fn invoke(call: &mut Call, method: &str, args: Args) -> Result<
         Run::Handler(handler) => handler(args, call).await,
         Run::Plugin(plugin) => run_added(args, call, &found.declaration, plugin).await,
     }
+}
+
+/// Makes a task for a caller who is logged in, whoever that is.
+pub(crate) async fn make_task(call: &mut Call, args: Args) -> Result<Value, Fault> {
+    let values = args.bind(&MakeTask::SIGNATURE)?;
+    session::check_access(call, Access::Login).await?;
+    Ok(MakeTask::from_bound(values)?.handle(call).await?.into_value())
 }
 
 /// Runs the calls of a multicall one after the other, each in a savepoint.
@@ -352,8 +360,7 @@ pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
     if prepared.is_ok() {
         prepared = session::remember_callnum(&mut call).await;
     }
-    let mut signals = std::mem::take(&mut call.signals);
-    let Call { hub, tx, mut files, request, session, method, .. } = call;
+    let Call { hub, tx, files, request, session, method, signals, messages, .. } = call;
     let committed = match prepared {
         Ok(()) => tx.commit().await.map_err(Refusal::from),
         Err(fault) => Err(Refusal { fault, clash: tx.clash(), undecided: false }),
@@ -361,14 +368,12 @@ pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
     if let Err(refusal) = committed {
         // What is undecided is left to the import journal, which looks at the database.
         if !refusal.undecided {
-            files.roll_back(&hub, Mark::default()).await;
+            files.abandon(&hub).await;
         }
         return Err(refusal);
     }
     files.finish(&hub).await;
-    for topic in signals.drain(..) {
-        hub.bus.signal(topic);
-    }
+    tell(&hub, signals, messages);
     if after {
         let mut call = Call::new(hub.clone(), hub.db.begin(), request);
         call.session = session;
@@ -381,22 +386,31 @@ pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
 /// Runs the callback `postCommit`, in a transaction of its own: the call has succeeded, whatever comes of it.
 async fn after_commit(mut call: Call) {
     let done = call.callback("postCommit", Map::new).await;
-    let signals = std::mem::take(&mut call.signals);
-    let Call { hub, tx, mut files, .. } = call;
+    let Call { hub, tx, files, signals, messages, .. } = call;
     let done = match done {
         Ok(()) => tx.commit().await.map_err(Fault::from),
         Err(fault) => {
             tx.rollback().await.ok();
-            files.roll_back(&hub, Mark::default()).await;
             Err(fault)
         }
     };
     match done {
         Ok(()) => {
             files.finish(&hub).await;
-            signals.into_iter().for_each(|topic| hub.bus.signal(topic));
+            tell(&hub, signals, messages);
         }
-        Err(fault) => tracing::error!("{}", fault.message),
+        Err(fault) => {
+            files.abandon(&hub).await;
+            tracing::error!("{}", fault.message);
+        }
+    }
+}
+
+/// Wakes who waits for what was committed.
+fn tell(hub: &Hub, signals: Vec<Topic>, messages: Vec<Message>) {
+    signals.into_iter().for_each(|topic| hub.bus.signal(topic));
+    if !messages.is_empty() {
+        hub.bus.post(messages);
     }
 }
 

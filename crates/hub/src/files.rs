@@ -12,13 +12,18 @@ use crate::Hub;
 pub struct Files {
     placed: Vec<Placement>,
     gone: Vec<PathBuf>,
+    /// Rows of the journal whose files were taken back; they go after the call's transaction, which may hold the
+    /// database's only writer.
+    stale: Vec<i64>,
 }
 
 /// Files that were placed for one import or move.
 #[derive(Clone, Debug, Default)]
 pub struct Placement {
-    /// Its row in the journal, if it has one.
+    /// Its row in the journal.
     pub journal: Option<i64>,
+    /// The file that stands for the row until the row is committed, for a row of the call's own transaction.
+    pub note: Option<PathBuf>,
     /// What was placed.
     pub steps: Vec<Step>,
     /// Files that were written beside the placed ones.
@@ -101,12 +106,18 @@ impl Files {
         Mark { placed: self.placed.len(), gone: self.gone.len() }
     }
 
-    /// Forgets what came after a mark and takes the files back.
+    /// Forgets what came after a mark and takes the files back; the transaction goes on.
     pub(crate) async fn roll_back(&mut self, hub: &Hub, mark: Mark) {
         self.gone.truncate(mark.gone);
         for placement in self.placed.split_off(mark.placed) {
-            undo(hub, placement).await;
+            self.stale.extend(take_back(hub, placement).await);
         }
+    }
+
+    /// Takes all files back, after the end of a transaction that was not committed.
+    pub(crate) async fn abandon(mut self, hub: &Hub) {
+        self.roll_back(hub, Mark::default()).await;
+        forget(hub, &self.stale).await;
     }
 
     /// After the commit: old paths become links, what is to go goes.
@@ -114,6 +125,7 @@ impl Files {
         for placement in self.placed {
             finish(hub, placement).await;
         }
+        forget(hub, &self.stale).await;
         if self.gone.is_empty() {
             return;
         }
@@ -127,24 +139,32 @@ impl Files {
 
 /// Makes the old paths links and forgets the journal's row.
 pub(crate) async fn finish(hub: &Hub, placement: Placement) {
-    let Placement { steps, after, .. } = placement;
+    let Placement { journal, note, steps, after, .. } = placement;
     let done = blocking(move || {
         steps.iter().try_for_each(toji_store::link_back)?;
-        after.iter().try_for_each(After::run)
+        after.iter().try_for_each(After::run)?;
+        // Before the row goes: a note without a row would mean that nothing was committed.
+        note.iter().try_for_each(|note| toji_store::remove_tree(note))
     });
     if let Err(fault) = done.await {
         tracing::error!(error = %fault, "files of a change that is made could not be put in order");
         return;
     }
-    if let Some(id) = placement.journal {
-        forget(hub, id).await;
-    }
+    forget(hub, journal.as_slice()).await;
 }
 
 /// Takes placed files away again and forgets the journal's row.
 pub(crate) async fn undo(hub: &Hub, placement: Placement) {
+    let stale = take_back(hub, placement).await;
+    forget(hub, stale.as_slice()).await;
+}
+
+/// Takes placed files away again; gives the journal's row, if it is to go now.
+async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
     let stop = PathBuf::from(hub.paths.topdir());
-    let Placement { journal, steps, written, trees, .. } = placement;
+    let Placement { journal, note, steps, written, trees, .. } = placement;
+    // A row of the call's own transaction was taken back with it.
+    let stale = journal.filter(|_| note.is_none());
     let undone = blocking(move || {
         for tree in trees {
             toji_store::remove_tree(&tree)?;
@@ -155,25 +175,29 @@ pub(crate) async fn undo(hub: &Hub, placement: Placement) {
         for path in written {
             toji_store::remove_file(&path, &stop)?;
         }
-        steps.iter().try_for_each(|step| toji_store::undo(step, &stop))
+        steps.iter().try_for_each(|step| toji_store::undo(step, &stop))?;
+        note.iter().try_for_each(|note| toji_store::remove_tree(note))
     });
     if let Err(fault) = undone.await {
         tracing::error!(error = %fault, "a placed file could not be taken back");
-        return;
+        return None;
     }
-    if let Some(id) = journal {
-        forget(hub, id).await;
-    }
+    stale
 }
 
-async fn forget(hub: &Hub, id: i64) {
+async fn forget(hub: &Hub, ids: &[i64]) {
+    if ids.is_empty() {
+        return;
+    }
     let done = async {
         let mut tx = hub.db.begin_write().await?;
-        toji_db::journal::remove(&mut tx, id).await?;
+        for id in ids {
+            toji_db::journal::remove(&mut tx, *id).await?;
+        }
         tx.commit().await
     };
     if let Err(error) = done.await {
-        tracing::error!(%error, id, "an entry of the import journal could not be removed");
+        tracing::error!(%error, ?ids, "entries of the import journal could not be removed");
     }
 }
 

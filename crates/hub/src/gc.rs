@@ -11,6 +11,7 @@ mod prune;
 pub mod rules;
 mod serve;
 mod side_tags;
+mod signed;
 mod sweep;
 mod trash;
 
@@ -26,7 +27,7 @@ use crate::user::User;
 use crate::{Call, Hub, Request};
 
 pub use options::Options;
-pub use serve::serve;
+pub use serve::{serve, turn};
 
 /// Builds that are looked at, and builds that are changed, at a time.
 const BATCH: i64 = 200;
@@ -47,6 +48,8 @@ pub enum Action {
     Sweep,
     /// Side tags that nobody uses go.
     SideTags,
+    /// Signed copies of what is latest nowhere go.
+    SignedCopies,
 }
 
 impl Action {
@@ -159,6 +162,7 @@ impl Run<'_> {
             Action::Salvage => delete::run(self, true).await,
             Action::Sweep => sweep::run(self).await,
             Action::SideTags => side_tags::run(self).await,
+            Action::SignedCopies => signed::run(self).await,
         }
     }
 

@@ -9,6 +9,7 @@ pub mod buildroot;
 mod call;
 pub mod check;
 pub mod config;
+pub mod courier;
 mod dispatch;
 pub mod files;
 pub mod fragment;

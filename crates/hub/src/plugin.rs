@@ -3,6 +3,7 @@
 mod added;
 mod built_in;
 mod dist_repo;
+mod maven;
 mod message;
 
 pub(crate) use added::declaration;
@@ -15,13 +16,15 @@ use std::pin::Pin;
 use toji_plugin::{Event, Export, Host, Kind, Limits, Plugin, Settings};
 use toji_policy::{Catalog, Data};
 use toji_value::{Args, Fault, Map, Value, code};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
-use crate::dispatch::{invoke, is_multicall};
+use crate::dispatch::{invoke, is_multicall, make_task};
 use crate::policy::value_of;
-use crate::{Call, Config};
+use crate::{Call, Config, Request};
 
-/// How deep callbacks may lead to further callbacks; each level lies on the stack of a worker.
-const MAX_DEPTH: u8 = 3;
+/// How deep calls of plugins may lead to further ones, by callbacks or by calls that plugins add.
+const MAX_DEPTH: u8 = 16;
 
 /// The plugins of a hub.
 #[derive(Debug, Default)]
@@ -83,10 +86,6 @@ impl Plugins {
         for name in &config.plugins {
             let work = match BuiltIn::named(name) {
                 Some(found) => Kept::BuiltIn(found),
-                // It does nothing then, for Koji as well.
-                None if name == "rpm2maven" && !config.enable_maven => {
-                    Kept::BuiltIn(BuiltIn::Always)
-                }
                 None => {
                     let (path, settings) = (&config.plugin_path, settings(config, name));
                     let plugin = toji_plugin::load(path, name, settings, Limits::default()).await;
@@ -149,11 +148,17 @@ impl Plugins {
 }
 
 /// What a plugin asks of the hub while it works: calls in the same transaction, by the same caller.
-struct Within<'c>(&'c mut Call);
+struct Within<'c> {
+    call: &'c mut Call,
+    plugin: &'c Plugin,
+}
 
 impl Host for Within<'_> {
     async fn call(&mut self, method: &str, args: Args) -> Result<Value, Fault> {
-        nested(self.0, method, args).await
+        let wanted = args.positional.first().and_then(Value::as_str);
+        let own = method == "makeTask"
+            && self.plugin.manifest.tasks.iter().any(|task| Some(task.name.as_str()) == wanted);
+        ask(self.call, method, args, own).await
     }
 }
 
@@ -163,13 +168,24 @@ type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'c>>;
 ///
 /// Boxed, because the method may be a plugin's own, or run callbacks again.
 pub(crate) fn nested<'c>(call: &'c mut Call, method: &'c str, args: Args) -> Work<'c, Value> {
+    ask(call, method, args, false)
+}
+
+/// As [`nested`]; with `own` it makes a task of the plugin's own, for which its caller needs no permission.
+fn ask<'c>(call: &'c mut Call, method: &'c str, args: Args, own: bool) -> Work<'c, Value> {
     Box::pin(async move {
         if is_multicall(method) {
             return Err(Fault::generic("a plugin cannot make a multicall"));
         }
+        if call.depth >= MAX_DEPTH {
+            let message = format!("{method} in a plugin: callbacks lead to callbacks");
+            return Err(Fault { code: code::CALLBACK, message });
+        }
         let before = std::mem::replace(&mut call.method, method.to_owned());
         let mark = call.mark().await?;
-        let answer = invoke(call, method, args).await;
+        call.depth += 1;
+        let answer = apart(call, method.to_owned(), args, own).await;
+        call.depth -= 1;
         call.method = before;
         match &answer {
             Ok(_) => call.keep(mark).await?,
@@ -177,6 +193,36 @@ pub(crate) fn nested<'c>(call: &'c mut Call, method: &'c str, args: Args) -> Wor
         }
         answer
     })
+}
+
+/// Runs a method in a task of its own: it begins with an empty stack, however deep the call is.
+async fn apart(
+    call: &mut Call,
+    method: String,
+    args: Args,
+    own_task: bool,
+) -> Result<Value, Fault> {
+    let mut nobody = Call::new(call.hub.clone(), call.hub.db.begin(), Request::default());
+    // Should the task end without giving the call back, nothing of it may be committed.
+    nobody.tx.abandon();
+    nobody.depth = call.depth;
+    let mut own = std::mem::replace(call, nobody);
+    let work = async move {
+        let answer = match own_task {
+            true => make_task(&mut own, args).await,
+            false => invoke(&mut own, &method, args).await,
+        };
+        (own, answer)
+    };
+    match AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await {
+        Ok((own, answer)) => {
+            *call = own;
+            answer
+        }
+        Err(_) => {
+            Err(Fault::unexpected("a call of a plugin ended early, the hub's log tells more"))
+        }
+    }
 }
 
 impl Call {
@@ -197,15 +243,7 @@ impl Call {
         if !self.listens(name) {
             return Ok(());
         }
-        let args = args();
-        if self.depth >= MAX_DEPTH {
-            let text = format!("Error running {name} callback: callbacks lead to callbacks");
-            return Err(Fault { code: code::CALLBACK, message: text });
-        }
-        self.depth += 1;
-        let done = run(self, name, args).await;
-        self.depth -= 1;
-        done
+        run(self, name, args()).await
     }
 
     /// Answers a policy test of a plugin; nothing if no plugin has it.
@@ -226,7 +264,7 @@ impl Call {
             data.iter().map(|(key, field)| (key.to_owned().into(), value_of(field))).collect();
         let event =
             Event { kind: Kind::Test, name: name.to_owned(), args: vec![words, data.into()] };
-        let answer = plugin.run(event, &mut Within(self)).await;
+        let answer = plugin.run(event, &mut Within { call: self, plugin }).await;
         let answer = answer.map_err(|error| {
             Fault::generic(format!("policy test {name} of plugin {}: {error}", plugin.name))
         })?;
@@ -246,7 +284,7 @@ pub(crate) async fn call(
         return Err(Fault::generic(format!("Invalid method: {name}")));
     };
     let event = Event { kind: Kind::Call, name: name.to_owned(), args };
-    plugin.run(event, &mut Within(call)).await.map_err(|error| match error {
+    plugin.run(event, &mut Within { call, plugin }).await.map_err(|error| match error {
         toji_plugin::Error::Failed(text) => Fault::generic(text),
         other => other.into_fault(),
     })
@@ -292,7 +330,7 @@ async fn deliver(
         Kept::Loaded(plugin) => {
             let args = vec![Value::from(name), args.clone().into()];
             let event = Event { kind: Kind::Callback, name: name.to_owned(), args };
-            let done = plugin.run(event, &mut Within(call)).await;
+            let done = plugin.run(event, &mut Within { call, plugin }).await;
             done.map(drop).map_err(|error| error.to_string())
         }
     }

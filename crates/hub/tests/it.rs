@@ -5,6 +5,7 @@ mod it {
     mod archive;
     mod archive_host;
     mod build;
+    mod courier;
     mod digest;
     mod dist;
     mod fixture;
@@ -14,6 +15,7 @@ mod it {
     mod host;
     mod liar;
     mod live;
+    mod maven_rpm;
     mod merge;
     mod notice;
     mod office;

@@ -1,6 +1,8 @@
 //! What is given to a plugin, and who answers what it asks.
 
+use std::fs::File;
 use std::future::Future;
+use std::path::PathBuf;
 
 use toji_value::{Args, Fault, Value};
 
@@ -13,7 +15,7 @@ pub enum Kind {
     Call,
     /// A policy test; arguments are its words and the policy's data.
     Test,
-    /// A task; arguments are those of the task, its number comes first.
+    /// A task; arguments are its number, the list of its parameters and a struct of those with names.
     Task,
     /// A command; arguments are its words.
     Command,
@@ -41,6 +43,15 @@ pub struct Event {
     pub name: String,
     /// Its arguments.
     pub args: Vec<Value>,
+}
+
+/// Where an event is worked on.
+#[derive(Debug)]
+pub struct Place {
+    /// The working directory of a program.
+    pub dir: PathBuf,
+    /// What a program writes to its standard error, and a script prints.
+    pub log: File,
 }
 
 /// Answers the calls that a plugin makes while it works.

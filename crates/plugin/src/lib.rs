@@ -15,11 +15,11 @@ mod process;
 mod script;
 
 pub use error::Error;
-pub use event::{Event, Host, Kind};
+pub use event::{Event, Host, Kind, Place};
 pub use ini::{Settings, parse as parse_settings};
 pub use limits::Limits;
-pub use load::{load, settings};
-pub use manifest::{CALLBACKS, Callback, Command, Export, ExportParam, Manifest, PolicyTest};
+pub use load::{load, names, settings};
+pub use manifest::{CALLBACKS, Callback, Command, Export, ExportParam, Manifest, PolicyTest, Task};
 
 use toji_value::Value;
 
@@ -46,8 +46,24 @@ impl Plugin {
     /// What the plugin failed with, or the limit that it broke.
     pub async fn run<H: Host>(&self, event: Event, host: &mut H) -> Result<Value, Error> {
         match &self.kind {
-            Loaded::Script(script) => script.run(event, host).await,
+            Loaded::Script(script) => script.run(event, host, None).await,
             Loaded::Process(program) => program.run(event, host).await,
+        }
+    }
+
+    /// Gives an event to the plugin that is worked on at a place of its own; a program is started for it alone.
+    ///
+    /// # Errors
+    /// What the plugin failed with, or the limit that it broke.
+    pub async fn run_at<H: Host>(
+        &self,
+        event: Event,
+        host: &mut H,
+        place: Place,
+    ) -> Result<Value, Error> {
+        match &self.kind {
+            Loaded::Script(script) => script.run(event, host, Some(place)).await,
+            Loaded::Process(program) => program.run_at(event, host, place).await,
         }
     }
 }

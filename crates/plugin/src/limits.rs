@@ -19,6 +19,13 @@ pub struct Limits {
     pub idle: usize,
 }
 
+impl Limits {
+    /// Limits for tasks, which take up to `time`.
+    pub fn for_tasks(time: Duration) -> Limits {
+        Limits { time, operations: 1 << 36, memory: 8 << 30, idle: 0, ..Limits::default() }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

@@ -54,6 +54,25 @@ pub async fn load(
     Ok(Plugin { name: name.to_owned(), manifest, kind })
 }
 
+/// The names of all plugins in a folder, in their order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let file = entry?.path();
+        let script = file.extension().is_some_and(|end| end == "rhai") && file.is_file();
+        // A program has no ending: another one means that it is something else.
+        if script || (file.extension().is_none() && is_program(&file)) {
+            names.extend(file.file_stem().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
 fn search(path: &[PathBuf], name: &str) -> Result<Found, Error> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
     for folder in path.iter().filter(|_| plain) {

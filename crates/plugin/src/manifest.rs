@@ -42,7 +42,7 @@ pub struct Manifest {
     /// Policy tests that it answers.
     pub tests: Vec<PolicyTest>,
     /// Task methods that it does on builders.
-    pub tasks: Vec<String>,
+    pub tasks: Vec<Task>,
     /// Commands that it adds.
     pub commands: Vec<Command>,
 }
@@ -87,6 +87,15 @@ pub struct PolicyTest {
     pub policies: Vec<String>,
 }
 
+/// A task method that a plugin does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// The method.
+    pub name: String,
+    /// How much of a host's capacity it takes.
+    pub weight: f64,
+}
+
 /// A command that a plugin adds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
@@ -119,7 +128,7 @@ impl Manifest {
                 let policies = strings(item.value("policies"))?;
                 Ok(PolicyTest { name: name(item)?, policies })
             })?,
-            tasks: each(map, "tasks", name)?,
+            tasks: each(map, "tasks", task)?,
             commands: each(map, "commands", |item| {
                 Ok(Command { name: name(item)?, help: text(item, "help")? })
             })?,
@@ -162,6 +171,19 @@ fn name(item: &Map) -> Result<String, String> {
         }
         name => Ok(name),
     }
+}
+
+fn task(item: &Map) -> Result<Task, String> {
+    let name = name(item)?;
+    // Its log is a file of this name.
+    if name.contains('/') {
+        return Err(format!("not a name: {name:?}"));
+    }
+    let weight = match item.value("weight") {
+        Value::Nil => Some(1.0),
+        given => given.as_f64().filter(|weight| (0.0..=100.0).contains(weight)),
+    };
+    Ok(Task { weight: weight.ok_or_else(|| format!("not a weight, for {name}"))?, name })
 }
 
 fn strings(value: &Value) -> Result<Vec<String>, String> {

@@ -12,13 +12,14 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use toji_value::{Args, Fault, Map, Value, map};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::{Error, Event, Host, Limits, Manifest, Settings};
+use crate::{Error, Event, Host, Limits, Manifest, Place, Settings};
 
 /// Where programs look for others.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -40,16 +41,17 @@ impl Program {
 
     /// Starts a process to ask what the plugin takes part in.
     pub(crate) async fn manifest(&self) -> Result<Manifest, Error> {
-        let (process, manifest) = self.limited(self.start()).await?;
+        let starting = Limits::default().time.min(self.limits.time);
+        let (process, manifest) = limited(starting, self.start(None)).await?;
         self.keep(process);
         Ok(manifest)
     }
 
     pub(crate) async fn run<H: Host>(&self, event: Event, host: &mut H) -> Result<Value, Error> {
-        self.limited(async {
+        limited(self.limits.time, async {
             let mut process = match self.take() {
                 Some(process) => process,
-                None => self.start().await?.0,
+                None => self.start(None).await?.0,
             };
             let answer = process.converse(event, host, self.limits.message).await;
             if !matches!(answer, Err(Error::Protocol(_) | Error::Limit(_) | Error::Io { .. })) {
@@ -60,22 +62,35 @@ impl Program {
         .await
     }
 
-    /// Gives up after the longest time; the process is dropped with the future, and so is killed.
-    async fn limited<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let time = self.limits.time;
-        tokio::time::timeout(time, work).await.unwrap_or(Err(Error::TooSlow(time)))
+    /// Runs a process for one event alone; it is gone afterwards, with all that it started.
+    pub(crate) async fn run_at<H: Host>(
+        &self,
+        event: Event,
+        host: &mut H,
+        place: Place,
+    ) -> Result<Value, Error> {
+        limited(self.limits.time, async {
+            let (mut process, _) = self.start(Some(place)).await?;
+            process.converse(event, host, self.limits.message).await
+        })
+        .await
     }
 
-    async fn start(&self) -> Result<(Process, Manifest), Error> {
+    async fn start(&self, place: Option<Place>) -> Result<(Process, Manifest), Error> {
         let failed = |source| Error::Io { name: self.name.clone(), source };
+        let (dir, log) = match place {
+            Some(Place { dir, log }) => (dir, Stdio::from(log)),
+            None => (PathBuf::from("/"), Stdio::inherit()),
+        };
         let mut child = Command::new(&self.file)
             .env_clear()
             .env("PATH", PATH)
             .env("LANG", "C.UTF-8")
-            .current_dir("/")
+            .env("HOME", &dir)
+            .current_dir(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -118,6 +133,14 @@ impl Program {
             idle.push(process);
         }
     }
+}
+
+/// Gives up after the longest time; the process is dropped with the future, and so is killed.
+async fn limited<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout(time, work).await.unwrap_or(Err(Error::TooSlow(time)))
 }
 
 #[derive(Debug)]

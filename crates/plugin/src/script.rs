@@ -1,6 +1,8 @@
 //! Plugins written in rhai: each event runs one function, within limits.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +15,7 @@ use toji_value::{Args, Fault, Map, Value, map};
 use tokio::sync::mpsc;
 
 use crate::convert::{from_script, to_script};
-use crate::{Error, Event, Host, Kind, Limits, Manifest, Settings};
+use crate::{Error, Event, Host, Kind, Limits, Manifest, Place, Settings};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -90,7 +92,12 @@ impl Script {
         Ok((script, manifest))
     }
 
-    pub(crate) async fn run<H: Host>(&self, event: Event, host: &mut H) -> Result<Value, Error> {
+    pub(crate) async fn run<H: Host>(
+        &self,
+        event: Event,
+        host: &mut H,
+        place: Option<Place>,
+    ) -> Result<Value, Error> {
         let missing = || Error::Failed(format!("no function for {}", event.name));
         let key = (event.kind.name(), event.name.clone());
         let function = self.functions.get(&key).cloned().ok_or_else(missing)?;
@@ -100,6 +107,9 @@ impl Script {
         let mut engine = engine(&self.name, &self.library, &self.settings, &self.limits);
         engine.on_progress(move |_| stop.load(Ordering::Relaxed).then_some(Dynamic::UNIT));
         offer_hub(&mut engine, asks);
+        if let Some(place) = place {
+            print_to(&mut engine, place.log);
+        }
         let ast = self.ast.clone();
         let mut work = tokio::task::spawn_blocking(move || {
             let args: Array = event.args.iter().map(to_script).collect();
@@ -154,6 +164,14 @@ fn engine(
     let settings = settings.clone();
     engine.register_fn("settings", move || to_script(&settings));
     engine
+}
+
+/// What the script prints goes to a file; what cannot be written is lost.
+fn print_to(engine: &mut Engine, log: File) {
+    let printed = Arc::new(log);
+    let also = printed.clone();
+    engine.on_print(move |text| drop(writeln!(&*printed, "{text}")));
+    engine.on_debug(move |text, _, _| drop(writeln!(&*also, "{text}")));
 }
 
 /// `hub(method, args)` and `hub(method, args, keywords)`.

@@ -88,7 +88,7 @@ async fn a_script_registers_and_answers() {
     assert_eq!(plugin.manifest.calls[0].params[1].default, Some(Value::Int(2)));
     assert_eq!(plugin.manifest.tests[0].policies, ["tag"]);
     assert_eq!(
-        (&*plugin.manifest.tasks[0], &*plugin.manifest.commands[0].help),
+        (&*plugin.manifest.tasks[0].name, &*plugin.manifest.commands[0].help),
         ("count", "Greets.")
     );
     let mut hub = Hub::default();

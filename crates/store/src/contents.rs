@@ -1,7 +1,10 @@
-//! What is in zip files and tarballs, without unpacking them.
+//! What is in zip files, tarballs and packages.
 
+mod payload;
 mod tar;
 mod zip;
+
+pub use payload::{Unpacked, unpack};
 
 use std::path::Path;
 

@@ -17,6 +17,6 @@ pub use digest::{Algorithm, Hasher, hash};
 pub use error::{Error, Result};
 pub use path::{join, normalize};
 pub use place::{Step, link_back, place, relative_link, remove_file, remove_tree, undo};
-pub use place_new::{Content, Plan, place_new};
+pub use place_new::{Content, Plan, place_new, write_durably};
 pub use tree::copy_tree;
 pub use upload::{Begin, Upload};

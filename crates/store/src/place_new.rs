@@ -123,3 +123,17 @@ fn parent(path: &Path) -> Result<&Path> {
 fn exists(path: &Path) -> Error {
     Error::Exists(path.display().to_string())
 }
+
+/// Writes a file so that it is whole or not there, and stays even if the machine loses its power.
+///
+/// # Errors
+/// Whatever the operating system refuses.
+pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    let fresh = path.with_extension("new");
+    let mut file = fs::File::create(&fresh).map_err(Error::io(&fresh))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io(&fresh))?;
+    fs::rename(&fresh, path).map_err(Error::io(path))?;
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
+}

@@ -70,28 +70,43 @@ impl Files {
 
     /// Reads them; the file's options come before those of the directory, as for Koji.
     pub(crate) fn read(&self) -> anyhow::Result<Conf> {
+        self.read_over(Config::default())
+    }
+
+    /// Reads them over options that hold where they say nothing.
+    pub(crate) fn read_over(&self, base: Config) -> anyhow::Result<Conf> {
         let mut ini = Ini::default();
         for file in configurations(&self.dir)? {
             merge(&mut ini, &file)?;
         }
         merge(&mut ini, &self.file)?;
-        let mut conf = Conf::take(&ini).with_context(|| format!("in {}", self.file.display()))?;
-        let plugins = self.file.with_file_name("plugins");
-        for file in configurations(&plugins)? {
-            let mut options = Ini::default();
-            merge(&mut options, &file)?;
-            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let sections = options.sections().map(|s| (s.to_owned(), options.section(s))).collect();
-            conf.hub.plugin_options.insert(name, sections);
-        }
-        conf.hub.take_plugin_options().map_err(anyhow::Error::msg)?;
+        let mut conf =
+            Conf::take(base, &ini).with_context(|| format!("in {}", self.file.display()))?;
+        take_plugin_options(&mut conf.hub, &self.file.with_file_name("plugins"))?;
         Ok(conf)
     }
 }
 
+/// Reads the plugins' own files of a directory.
+pub(crate) fn take_plugin_options(hub: &mut Config, dir: &Path) -> anyhow::Result<()> {
+    for file in configurations(dir)? {
+        let mut options = Ini::default();
+        merge(&mut options, &file)?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let sections = options.sections().map(|s| (s.to_owned(), options.section(s))).collect();
+        hub.plugin_options.insert(name, sections);
+    }
+    hub.take_plugin_options().map_err(anyhow::Error::msg)
+}
+
 impl Conf {
-    fn take(ini: &Ini) -> anyhow::Result<Conf> {
-        let mut conf = Conf::default();
+    /// What holds without a file.
+    pub(crate) fn without_file(base: Config) -> Conf {
+        Conf { hub: base, ..Conf::default() }
+    }
+
+    fn take(base: Config, ini: &Ini) -> anyhow::Result<Conf> {
+        let mut conf = Conf::without_file(base);
         for section in ini.sections().filter(|name| !matches!(*name, "hub" | "policy" | "toji")) {
             conf.warnings.push(format!("the section [{section}] is passed over"));
         }
@@ -166,7 +181,7 @@ mod tests {
     fn take(text: &str) -> anyhow::Result<Conf> {
         let mut ini = Ini::default();
         ini.merge(text)?;
-        Conf::take(&ini)
+        Conf::take(Config::default(), &ini)
     }
 
     #[test]

@@ -130,6 +130,8 @@ enum Named {
     SweepDb,
     /// Remove side tags that nobody uses.
     SidetagCleanup,
+    /// Remove signed copies of builds that are latest in no tag; without a name only if the file says how.
+    SignedCopies,
 }
 
 impl From<Named> for Action {
@@ -141,6 +143,7 @@ impl From<Named> for Action {
             Named::Salvage => Action::Salvage,
             Named::SweepDb => Action::Sweep,
             Named::SidetagCleanup => Action::SideTags,
+            Named::SignedCopies => Action::SignedCopies,
         }
     }
 }
@@ -210,7 +213,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let (rules, post) = options.rules()?;
     let mut actions: Vec<Action> = options.actions.iter().copied().map(Action::from).collect();
     if actions.is_empty() {
-        actions = Action::ALL.to_vec();
+        actions = rules.actions();
     }
     crate::hub::runtime()?.block_on(async {
         let hub = options.hub().await?;

@@ -107,7 +107,7 @@ pub(crate) fn run_repod(options: RepodOptions, log: &Log) -> anyhow::Result<()> 
 }
 
 /// Tells what is not honoured, and sets the detail of the log.
-fn adopt(conf: &Conf, log: &Log) {
+pub(crate) fn adopt(conf: &Conf, log: &Log) {
     if let Some(level) = conf.log {
         log.set(level);
     }
@@ -143,7 +143,7 @@ async fn open(conf: Conf, database: Option<&str>) -> anyhow::Result<Hub> {
 }
 
 /// Refuses options that would make every call fail.
-fn check(hub: &Hub) -> anyhow::Result<()> {
+pub(crate) fn check(hub: &Hub) -> anyhow::Result<()> {
     let wrong = |fault: Fault| anyhow::anyhow!("hub.conf: {}", fault.message);
     let policies = hub.policies.as_ref().map(drop).map_err(Fault::clone);
     policies.and_then(|()| hub.names()).map_err(wrong)
@@ -267,6 +267,7 @@ impl Upkeep {
         if !options.no_repod {
             loops.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
         }
+        loops.spawn(parts::send_messages(hub.clone(), stop.clone()));
         if let Some(file) = &options.gc {
             match parts::collect(hub.clone(), file, &stop) {
                 Ok(collector) => drop(loops.spawn_blocking(collector)),

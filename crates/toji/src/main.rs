@@ -1,6 +1,7 @@
 //! The one binary of Toji.
 
 mod builder;
+mod carrier;
 mod conf;
 mod gc;
 mod hub;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     // Two providers can be in one program; the choice must be made before the first TLS connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match cli.command {
-        Command::Up(options) => up::run(options),
+        Command::Up(options) => up::run(options, &log),
         Command::Hub(options) => hub::run(options, &log),
         Command::Builder(options) => builder::run(options),
         Command::Repod(options) => hub::run_repod(options, &log),

@@ -6,6 +6,8 @@ use toji_hub::Hub;
 use toji_server::{Front, InProcess, Site};
 use tokio_util::sync::CancellationToken;
 
+use crate::carrier::Amqp;
+
 /// Tells what was committed, until `stop`.
 pub(crate) async fn relay(hub: Hub, stop: CancellationToken) {
     tokio::select! {
@@ -23,6 +25,14 @@ pub(crate) async fn live(hub: Hub, stop: CancellationToken) {
 pub(crate) fn site(hub: &Hub, front: Front, stop: &CancellationToken) -> Site {
     let backend = InProcess { hub: hub.clone(), stop: stop.clone() };
     Site { hub: hub.clone(), pages: toji_web::router(Arc::new(backend)), front }
+}
+
+/// Sends messages to the brokers that protonmsg.conf names, until `stop`; does nothing without one.
+pub(crate) async fn send_messages(hub: Hub, stop: CancellationToken) {
+    if let Some(options) = hub.config.messages.clone() {
+        let carrier = Amqp(options.clone());
+        toji_hub::courier::serve(hub, options, carrier, stop.cancelled_owned()).await;
+    }
 }
 
 /// Cancels `stop` at SIGTERM and Ctrl-C, so that the process ends in order.

@@ -1,5 +1,6 @@
 //! `toji up`: all parts in one process.
 
+mod config;
 mod data;
 mod first_run;
 mod ready;
@@ -12,11 +13,11 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use toji_bus::Bus;
 use toji_db::Db;
-use toji_hub::{Config, Hub};
+use toji_hub::Hub;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::parts;
+use crate::{Log, parts};
 
 /// What `toji up` can be told.
 #[derive(clap::Args)]
@@ -45,6 +46,10 @@ pub(crate) struct Options {
     /// Collect garbage once a day, as this koji-gc.conf says.
     #[arg(long, value_name = "FILE")]
     gc: Option<PathBuf>,
+    /// Directory with plugins, scripts and programs, of which all are loaded; those that `hub.conf` in the data
+    /// directory names are, too.
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
     /// Mail server for notifications, `HOST`, `HOST:PORT` or a URL `smtps://…`; without it none are sent.
     #[arg(long, value_name = "SERVER")]
     mail_server: Option<String>,
@@ -69,15 +74,15 @@ impl Options {
 }
 
 /// Runs until SIGTERM or an interrupt, then drains.
-pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    runtime.block_on(serve(options))
+    runtime.block_on(serve(options, log))
 }
 
-async fn serve(options: Options) -> anyhow::Result<()> {
+async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
     let data = data::Dir::open(&options.data)?;
     let listener = TcpListener::bind(options.listen)
         .await
@@ -89,18 +94,10 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         .await
         .context("failed to open the database")?;
     db.migrate().await.context("failed to bring the database's schema up to date")?;
-    let mut config = Config {
-        topdir: data.topdir(),
-        web_url: format!("{url}/koji"),
-        enable_maven: true,
-        enable_win: true,
-        save_failed_tree: Some(vec!["buildArch".to_owned()]),
-        ..Config::default()
-    };
-    if let Some(domain) = &options.email_domain {
-        config.email_domain.clone_from(domain);
-    }
-    let hub = Hub::new(db, Bus::new(), config);
+    let config = config::read(&options, &data, &url, log)?;
+    let hub = Hub::start(db, Bus::new(), config).await;
+    let hub = hub.map_err(|fault| anyhow::anyhow!("{}", fault.message))?;
+    crate::hub::check(&hub)?;
     hub.recover().await.map_err(|fault| anyhow::anyhow!("failed to recover: {}", fault.message))?;
     let builders = usize::from(options.builders);
     let accounts = first_run::prepare(&hub, &data, builders).await?;
@@ -110,6 +107,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let mut parts = tokio::task::JoinSet::new();
     parts.spawn(parts::relay(hub.clone(), stop.clone()));
     parts.spawn(parts::live(hub.clone(), stop.clone()));
+    parts.spawn(parts::send_messages(hub.clone(), stop.clone()));
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
     if !options.no_repositories {
         parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
@@ -130,6 +128,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     for (login, number) in logins.zip(1..) {
         let mut builder = data.builder(&url, &login, number);
         options.set_mail(&mut builder);
+        config::share_plugins(&options, &mut builder)?;
         let stopped = stop.clone();
         parts.spawn(async move {
             if let Err(error) = toji_builder::Builder::run(builder, stopped).await {

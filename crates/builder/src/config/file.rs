@@ -7,7 +7,7 @@ use super::Config;
 use super::login::Login;
 use crate::error::Error;
 
-/// Options of Koji's builder that mean nothing here: other kinds of builds, mock, plugins.
+/// Options of Koji's builder that mean nothing here: other kinds of builds, mock.
 const IGNORED: &[&str] = &[
     "admin_emails",
     "allow_noverifyssl",
@@ -28,9 +28,6 @@ const IGNORED: &[&str] = &[
     "offline_retry",
     "oz_install_timeout",
     "pkgurl",
-    "plugin",
-    "pluginpath",
-    "plugins",
     "scm_credentials_dir",
     "support_rpm_source_layout",
     "task_avail_delay",
@@ -53,6 +50,8 @@ impl Config {
         let text = std::fs::read_to_string(file).map_err(failed)?;
         let (mut config, login) = parse(&text)?;
         login.complete(&mut config)?;
+        // Koji's plugins have theirs there, too.
+        config.plugin_dir = Some(file.with_file_name("plugins"));
         Ok(config)
     }
 }
@@ -91,6 +90,10 @@ fn parse(text: &str) -> Result<(Config, Login), Error> {
             "host_provides" => {
                 config.host_provides = value.split_whitespace().map(str::to_owned).collect()
             }
+            "plugin" | "plugins" => {
+                config.plugins = value.split_whitespace().map(str::to_owned).collect();
+            }
+            "pluginpath" => config.plugin_path = value.split(':').map(Into::into).collect(),
             "maxjobs" => config.maxjobs = number(&name, value)?,
             "minspace" => config.minspace = number(&name, value)?,
             "max_load" => config.max_load = number(&name, value)?,

@@ -8,8 +8,14 @@
 pub mod merge;
 mod noarch;
 pub(crate) mod place;
+mod read;
+mod scratch;
+mod single;
 
 pub use place::recover;
+pub(crate) use read::read_rpm;
+pub use scratch::to_scratch;
+pub use single::single;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,15 +23,16 @@ use std::path::PathBuf;
 use toji_bus::Topic;
 use toji_db::build as db;
 use toji_db::rpm as rpms;
-use toji_store::{Area, Step};
+use toji_store::Step;
 use toji_types::path::{BuildRef, RpmRef};
-use toji_types::{BuildState, ChecksumType, Nevra, nvr};
+use toji_types::{BuildState, ChecksumType, nvr};
 use toji_value::{Fault, Map, Value, map};
 
 use super::source::Source;
 use super::{Build, told};
+use crate::Call;
 use crate::task::claim;
-use crate::{Call, files};
+use read::{Log, chain, read};
 
 /// What a builder hands over; paths are relative to the upload area.
 #[derive(Clone, Debug, Default)]
@@ -132,76 +139,6 @@ async fn check_files(call: &mut Call, task_id: i64, results: &Results) -> Result
     let rpms = results.rpms.iter().map(String::as_str);
     let all: Vec<&str> = rpms.chain(logs).chain([results.srpm.as_str()]).collect();
     claim::check_files(call, claim::Holder::Task(task_id), &all).await
-}
-
-/// A log to be stored.
-#[derive(Clone, Debug)]
-struct Log {
-    dir: String,
-    path: PathBuf,
-    name: String,
-    size: u64,
-    sha256: String,
-}
-
-/// Reads and hashes all files; doubled noarch packages are compared and taken once.
-async fn read(call: &Call, results: &Results) -> Result<(Vec<Source>, Vec<Log>), Fault> {
-    let area = Area::new(call.hub.paths.work(None));
-    let results = results.clone();
-    let work = move || -> Result<(Vec<Source>, Vec<Log>), Fault> {
-        let mut sources = vec![read_rpm(&area, &results.srpm)?];
-        for rel in &results.rpms {
-            sources.push(read_rpm(&area, rel)?);
-        }
-        let sources = noarch::merge(sources)?;
-        let logs = results.logs.iter().map(|(dir, rel)| read_log(&area, dir, rel));
-        Ok((sources, logs.collect::<Result<_, _>>()?))
-    };
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Fault::unexpected("reading of uploaded files ended early"))?
-}
-
-/// Opens an uploaded file; links are refused, so that nothing is imported twice.
-fn open(area: &Area, rel: &str) -> Result<(std::fs::File, PathBuf), Fault> {
-    let shown = || area.root().join(rel).display().to_string();
-    let plain = toji_store::normalize(rel).map_err(|e| Fault::generic(e.to_string()))?;
-    let path = area.root().join(&plain);
-    if std::fs::symlink_metadata(&path).is_ok_and(|m| !m.is_file()) {
-        return Err(Fault::generic(format!("{} is not a regular file", shown())));
-    }
-    let file = area.open(&plain).map_err(|e| match e.is_missing() {
-        true => Fault::generic(format!("No such file: {}", shown())),
-        false => Fault::generic(e.to_string()),
-    })?;
-    Ok((file, path))
-}
-
-pub(crate) fn read_rpm(area: &Area, rel: &str) -> Result<Source, Fault> {
-    let (file, path) = open(area, rel)?;
-    Source::read(rel, file, &path).map_err(|e| Fault::generic(chain(&e)))
-}
-
-fn read_log(area: &Area, dir: &str, rel: &str) -> Result<Log, Fault> {
-    let (_, path) = open(area, rel)?;
-    let hashed = toji_store::hash(&path, &[toji_store::Algorithm::Sha256]);
-    let (mut sums, size) = hashed.map_err(|e| Fault::generic(e.to_string()))?;
-    let name = rel.rsplit('/').next().unwrap_or(rel).to_owned();
-    let sha256 = sums.pop().unwrap_or_default();
-    Ok(Log { dir: dir.to_owned(), path, name, size, sha256 })
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let part = inner.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// Refuses packages that are not those of the build.
@@ -415,115 +352,4 @@ pub(crate) async fn enter_with(
     };
     call.emit("rpm.import", &format!("build:{}", build.id), shown.clone());
     Ok(shown)
-}
-
-/// Imports one RPM that an administrator uploaded, into the build it belongs to; the build of a
-/// source package is made if it does not exist.
-///
-/// # Errors
-/// When the file is broken or its build does not exist.
-pub async fn single(call: &mut Call, rel: &str) -> Result<Map, Fault> {
-    let user = call.login()?.user_id;
-    let area = Area::new(call.hub.paths.work(None));
-    let owned = rel.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_rpm(&area, &owned)).await;
-    let source = read.map_err(|_| Fault::unexpected("reading of an upload ended early"))??;
-    let build = build_of(call, &source, user).await?;
-    if matches!(build.state, BuildState::Failed | BuildState::Canceled | BuildState::Deleted) {
-        return Err(Fault::generic(format!("Build is {}: {}", build.state, build.nvr())));
-    }
-    let steps = steps(call, &build, std::slice::from_ref(&source), &[])?;
-    if let Some(step) = steps.first()
-        && tokio::fs::symlink_metadata(&step.to).await.is_ok()
-    {
-        let shown = step.to.display();
-        let text = format!("Error importing archive file, {shown} already exists");
-        return Err(Fault::generic(text));
-    }
-    let written = signature_files(call, &build, std::slice::from_ref(&source));
-    let journal = place::place(call, build.id, steps, written, Vec::new()).await?;
-    db::add_type(&mut call.tx, build.id, "rpm").await?;
-    let mut shown = enter(call, &build, &source, None).await?;
-    for tag in rpms::tags_of_build(&mut call.tx, build.id).await? {
-        let kind = toji_types::TagUpdate::Import.number();
-        rpms::tag_updated(&mut call.tx, tag, kind, user).await?;
-    }
-    if let Some(journal) = journal {
-        toji_db::journal::commit(&mut call.tx, journal).await?;
-    }
-    call.signal(Topic::Repositories);
-    shown.extend(map! {
-        "sourcepackage" => source.is_source.then_some(1_i64), "sourcerpm" => if source.is_source {
-            Value::Nil
-        } else {
-            Value::Str(source.source_rpm.clone())
-        },
-        "build" => build.shown, "brootid" => Value::Nil,
-    });
-    Ok(shown)
-}
-
-/// The build that an RPM belongs to.
-async fn build_of(call: &mut Call, source: &Source, user: i64) -> Result<Build, Fault> {
-    let (name, version, release) = if source.is_source {
-        (source.name.clone(), source.version.clone(), source.release.clone())
-    } else {
-        let nevra = Nevra::parse(&source.source_rpm).map_err(|e| Fault::generic(e.to_string()))?;
-        (nevra.nvr.name, nevra.nvr.version, nevra.nvr.release)
-    };
-    let missing = || Fault::generic("No such build");
-    let id = match db::find(&mut call.tx, &name, &version, &release).await? {
-        Some(id) => id,
-        None if !source.is_source => return Err(missing()),
-        None => {
-            let new = db::New {
-                pkg_id: crate::build::package_id(call, &name).await?,
-                version,
-                release,
-                epoch: source.epoch,
-                state: BuildState::Complete.number(),
-                owner: user,
-                times: crate::build::now_and_now(call)?,
-                ..db::New::default()
-            };
-            super::create(call, &name, new, &Map::new()).await?
-        }
-    };
-    super::by_id(call, id).await?.ok_or_else(missing)
-}
-
-/// Moves the results of a scratch build to the owner's directory.
-///
-/// # Errors
-/// When a file is missing or broken.
-pub async fn to_scratch(
-    call: &mut Call,
-    task_id: i64,
-    owner: &str,
-    results: Results,
-) -> Result<(), Fault> {
-    check_files(call, task_id, &results).await?;
-    let (sources, logs) = read(call, &results).await?;
-    let names = toji_store::join(&[owner]);
-    names.map_err(|e| Fault::generic(e.to_string()))?;
-    let dir = format!("{}/{owner}/task_{task_id}", call.hub.paths.scratch());
-    let mut steps = Vec::new();
-    for source in &sources {
-        let to = format!("{dir}/{}", source.file_name()).into();
-        steps.push(Step { from: source.path.clone(), to });
-    }
-    for log in &logs {
-        let sub = if log.dir.is_empty() { String::new() } else { format!("/{}", log.dir) };
-        let checked =
-            toji_store::join(&[if sub.is_empty() { "logs" } else { &log.dir }, &log.name]);
-        checked.map_err(|e| Fault::generic(e.to_string()))?;
-        let to = format!("{dir}/logs{sub}/{}", log.name).into();
-        steps.push(Step { from: log.path.clone(), to });
-    }
-    // A scratch build has no rows that could disagree with its files; trying again repeats it.
-    files::blocking(move || {
-        steps.iter().try_for_each(toji_store::place)?;
-        steps.iter().try_for_each(toji_store::link_back)
-    })
-    .await
 }

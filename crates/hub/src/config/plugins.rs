@@ -1,6 +1,7 @@
 //! Options of what comes as a plugin with a Koji hub, with the names of the plugins' own files.
 
 use super::Config;
+use super::messages::MessageOptions;
 
 /// `sidetag.conf`, section `sidetag`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +33,9 @@ impl SidetagOptions {
     /// # Errors
     /// The name of an option that is no truth value.
     pub fn read(option: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let truth = |name: &str, default| match option(name).map(|text| text.to_lowercase()) {
+        let truth = |name: &str, default| match option(name) {
             None => Ok(default),
-            Some(text) if ["1", "yes", "true", "on"].contains(&text.trim()) => Ok(true),
-            Some(text) if ["0", "no", "false", "off"].contains(&text.trim()) => Ok(false),
-            Some(_) => Err(name.to_owned()),
+            Some(text) => truth(&text).ok_or_else(|| name.to_owned()),
         };
         let default = SidetagOptions::default();
         let suffixes = option("allowed_suffixes").unwrap_or_default();
@@ -63,6 +62,15 @@ impl SidetagOptions {
     }
 }
 
+/// A truth value as Python's `configparser` reads it.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "1" | "yes" | "true" | "on" => Some(true),
+        "0" | "no" | "false" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 impl Config {
     /// Takes what the files of plugins say into the options that the hub's rules read.
     ///
@@ -75,6 +83,11 @@ impl Config {
         let sidetag = SidetagOptions::read(|name| option("sidetag", "sidetag", name));
         let allowed = option("save_failed_tree", "permissions", "allowed_methods");
         self.sidetag = sidetag.map_err(|name| format!("sidetag.conf, [sidetag]: {name}"))?;
+        if self.plugins.iter().any(|name| name == "protonmsg") {
+            let file = self.plugin_options.get("protonmsg").cloned().unwrap_or_default();
+            let messages = MessageOptions::read(&file);
+            self.messages = messages.map_err(|name| format!("protonmsg.conf: {name}"))?;
+        }
         if let Some(methods) = allowed {
             self.save_failed_tree = Some(methods.split(',').map(str::to_owned).collect());
         }

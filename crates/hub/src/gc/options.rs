@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toji_policy::{RuleSet, glob_match};
 
-use super::rules;
+use super::{Action, rules};
 
 /// A mistake in the options.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,28 @@ pub struct Options {
     pub sweep: Sweep,
     /// What koji-sidetag-cleanup takes.
     pub side_tags: SideTags,
+    /// What `koji prune-signed-copies` takes, if anything.
+    pub signed: Option<Signed>,
+}
+
+/// Which signed copies stay, `[signed-copies]` of the file.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// `delay`: seconds for which the copies of a build stay that is latest nowhere any more.
+    pub delay: f64,
+    /// `ignore_tags`: tags like these do not count.
+    pub ignore_tags: Vec<String>,
+    /// `protect_tags`: what is in tags like these keeps its copies.
+    pub protect_tags: Vec<String>,
+    /// `keys`: only copies with these keys, or their aliases, go.
+    pub keys: Vec<String>,
+}
+
+impl Default for Signed {
+    fn default() -> Self {
+        let none = Vec::new;
+        Signed { delay: 5.0 * DAY, ignore_tags: none(), protect_tags: none(), keys: none() }
+    }
 }
 
 /// Ages of rows that are swept, in seconds; without an age they stay.
@@ -141,6 +163,7 @@ impl Default for Options {
                 inactive: Some(10.0 * DAY),
                 ignore: Vec::new(),
             },
+            signed: None,
         }
     }
 }
@@ -162,6 +185,31 @@ impl Options {
             options.policy = Some(rules::parse(text)?);
         }
         Ok(options)
+    }
+
+    /// Reads the section `[signed-copies]`, which switches that pruning on.
+    ///
+    /// # Errors
+    /// For a time that cannot be read.
+    pub fn read_signed(&mut self, section: &Section) -> Result<(), Error> {
+        let mut signed = Signed::default();
+        for (name, value) in section {
+            match name.as_str() {
+                "delay" => signed.delay = interval(name, value)?,
+                "ignore_tags" => signed.ignore_tags = list(value),
+                "protect_tags" => signed.protect_tags = list(value),
+                "keys" => signed.keys = words(value),
+                _ => {}
+            }
+        }
+        self.signed = Some(signed);
+        Ok(())
+    }
+
+    /// What a run does that is not told otherwise, in this order.
+    pub fn actions(&self) -> Vec<Action> {
+        let signed = self.signed.as_ref().map(|_| Action::SignedCopies);
+        Action::ALL.into_iter().chain(signed).collect()
     }
 
     /// Sets one option of `[main]`.

@@ -1,30 +1,99 @@
-//! The collector as a part of a running hub.
+//! The collector as a part of a running hub: once a day, by one of the hubs that share a database.
 
 use std::future::Future;
 use std::time::Duration;
 
-use super::{Action, Options, Run, Watch};
+use toji_db::{Time, lease};
+use toji_value::Fault;
+
+use super::{Options, Run, Watch};
 use crate::Hub;
 
-/// Time between two runs, and before the first.
-const INTERVAL: Duration = Duration::from_secs(86_400);
-const FIRST: Duration = Duration::from_secs(600);
+/// Time between two looks whether it is time, and before the first.
+const LOOK: Duration = Duration::from_secs(600);
+/// Seconds between two runs.
+const INTERVAL: f64 = 86_400.0;
+/// Seconds for which a run is another hub's unless that hub says that it still works.
+const LEASE: f64 = 600.0;
+/// Time between two times of saying so.
+const RENEWAL: Duration = Duration::from_secs(120);
+/// The lease's name.
+const NAME: &str = "gc";
 
-/// Collects once a day until `stop`; what fails is logged and comes again.
+/// Collects once a day until `stop`, unless another hub does; what fails is logged and comes again.
 pub async fn serve(hub: Hub, options: Options, watch: impl Watch, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
-    let mut pause = FIRST;
     loop {
         tokio::select! {
             () = &mut stop => return,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
-        pause = INTERVAL;
-        let run = Run { hub: &hub, options: &options, dry: false, watch: &watch };
-        for action in Action::ALL {
-            match run.take(action).await {
-                Ok(taken) => tracing::info!(?action, taken, "collected garbage"),
-                Err(fault) => tracing::warn!(?action, %fault, "collecting garbage failed"),
+        if let Err(fault) = turn(&hub, &options, &watch).await {
+            tracing::warn!(%fault, "cannot tell whether it is time to collect garbage");
+        }
+    }
+}
+
+/// Collects if no hub has done so within a day and none is about it; tells whether it did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn turn(hub: &Hub, options: &Options, watch: &impl Watch) -> Result<bool, Fault> {
+    let mut token = [0; 8];
+    hub.random.fill(&mut token);
+    let holder: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    if !take(hub, &holder).await? {
+        return Ok(false);
+    }
+    let run = Run { hub, options, dry: false, watch };
+    let whole = tokio::select! {
+        () = collect(&run) => !watch.stopped(),
+        () = hold(hub, &holder) => {
+            tracing::warn!("another hub collects garbage now: this one leaves off");
+            return Ok(true);
+        }
+    };
+    let mut tx = hub.db.begin_write().await?;
+    lease::end(&mut tx, NAME, &holder, Time::from_epoch(hub.now())?, whole).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn take(hub: &Hub, holder: &str) -> Result<bool, Fault> {
+    let now = hub.now();
+    let [until, before] = [now + LEASE, now - INTERVAL].map(Time::from_epoch);
+    let mut tx = hub.db.begin_write().await?;
+    let now = Time::from_epoch(now)?;
+    let taken = lease::take(&mut tx, NAME, holder, now, until?, before?).await?;
+    tx.commit().await?;
+    Ok(taken)
+}
+
+async fn collect(run: &Run<'_>) {
+    for action in run.options.actions() {
+        match run.take(action).await {
+            Ok(taken) => tracing::info!(?action, taken, "collected garbage"),
+            Err(fault) => tracing::warn!(?action, %fault, "collecting garbage failed"),
+        }
+    }
+}
+
+/// Prolongs the lease until another hub has it.
+async fn hold(hub: &Hub, holder: &str) {
+    let prolong = async || -> Result<bool, Fault> {
+        let mut tx = hub.db.begin_write().await?;
+        let until = Time::from_epoch(hub.now() + LEASE)?;
+        let kept = lease::keep(&mut tx, NAME, holder, until).await?;
+        tx.commit().await?;
+        Ok(kept)
+    };
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        match prolong().await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(fault) => {
+                tracing::warn!(%fault, "the lease of the garbage collector was not prolonged")
             }
         }
     }

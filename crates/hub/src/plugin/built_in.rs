@@ -3,7 +3,7 @@
 use toji_plugin::{CALLBACKS, Settings};
 use toji_value::{Fault, Map, Value};
 
-use super::{dist_repo, message};
+use super::{dist_repo, maven, message};
 use crate::Call;
 
 /// A plugin that is compiled in.
@@ -15,6 +15,8 @@ pub(crate) enum BuiltIn {
     Protonmsg,
     /// Makes dist repositories of tags that ask for it, whenever their content changes.
     Tag2distrepo,
+    /// Imports the Maven archives in RPMs.
+    Rpm2maven,
     /// Its calls are always there.
     Always,
 }
@@ -25,6 +27,7 @@ impl BuiltIn {
             "echo" => BuiltIn::Echo,
             "protonmsg" => BuiltIn::Protonmsg,
             "tag2distrepo" => BuiltIn::Tag2distrepo,
+            "rpm2maven" => BuiltIn::Rpm2maven,
             "dud" | "kiwi" | "runroot_hub" | "save_failed_tree" | "sidetag_hub" => BuiltIn::Always,
             _ => return None,
         })
@@ -36,6 +39,7 @@ impl BuiltIn {
             BuiltIn::Echo => CALLBACKS,
             BuiltIn::Protonmsg => message::CALLBACKS,
             BuiltIn::Tag2distrepo => &["postTag", "postUntag"],
+            BuiltIn::Rpm2maven => &["postImport"],
             BuiltIn::Always => &[],
         };
         own.iter().copied()
@@ -60,6 +64,8 @@ impl BuiltIn {
             }
             BuiltIn::Protonmsg => message::queue(call, name, args, settings).await,
             BuiltIn::Tag2distrepo => dist_repo::schedule(call, args).await,
+            // Boxed: an import within an import.
+            BuiltIn::Rpm2maven => Box::pin(maven::import(call, args, settings)).await,
             BuiltIn::Always => Ok(()),
         }
     }

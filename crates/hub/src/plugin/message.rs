@@ -1,8 +1,10 @@
 //! Messages in the form of Koji's plugin `protonmsg`: an address, properties, and a JSON body.
 //!
 //! They go to the outbox in the transaction of what they tell, as events of the kind `protonmsg`
-//! whose body has `address`, `props` and `body`.
+//! whose body has `address`, `props` and `body`; and if a broker is configured, to the [courier](crate::courier).
 
+use toji_bus::Topic;
+use toji_db::message as db;
 use toji_plugin::Settings;
 use toji_types::BuildState;
 use toji_value::{Args, Fault, Map, Value, map};
@@ -51,11 +53,24 @@ pub(super) async fn queue(
             strip(build, limit);
         }
     }
-    let body = map! {
-        "address" => &message.address, "props" => message.props,
-        "body" => json::dumps(&message.body.into()),
-    };
-    call.emit("protonmsg", &message.address, body);
+    let Message { address, props, body } = message;
+    let body = json::dumps(&body.into());
+    if let Some(options) = &call.hub.config.messages {
+        let parcel = toji_bus::Message {
+            address: address.clone(),
+            props: json::dumps(&props.clone().into()),
+            body: body.clone(),
+        };
+        match options.queue {
+            Some(_) => {
+                db::insert(&mut call.tx, &parcel.address, &parcel.props, &parcel.body).await?;
+                call.signal(Topic::Messages);
+            }
+            None => call.messages.push(parcel),
+        }
+    }
+    let event = map! { "address" => &address, "props" => props, "body" => body };
+    call.emit("protonmsg", &address, event);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use toji_db::Db;
 use toji_rpmgen::{Rpmbuild, find_rpms};
 use toji_testkit::both_databases;
 use toji_types::{BuildState, RepoState};
-use toji_value::{Map, Value, list, map};
+use toji_value::{Args, Map, Value, list, map};
 
 use super::people::Stage;
 
@@ -194,6 +194,62 @@ both_databases! {
             assert_eq!(to.exists(), kept, "{state}");
             assert_eq!(fs::symlink_metadata(&from).unwrap().is_symlink(), kept, "{state}");
             assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
+        }
+    }
+
+    async fn an_import_after_other_changes_is_journaled_too(db: Db) {
+        let running = Running::new(db).await;
+        let stage = &running.stage;
+        let hub = &stage.world.hub;
+        let to = running.top("packages/hello/1.0/2/src").join(name(Path::new(&running.srpm)));
+        let (dir, file) = running.srpm.rsplit_once('/').unwrap();
+        let import = |file: &str| map! { "methodName" => "importRPM", "params" => list![dir, file] };
+        let make = |tag: &str| map! { "methodName" => "createTag", "params" => list![tag] };
+
+        // The call stops after the files were placed, and ends there, as with the process.
+        let mut config = hub.config.clone();
+        let program = "#!/bin/sh\nread hello\necho '{\"manifest\": {\"callbacks\": [\"postImport\"]}}'\nread event\nsleep 1000\n";
+        fs::write(running.top("hang"), program).unwrap();
+        fs::set_permissions(running.top("hang"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        config.plugins = vec!["hang".to_owned()];
+        config.plugin_path = vec![running.top("")];
+        let hanging = hub.reloaded(config).await.unwrap();
+        let args = Args { positional: list![list![make("gone"), import(file)]].as_array().unwrap().to_vec(), keywords: map! {} };
+        let mut call = Box::pin(hanging.call(&stage.admin, "multiCall", args));
+        while !to.is_file() {
+            let look = std::time::Duration::from_millis(1);
+            if let Ok(answer) = tokio::time::timeout(look, &mut call).await { panic!("{answer:?}") }
+        }
+        drop(call);
+        assert!(to.is_file());
+        assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 1);
+        assert!(!running.top("packages/hello").exists());
+        assert!(running.top("work").join(&running.srpm).is_file());
+        assert_eq!(stage.ok(&stage.alice, "getTag", list!["gone"]).await, Value::Nil);
+        assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 0);
+
+        // In a multicall a failed import is taken back at once, and the rest stays.
+        stage.world.set(
+            "INSERT INTO rpminfo (build_id, name, version, release, epoch, arch, draft,
+                                  external_repo_id, payloadhash, size, buildtime)
+             VALUES ($1, 'hello-doc', '1.0', '2', 1, 'noarch', FALSE, 0, '', 1, 1)",
+            &[running.build.into()],
+        ).await;
+        let doc = running.rpms.iter().find(|rpm| rpm.contains("hello-doc")).unwrap();
+        let file = name(Path::new(doc));
+        for (tag, first) in [("early", false), ("late", true)] {
+            let calls = if first { list![import(&file), make(tag)] } else { list![make(tag), import(&file)] };
+            let done = stage.ok(&stage.admin, "multiCall", list![calls]).await;
+            let done = done.as_array().unwrap();
+            let fault = &done[usize::from(!first)];
+            let text = "rpm hello-doc-1.0-2.noarch.rpm is already imported";
+            assert_eq!(fault.get("faultString"), &Value::from(text), "{done:?}");
+            assert_ne!(stage.ok(&stage.alice, "getTag", list![tag]).await, Value::Nil);
+            assert!(!running.top("packages/hello").exists());
+            assert!(running.top("work").join(doc).is_file());
+            assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
+            let notes = running.top(".import-journal");
+            assert!(!notes.exists() || fs::read_dir(notes).unwrap().next().is_none());
         }
     }
 

@@ -1,9 +1,11 @@
 //! Garbage collection: what is taken, what stays, and what each decision says.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use toji_bus::Bus;
 use toji_db::Db;
-use toji_hub::gc::{Action, Finding, Notice, Options, Run, Sending, Watch, rules};
+use toji_hub::gc::{self, Action, Finding, Notice, Options, Run, Sending, Watch, rules};
+use toji_hub::{Clock, Hub};
 use toji_testkit::both_databases;
 use toji_types::BuildState;
 use toji_value::{Value, list};
@@ -29,6 +31,21 @@ impl Watch for Witness {
 
     fn stopped(&self) -> bool {
         false
+    }
+}
+
+/// A clock that is set by hand.
+struct Hand(Mutex<f64>);
+
+impl Hand {
+    fn wait(&self, seconds: f64) {
+        *self.0.lock().unwrap() += seconds;
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> f64 {
+        *self.0.lock().unwrap()
     }
 }
 
@@ -301,5 +318,100 @@ both_databases! {
         let left = heap.stage.world.get("SELECT count(*) FROM build_reservations", &[]).await;
         assert_eq!(left, Value::Int(0));
         drop((scratch_, other_, note_));
+    }
+
+    async fn of_several_hubs_one_collects_once_a_day(db: Db) {
+        let mut heap = Heap::new(db).await;
+        heap.options.user = "koji-gc".into();
+        let world = &heap.stage.world;
+        heap.build("loose", "1", None).await;
+        world.tag("f40-side-1", &[]).await;
+        let tag: toji_db::Param = world.id("tag", "f40-side-1").await.into();
+        let mut call = world.call().await;
+        let row = [("tag_id", tag), ("key", "sidetag".into()), ("value", "true".into())];
+        toji_db::versioned::insert(&mut call.tx, "tag_extra", &row, world.user).await.unwrap();
+        call.commit().await.unwrap();
+
+        let target = list!["f40-side-1", "f40-side-1", "f40-side-1"];
+        heap.stage.ok(&heap.stage.admin, "createBuildTarget", target).await;
+
+        let clock = Arc::new(Hand(Mutex::new(world.hub.now())));
+        let hub = || {
+            let (db, config) = (world.hub.db.clone(), world.hub.config.clone());
+            Hub::with_outside(db, Bus::new(), config, clock.clone(), Arc::new(toji_hub::SystemRandom))
+        };
+        let (one, two) = (hub(), hub());
+        let turn = async |hub: &Hub| {
+            let witness = Witness::default();
+            let ran = gc::turn(hub, &heap.options, &witness).await.unwrap();
+            (ran, witness.told.into_inner().unwrap())
+        };
+        let (ran, told) = turn(&one).await;
+        assert!(ran);
+        says(&told, &["moved to the trash loose-1-1"]);
+        says(&told, &["keep f40-side-1: in use"]);
+        assert!(!turn(&two).await.0, "it was done a moment ago");
+        clock.wait(80_000.0);
+        assert!(!turn(&one).await.0 && !turn(&two).await.0);
+        clock.wait(86_400.0);
+        let (ran, told) = turn(&two).await;
+        assert!(ran);
+        says(&told, &["deleted loose-1-1: in the trash since"]);
+        says(&told, &["deleted f40-side-1: empty, made 46 hours ago"]);
+        assert!(!turn(&one).await.0);
+
+        // A hub that died at work is waited for, and then replaced; one that is at work is not.
+        let (day, minute) = (90_000.0, 60.0);
+        clock.wait(day);
+        let at = |seconds: f64| toji_db::Time::from_epoch(one.now() + seconds).unwrap();
+        let mut tx = one.db.begin_write().await.unwrap();
+        let taken = toji_db::lease::take(&mut tx, "gc", "dead", at(0.0), at(600.0), at(-80_000.0)).await;
+        assert!(taken.unwrap());
+        tx.commit().await.unwrap();
+        clock.wait(minute);
+        assert!(!turn(&two).await.0);
+        clock.wait(10.0 * minute);
+        assert!(turn(&two).await.0);
+        let mut tx = one.db.begin_write().await.unwrap();
+        assert!(!toji_db::lease::keep(&mut tx, "gc", "dead", at(600.0)).await.unwrap());
+    }
+
+    async fn signed_copies_go_that_are_latest_nowhere(db: Db) {
+        let mut heap = Heap::new(db).await;
+        heap.stage.world.tag("f41", &[]).await;
+        let (old, new) = (heap.build("hello", "1", Some("f40")).await, heap.build("hello", "2", Some("f40")).await);
+        heap.rpm(old, "hello", None, "f00d").await;
+        heap.rpm(new, "hello-new", None, "f00d").await;
+        let top = heap.stage.dir.path().to_owned();
+        let copy = |version: &str, name: &str| {
+            let file = top.join(format!("packages/hello/{version}/1/data/signed/f00d/noarch/{name}-1-1.noarch.rpm"));
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, "signed").unwrap();
+            let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+            std::fs::File::open(&file).unwrap().set_modified(long_ago).unwrap();
+            file
+        };
+        let (old_copy, new_copy) = (copy("1", "hello"), copy("2", "hello-new"));
+        let signed = |delay, protect: &str| {
+            let protect_tags = protect.split_whitespace().map(str::to_owned).collect();
+            Some(gc::options::Signed { delay, protect_tags, ..Default::default() })
+        };
+        heap.options.signed = signed(86_400.0, "");
+        let (taken, told, _) = heap.run(Action::SignedCopies, false).await;
+        assert_eq!(taken, 0);
+        says(&told, &["keep hello-1-1: latest in f40 until 0 minutes ago"]);
+        says(&told, &["keep hello-2-1: latest in f40"]);
+        heap.options.signed = signed(-1.0, "f4*");
+        let (taken, told, _) = heap.run(Action::SignedCopies, false).await;
+        assert_eq!(taken, 0);
+        says(&told, &["keep hello-1-1: in the protected tag f40"]);
+        heap.options.signed = signed(-1.0, "");
+        let (taken, told, _) = heap.run(Action::SignedCopies, true).await;
+        says(&told, &["would delete 1 copies of hello-1-1 signed with f00d: not latest in any tag since"]);
+        assert!(taken == 1 && old_copy.is_file());
+        assert_eq!(heap.run(Action::SignedCopies, false).await.0, 1);
+        assert!(!old_copy.exists() && new_copy.is_file());
+        assert!(!top.join("packages/hello/1/1/data/signed").exists(), "empty directories go, too");
+        assert_eq!(heap.run(Action::SignedCopies, false).await.0, 0);
     }
 }

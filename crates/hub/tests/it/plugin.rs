@@ -154,6 +154,25 @@ both_databases! {
         assert_eq!(office.boss("listPackages", list!["one"]).await, list![]);
     }
 
+    async fn callbacks_may_lead_deep(db: Db) {
+        // Each level is a call, a callback and a script, on a worker's stack of two megabytes.
+        let source = r#"
+            callback("postPackageListChange", |name, args| {
+                let name = args["package"].name;
+                if name.len() < 15 { hub("packageListAdd", [args.tag.id, name + "x", "boss"]); }
+                if name == "xxxxx" { try { hub("packageListAdd", [args.tag.id, "y", "nobody"]) } catch (e) { } }
+            });
+            rpc("down", |n| { if n == 0 { 0 } else { 1 + hub("down", [n - 1]) } }, #{ params: ["n"] });
+        "#;
+        let (office, _folder) = with_script(db, source).await;
+        office.boss("createTag", list!["one"]).await;
+        office.boss("packageListAdd", list!["one", "x", "boss"]).await;
+        assert_eq!(office.boss("listPackages", list!["one"]).await.as_array().unwrap().len(), 15);
+        assert_eq!(office.boss("down", list![12]).await, Value::Int(12));
+        let refusal = office.refusal("down", list![100]).await;
+        assert!(refusal.contains("callbacks lead to callbacks"), "{refusal}");
+    }
+
     async fn a_plugin_works_with_the_rights_of_the_caller(db: Db) {
         let source = r#"
             rpc("make", |name| {

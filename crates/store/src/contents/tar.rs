@@ -1,7 +1,7 @@
 //! The members of tarballs, whatever they are compressed with.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use super::{MOST, Member, Unix};
 
@@ -37,7 +37,8 @@ pub(super) fn members(file: File) -> Result<Vec<Member>, String> {
 }
 
 /// The stream behind the compression that the first bytes announce.
-fn unpacked(mut file: File) -> io::Result<Box<dyn Read>> {
+pub(super) fn unpacked(mut file: File) -> io::Result<Box<dyn Read>> {
+    let start = file.stream_position()?;
     let mut magic = [0; 6];
     let mut known = 0;
     while known < magic.len() {
@@ -49,7 +50,7 @@ fn unpacked(mut file: File) -> io::Result<Box<dyn Read>> {
     if known == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "empty file"));
     }
-    file.rewind()?;
+    file.seek(SeekFrom::Start(start))?;
     let file = BufReader::with_capacity(1 << 17, file);
     Ok(match magic[..known] {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),

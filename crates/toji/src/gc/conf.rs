@@ -15,6 +15,9 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<(Options, Post)> {
     ini.merge(&std::fs::read_to_string(file).with_context(shown)?).with_context(shown)?;
     let main = ini.section("main");
     let mut options = Options::read(&main, &ini.section("prune")).with_context(shown)?;
+    if ini.sections().any(|name| name == "signed-copies") {
+        options.read_signed(&ini.section("signed-copies")).with_context(shown)?;
+    }
     if let Some(template) = main.get("email_template") {
         let text = std::fs::read_to_string(template);
         options.template =

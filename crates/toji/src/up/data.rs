@@ -61,6 +61,11 @@ impl Dir {
         format!("sqlite:{}", self.0.join("toji.db").display())
     }
 
+    /// Options of the hub, if its owner wrote some.
+    pub(crate) fn hub_conf(&self) -> PathBuf {
+        self.0.join("hub.conf")
+    }
+
     pub(crate) fn koji_conf(&self) -> PathBuf {
         self.0.join("koji.conf")
     }

@@ -8,7 +8,8 @@ use toji_store::Area;
 use toji_types::{BuildState, Nevra, TagUpdate, TaskState};
 use toji_value::{Fault, Map, Value};
 
-use super::{enter, place, read_log, read_rpm, signature_files, steps};
+use super::read::{read_log, read_rpm};
+use super::{enter, place, signature_files, steps};
 use crate::build::Build;
 use crate::task::params;
 use crate::{Call, build, task};
