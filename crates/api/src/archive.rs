@@ -72,7 +72,7 @@ rpcs! {
     #[access(anonymous)]
     read listTaggedArchives(
         tag: Value, event: Value = None, inherit: bool = false, latest: Value = false,
-        package: Option<String> = None, type: Option<String> = None, strict: bool = true,
+        package: Value = None, type: Option<String> = None, strict: bool = true,
         extra: bool = true
     ) -> Value;
 

@@ -12,8 +12,8 @@ rpcs! {
     /// that many. `prefix`, `package`, `owner`, `type` and `draft` restrict the listing.
     #[access(anonymous)]
     read listTagged(
-        tag: Value, event: Value = None, inherit: bool = false, prefix: Option<String> = None,
-        latest: Value = false, package: Option<String> = None, owner: Option<String> = None,
+        tag: Value, event: Value = None, inherit: bool = false, prefix: Value = None,
+        latest: Value = false, package: Value = None, owner: Value = None,
         type: Option<String> = None, strict: bool = true, extra: bool = false,
         draft: Option<bool> = None,
     ) -> Value;
@@ -22,22 +22,22 @@ rpcs! {
     #[access(anonymous)]
     read listTaggedRPMS(
         tag: Value, event: Value = None, inherit: bool = false, latest: Value = false,
-        package: Option<String> = None, arch: Value = None, rpmsigs: bool = false,
-        owner: Option<String> = None, type: Option<String> = None, strict: bool = true,
+        package: Value = None, arch: Value = None, rpmsigs: bool = false,
+        owner: Value = None, type: Option<String> = None, strict: bool = true,
         extra: bool = true, draft: Option<bool> = None,
     ) -> Value;
 
     /// Returns the latest build of each package in a tag and what it inherits from.
     #[access(anonymous)]
     read getLatestBuilds(
-        tag: Value, event: Value = None, package: Option<String> = None,
+        tag: Value, event: Value = None, package: Value = None,
         type: Option<String> = None, draft: Option<bool> = None,
     ) -> Value;
 
     /// Returns the RPMs of the latest builds in a tag, and the builds, as a list of two lists.
     #[access(anonymous)]
     read getLatestRPMS(
-        tag: Value, package: Option<String> = None, arch: Value = None, event: Value = None,
+        tag: Value, package: Value = None, arch: Value = None, event: Value = None,
         rpmsigs: bool = false, type: Option<String> = None, draft: Option<bool> = None,
     ) -> Value;
 }

@@ -45,7 +45,7 @@ rpcs! {
     #[python("untagged_builds")]
     #[example(r#"[null, {"limit": 1}]"#)]
     read untaggedBuilds(
-        name: Option<String> = None, queryOpts: Value = None, draft: Option<bool> = None
+        name: Value = None, queryOpts: Value = None, draft: Option<bool> = None
     ) -> Value;
 
     /// Tags (with `fromtag`: moves) a build in the name of the owner of a task.

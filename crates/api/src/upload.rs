@@ -29,7 +29,7 @@ rpcs! {
     #[access(anonymous)]
     read downloadTaskOutput(
         taskID: i64, fileName: String, offset: Value = 0, size: i64 = -1,
-        volume: Option<String> = None,
+        volume: Value = None,
     ) -> String;
 
     /// Returns the names of a task's output files, or a struct with sizes and times.

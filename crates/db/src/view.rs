@@ -3,7 +3,7 @@
 //! The rules are those of Koji's query views. Fields and joins come from a [`View`], values are bound;
 //! nothing that a caller sends becomes part of a statement's text.
 
-use toji_value::Value;
+use toji_value::{Map, Value};
 
 use crate::{Engine, Param, Result, Sql, Tx, sql};
 
@@ -79,6 +79,7 @@ pub struct Query {
     sql: Sql,
     params: Vec<Param>,
     count: bool,
+    as_list: bool,
 }
 
 impl View {
@@ -111,7 +112,8 @@ impl View {
         if count {
             sql = sql!["SELECT count(*) AS total FROM (", sql, ") AS counted"];
         }
-        Ok(Query { sql, params: build.params, count })
+        let as_list = opts.get("asList").truthy();
+        Ok(Query { sql, params: build.params, count, as_list })
     }
 
     /// All fields of the rows that a fixed condition selects; `rest` begins with `WHERE` or `ORDER`.
@@ -129,13 +131,31 @@ impl View {
 }
 
 impl Query {
-    /// The rows as mappings; with `countOnly` their number.
+    /// The rows as mappings, with `asList` as lists; with `countOnly` their number.
     pub async fn run(&self, tx: &mut Tx) -> Result<Value> {
         if self.count {
             return Ok(Value::Int(tx.scalar(&self.sql, &self.params).await?));
         }
-        Ok(Value::Array(tx.maps(&self.sql, &self.params).await?))
+        let rows = tx.maps(&self.sql, &self.params).await?;
+        Ok(Value::Array(if self.as_list { rows.into_iter().map(values).collect() } else { rows }))
     }
+}
+
+/// The values of a mapping in the order of their names, which is that of Koji's columns.
+pub fn values(row: Value) -> Value {
+    match row {
+        Value::Struct(map) => {
+            Value::Array(by_name(map).into_iter().map(|(_, value)| value).collect())
+        }
+        other => other,
+    }
+}
+
+/// A mapping with its members in the order of their names.
+pub fn by_name(map: Map) -> Map {
+    let mut members: Vec<_> = map.into_iter().collect();
+    members.sort_by(|a, b| a.0.cmp(&b.0));
+    members.into_iter().collect()
 }
 
 fn column(field: &Field) -> Sql {

@@ -22,6 +22,14 @@ pub fn text_opt(value: &Value) -> Result<Option<&str>, Fault> {
     if value.is_nil() { Ok(None) } else { text(value).map(Some) }
 }
 
+/// The text that a listing is filtered by; what is false in Python's sense filters nothing.
+///
+/// # Errors
+/// `ParameterError` for anything else but text: Koji's database does not compare a name with a number.
+pub fn filter(value: &Value) -> Result<Option<String>, Fault> {
+    if value.truthy() { text(value).map(|text| Some(text.to_owned())) } else { Ok(None) }
+}
+
 /// The members of a mapping.
 ///
 /// # Errors

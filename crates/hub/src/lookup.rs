@@ -65,6 +65,7 @@ pub fn event(value: &Value) -> Result<Option<i64>, Fault> {
     match value {
         Value::Nil => Ok(None),
         Value::Int(event) => Ok(Some((*event).clamp(-1, i64::from(i32::MAX)))),
+        Value::Bool(event) => Ok(Some(i64::from(*event))),
         other => Err(Fault::generic(format!("Invalid event: {}", other.repr()))),
     }
 }

@@ -140,8 +140,10 @@ impl Daemon {
         // Changes under older events may still be committed: only what is settled was seen for good.
         let newest = toji_db::event::newest_settled(&mut call.tx).await?.unwrap_or(self.seen);
         let since = (scope != Scope::Everything).then_some(self.settled);
-        let mut report =
-            Report { outdated: currency::update(&mut call, since).await?, ..Report::default() };
+        let mut report = Report {
+            outdated: currency::update(&mut call, &currency::CURRENT, since).await?,
+            ..Report::default()
+        };
         if let Some(owner) = owner(&mut call).await? {
             if hub.config.repo.auto_build_tags {
                 report.requested += request_build_tags(&mut call, owner).await?;

@@ -2,6 +2,7 @@
 
 mod it {
     mod access;
+    mod answers;
     mod archive;
     mod archive_host;
     mod build;

@@ -16,6 +16,9 @@ pub trait IntoValue {
 
 /// The fault of Koji's `convert_value` for a value of a wrong type.
 fn wrong_type(value: &Value, expected: &str) -> Fault {
+    if value.is_nil() {
+        return Fault::parameter(format!("Invalid type, expected type <class '{expected}'>"));
+    }
     Fault::parameter(format!(
         "Invalid type for value '{}': <class '{}'>, expected type <class '{expected}'>",
         value.display(),

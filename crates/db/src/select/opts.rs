@@ -24,11 +24,11 @@ pub struct QueryOpts {
 }
 
 impl QueryOpts {
-    /// From a caller's value: nil, or a mapping.
+    /// From a caller's value: a mapping, or what is false in Python's sense.
     pub fn from_value(value: &Value) -> Result<QueryOpts> {
         match value {
-            Value::Nil => Ok(QueryOpts::default()),
             Value::Struct(map) => QueryOpts::from_map(map),
+            none if !none.truthy() => Ok(QueryOpts::default()),
             other => {
                 Err(Error::Option(format!("Invalid type for query options: {}", other.type_name())))
             }
@@ -67,7 +67,8 @@ fn number(map: &Map, key: &str) -> Result<Option<i64>> {
             Err(Error::Option(format!("query option {key} must not be negative")))
         }
         Value::Int(n) => Ok(Some(*n)),
-        Value::Double(d) if d.fract() == 0.0 && *d > 0.0 => Ok(Some(*d as i64)),
+        // Koji writes the number into its statement with `%i`.
+        Value::Double(d) if *d > 0.0 && *d < 9e15 => Ok(Some(*d as i64)),
         Value::Bool(true) => Ok(Some(1)),
         other => Err(Error::Option(format!(
             "Invalid type for query option {key}: {}",

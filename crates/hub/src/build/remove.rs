@@ -90,11 +90,20 @@ fn refusal(found: &Map, now: f64, min_age: f64) -> Option<String> {
         ("component_of", "used as component of"),
     ] {
         if found.truthy(key) {
-            return Some(format!("{what}: {}", found.value(key).repr()));
+            return Some(format!("{what}: {}", in_order(found.value(key)).repr()));
         }
     }
     let last = found.value("last_used").as_f64()?;
     (now - last < min_age).then(|| "used in recent buildroot".to_owned())
+}
+
+/// Mappings with their members in the order of the names, as Koji's queries give them.
+fn in_order(found: &Value) -> Value {
+    let sorted = |item: &Value| match item {
+        Value::Struct(map) => Value::Struct(toji_db::view::by_name(map.clone())),
+        other => other.clone(),
+    };
+    found.as_array().map_or(found.clone(), |items| Value::Array(items.iter().map(sorted).collect()))
 }
 
 /// Takes everything of a build but its name away, so that it can be imported again.

@@ -10,16 +10,21 @@ use crate::Call;
 use crate::repo::change;
 
 /// Repositories that may still become out of date without its being noted.
-const STATES: [i64; 2] = [RepoState::Init as i64, RepoState::Ready as i64];
+pub const CURRENT: [RepoState; 2] = [RepoState::Init, RepoState::Ready];
 
-/// Notes, for repositories without one, the event that first changed their tag; returns how many.
+/// Notes, for repositories in one of the states and without one, the event that first changed their tag; returns how many.
 ///
 /// With `since` only tags are looked at that changed after that event, or inherit from such a tag.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update(call: &mut Call, since: Option<i64>) -> Result<usize, Fault> {
-    let rows = sql::without_end(&mut call.tx, &STATES).await?;
+pub async fn update(
+    call: &mut Call,
+    states: &[RepoState],
+    since: Option<i64>,
+) -> Result<usize, Fault> {
+    let states: Vec<i64> = states.iter().map(|state| *state as i64).collect();
+    let rows = sql::without_end(&mut call.tx, &states).await?;
     let Some(first) = rows.first() else { return Ok(0) };
     let oldest: i64 = first.get("create_event")?;
     let changed = sql::changed_tags(&mut call.tx, since.unwrap_or(oldest).max(oldest)).await?;

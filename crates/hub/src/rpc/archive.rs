@@ -14,7 +14,8 @@ use crate::dispatch::{Handle, invoke};
 async fn build_id(call: &mut Call, info: &Value, strict: bool) -> Result<Option<i64>, Fault> {
     let mut args = toji_value::Args { positional: vec![info.clone()], keywords: Map::new() };
     args.keywords.insert("strict", strict);
-    Ok(Box::pin(invoke(call, "findBuildID", args)).await?.as_int())
+    // Koji takes the number 0 for none.
+    Ok(Box::pin(invoke(call, "findBuildID", args)).await?.as_int().filter(|id| *id != 0))
 }
 
 /// The row of a typed build; with `strict` there must be one.
@@ -85,7 +86,8 @@ impl Handle for ListArchives {
         };
         let opts = QueryOpts::from_value(&self.query_opts)?;
         let found = toji_db::archive::list(&mut call.tx, &filter, &opts).await?;
-        if self.strict && found.as_array().is_some_and(<[Value]>::is_empty) {
+        let none = found.as_array().map_or(found.as_int() == Some(0), <[Value]>::is_empty);
+        if self.strict && none {
             return Err(Fault::generic("No archives found."));
         }
         Ok(found)

@@ -24,6 +24,9 @@ impl Handle for GetBuildroot {
 
 impl Handle for GetBuildrootListing {
     async fn handle(self, call: &mut Call) -> Result<Vec<Value>, Fault> {
+        if self.id.is_nil() {
+            return Err(Fault::generic("buildroot not specified"));
+        }
         let id = i64::from_value(self.id)?;
         if !db::exists(&mut call.tx, fit(id)).await? {
             return Err(Fault::generic(format!("no buildroot with ID: {id}")));

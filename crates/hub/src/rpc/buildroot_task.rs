@@ -81,7 +81,7 @@ async fn some_arch(
         return Ok("noarch".to_owned());
     }
     let shown = channel.display();
-    let missing = || Fault::generic(format!("No such channel: {shown}"));
+    let missing = || Fault::from(toji_db::Error::NoRows);
     let found = call.find(Names::Channels, channel).await?.ok_or_else(missing)?;
     let filter =
         Filter { channel_id: Some(found.id), enabled: Some(true), ready: None, user_id: None };

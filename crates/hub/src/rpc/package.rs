@@ -146,7 +146,11 @@ impl Handle for GetPackage {
 impl Handle for GetPackageID {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let wrong = || Fault::parameter(format!("Invalid package name: {}", self.name.repr()));
-        let name = self.name.as_str().ok_or_else(wrong)?;
+        let name = match &self.name {
+            Value::Nil if self.strict => return Err(Fault::generic("No such package name: None")),
+            Value::Nil => return Ok(Value::Nil),
+            name => name.as_str().ok_or_else(wrong)?,
+        };
         match toji_db::lookup::by_name(&mut call.tx, Names::Package, name).await? {
             Some(row) => Ok(row.value("id").clone()),
             None if self.strict => Err(Fault::generic(format!("No such package name: {name}"))),

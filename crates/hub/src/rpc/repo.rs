@@ -248,7 +248,7 @@ impl Handle for RepoCheckQueue {
 
 impl Handle for RepoUpdateEndEvents {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        repod::currency::update(call, None).await?;
+        repod::currency::update(call, &[RepoState::Ready], None).await?;
         Ok(Value::Nil)
     }
 }

@@ -28,7 +28,7 @@ impl Handle for HostRepoInit {
 /// A repository in the state INIT.
 async fn in_making(call: &mut Call, repo_id: i64) -> Result<Row, Fault> {
     let found = toji_db::repo::get(&mut call.tx, repo_id).await?;
-    let repo = found.ok_or_else(|| Fault::generic(format!("No such repo: {repo_id}")))?;
+    let repo = found.ok_or(toji_db::Error::NoRows)?;
     let state: i64 = repo.get("state")?;
     if state != RepoState::Init as i64 {
         return Err(Fault::generic(format!("Repo {repo_id} not in INIT state (got {state})")));

@@ -57,9 +57,21 @@ impl Handle for WrapperRPM {
             opts.remove("repo_id");
         }
         check::text(&self.channel)?;
-        let args = vec![self.url, target.to_map().into(), build.shown.into(), Value::Nil, opts];
+        let target = toji_db::view::by_name(target.to_map());
+        let args = vec![self.url, target.into(), moments(build.shown).into(), Value::Nil, opts];
         submit(call, "wrapperRPM", args, self.priority, self.channel).await
     }
+}
+
+/// A build with its times as moments, which is how Koji's hub writes them into a request.
+fn moments(mut build: Map) -> Map {
+    for key in ["completion_time", "creation_time", "promotion_time", "start_time"] {
+        if let Some(Value::Str(text)) = build.get(key) {
+            let digits = text.get(..19).unwrap_or(text).replace('-', "").replace(' ', "T");
+            build.insert(key, Value::DateTime(digits));
+        }
+    }
+    build
 }
 
 impl Handle for WinBuild {

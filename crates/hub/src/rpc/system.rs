@@ -256,38 +256,66 @@ async fn filtered(
     mut keywords: Map,
 ) -> Result<(usize, Value), Fault> {
     known(call, method)?;
-    let options = keywords.remove("filterOpts").unwrap_or_default();
+    let options = keywords.remove("filterOpts").unwrap_or_else(|| Map::new().into());
     let args = Args { positional, keywords };
     let answer = Box::pin(invoke(call, method, args)).await.map_err(|fault| {
         Fault::generic(format!("method {method} raised an exception ({})", fault.message))
     })?;
     match answer {
-        Value::Array(items) => Ok((items.len(), Value::Array(filter(items, &options)?))),
+        // Koji's answer of `echo` is a tuple.
+        Value::Array(items) if method != "echo" => {
+            Ok((items.len(), Value::Array(filter(items, &options)?)))
+        }
         Value::Nil => Ok((0, Value::Nil)),
         _ => Err(Fault::generic(format!("{method}() did not return a list"))),
     }
 }
 
-/// Orders by members (`-name` descends; nil is greatest unless `noneGreatest` is false), then takes
-/// offset and limit.
+/// Orders by one member (`-name` descends; nil is greatest unless `noneGreatest` is false), then takes
+/// offset and limit, which count from the end where they are negative.
 fn filter(mut items: Vec<Value>, options: &Value) -> Result<Vec<Value>, Fault> {
-    let nil_last = options.as_struct().and_then(|map| map.get("noneGreatest"));
-    let nil_last = nil_last.is_none_or(Value::truthy);
-    if let Some(order) = options.get("order").as_str().filter(|order| !order.is_empty()) {
-        // Sorting by the last key first keeps the sort stable over all keys.
-        for key in order.split(',').rev() {
-            let (name, descending) = key.strip_prefix('-').map_or((key, false), |k| (k, true));
-            items.sort_by(|a, b| {
-                let (a, b) = (a.get(name), b.get(name));
-                let order = match a.is_nil() != b.is_nil() && !nil_last {
-                    true => compare(b, a),
-                    false => compare(a, b),
-                };
-                if descending { order.reverse() } else { order }
-            });
-        }
+    if options.as_struct().is_none() {
+        return Err(Fault::parameter(format!("filterOpts must be a struct: {}", options.repr())));
     }
-    let number = |name: &str| options.get(name).as_int().and_then(|n| usize::try_from(n).ok());
-    let cut = items.into_iter().skip(number("offset").unwrap_or(0));
-    Ok(cut.take(number("limit").unwrap_or(usize::MAX)).collect())
+    if options.get("order").truthy() {
+        let order = crate::check::text(options.get("order"))?;
+        let nil_last = options.as_struct().and_then(|map| map.get("noneGreatest"));
+        let nil_last = nil_last.is_none_or(Value::truthy);
+        let (name, descending) = order.strip_prefix('-').map_or((order, false), |k| (k, true));
+        let known = |item: &Value| item.as_struct().is_some_and(|map| map.contains_key(name));
+        if !items.iter().all(known) {
+            return Err(Fault::generic(format!("Invalid order: {name}")));
+        }
+        items.sort_by(|a, b| {
+            let (a, b) = (a.get(name), b.get(name));
+            let order = match a.is_nil() != b.is_nil() && !nil_last {
+                true => compare(b, a),
+                false => compare(a, b),
+            };
+            if descending { order.reverse() } else { order }
+        });
+    }
+    if let Some(offset) = slice_end(options.get("offset"), items.len())? {
+        items.drain(..offset);
+    }
+    if let Some(limit) = slice_end(options.get("limit"), items.len())? {
+        items.truncate(limit);
+    }
+    Ok(items)
+}
+
+/// The place in a list of `length` items that a slice's bound means; nil is no bound.
+fn slice_end(bound: &Value, length: usize) -> Result<Option<usize>, Fault> {
+    let from_end =
+        |n: i64| length.saturating_sub(usize::try_from(n.unsigned_abs()).unwrap_or(length));
+    Ok(match bound {
+        Value::Nil => None,
+        Value::Int(n) if *n < 0 => Some(from_end(*n)),
+        Value::Int(n) => Some(usize::try_from(*n).unwrap_or(length).min(length)),
+        Value::Bool(b) => Some(usize::from(*b).min(length)),
+        other => {
+            let text = format!("slice indices must be integers or None: {}", other.repr());
+            return Err(Fault::parameter(text));
+        }
+    })
 }

@@ -8,7 +8,7 @@ use toji_value::{Fault, Value, list};
 use crate::dispatch::Handle;
 use crate::tag::{self, When};
 use crate::tagged::{self, Filter, Latest, RpmFilter};
-use crate::{Call, lookup};
+use crate::{Call, check, lookup};
 
 impl Handle for ListTagged {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
@@ -18,15 +18,15 @@ impl Handle for ListTagged {
         };
         let filter = Filter {
             event,
-            package: self.package.filter(|p| !p.is_empty()),
-            owner: self.owner.filter(|o| !o.is_empty()),
+            package: check::filter(&self.package)?,
+            owner: check::filter(&self.owner)?,
             btype: self.type_,
             draft: self.draft,
             extra: self.extra,
         };
         let latest = Latest::of(&self.latest);
         let mut builds = tagged::builds(call, tag_id, self.inherit, latest, &filter).await?;
-        if let Some(prefix) = self.prefix.filter(|p| !p.is_empty()) {
+        if let Some(prefix) = check::filter(&self.prefix)? {
             let prefix = prefix.to_lowercase();
             builds.retain(|row| {
                 let name = row.value("package_name").as_str();
@@ -63,8 +63,8 @@ impl Handle for ListTaggedRPMS {
         };
         let filter = Filter {
             event,
-            package: self.package.filter(|p| !p.is_empty()),
-            owner: self.owner.filter(|o| !o.is_empty()),
+            package: check::filter(&self.package)?,
+            owner: check::filter(&self.owner)?,
             btype: self.type_,
             draft: self.draft,
             extra: false,
@@ -111,7 +111,7 @@ impl Handle for GetLatestBuilds {
         let tag_id = any_tag_id(call, &self.tag).await?;
         let filter = Filter {
             event,
-            package: self.package.filter(|p| !p.is_empty()),
+            package: check::filter(&self.package)?,
             btype: self.type_,
             draft: self.draft,
             ..Filter::default()
@@ -126,7 +126,7 @@ impl Handle for GetLatestRPMS {
         let tag_id = any_tag_id(call, &self.tag).await?;
         let filter = Filter {
             event,
-            package: self.package.filter(|p| !p.is_empty()),
+            package: check::filter(&self.package)?,
             btype: self.type_,
             draft: self.draft,
             ..Filter::default()

@@ -11,7 +11,7 @@ use crate::tag::{self, Tag, When, access};
 use crate::tagging::{self, notice};
 use crate::task::make;
 use crate::user::User;
-use crate::{Call, build, task, user};
+use crate::{Call, build, check, task, user};
 
 async fn tag_now(call: &mut Call, info: &Value) -> Result<Tag, Fault> {
     tag::need(call, info, When::Now).await
@@ -171,7 +171,13 @@ impl Handle for MassTag {
 impl Handle for UntaggedBuilds {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let opts = QueryOpts::from_value(&self.query_opts)?;
-        Ok(db::untagged(&mut call.tx, self.name, self.draft, &opts).await?)
+        Ok(db::untagged(
+            &mut call.tx,
+            check::text_opt(&self.name)?.map(str::to_owned),
+            self.draft,
+            &opts,
+        )
+        .await?)
     }
 }
 

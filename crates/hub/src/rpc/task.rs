@@ -154,7 +154,11 @@ fn filter(opts: &Map) -> Result<db::Filter, Fault> {
             filter.numbers.push((column, value, wanted));
         }
     }
-    filter.method = opts.get("method").and_then(Value::as_str).map(str::to_owned);
+    filter.method = opts
+        .get("method")
+        .map(|method| crate::check::text_opt(method).map(|text| text.map(str::to_owned)))
+        .transpose()?
+        .flatten();
     for (name, moment, before) in TIMES {
         if let Some(value) = opts.get(name).filter(|v| !v.is_nil()) {
             filter.times.push((*moment, *before, Param::scalar(value)));
@@ -264,6 +268,9 @@ impl Handle for CancelTaskChildren {
 
 impl Handle for FreeTask {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        if db::get(&mut call.tx, self.task_id).await?.is_none() {
+            return Err(toji_db::Error::NoRows.into());
+        }
         let task = task::lock(call, self.task_id).await?;
         transition::free(call, &task).await?;
         Ok(Value::Nil)

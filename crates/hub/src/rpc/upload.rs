@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use toji_api::upload::*;
 use toji_bus::Topic;
+use toji_db::lookup::Names;
 use toji_store::{Algorithm, Area, Hasher};
 use toji_value::{Fault, FromValue, Map, Value, map};
 
@@ -99,7 +100,10 @@ impl Part {
             && !place.path.ends_with(".log")
             && area.exists(&place.path).map_err(store_fault)?
         {
-            return Err(Fault::generic(format!("file already exists: {}", place.path)));
+            let full = format!("{}/{}", place.root, place.path);
+            let link = std::fs::symlink_metadata(&full).is_ok_and(|meta| !meta.is_file());
+            let what = if link { "destination not a file" } else { "file already exists" };
+            return Err(Fault::generic(format!("{what}: {full}")));
         }
         let mut file = area.open_for_write(&place.path).map_err(store_fault)?;
         let whole = self.size == Some(self.contents.len() as i64);
@@ -153,12 +157,7 @@ async fn blocking<T: Send + 'static>(
 impl Handle for CheckUpload {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let place = place(call, &self.path, &self.name, self.volume.as_deref(), false).await?;
-        if self.tail.is_some_and(|tail| tail < 0) {
-            let tail = self.tail.unwrap_or_default();
-            return Err(Fault::generic(format!("Invalid tail value: {tail}")));
-        }
         let verify = self.verify.filter(|v| !v.is_empty());
-        let verify = verify.map(|v| Algorithm::for_upload(&v)).transpose().map_err(store_fault)?;
         let tail = self.tail;
         // An imported file is a link into the build's directory, so the root is that of all files.
         let (root, path) = beside(&place.root, &place.path);
@@ -171,7 +170,12 @@ impl Handle for CheckUpload {
             let meta = file.metadata().map_err(io_fault)?;
             let mut data =
                 map! { "size" => meta.len(), "mtime" => seconds(meta.mtime(), meta.mtime_nsec()) };
-            if let Some(algorithm) = verify {
+            // A file that is not there is no error, whatever was to be done with it.
+            if let Some(name) = verify {
+                let algorithm = Algorithm::for_upload(&name).map_err(store_fault)?;
+                if let Some(tail) = tail.filter(|tail| *tail < 0) {
+                    return Err(Fault::generic(format!("Invalid tail value: {tail}")));
+                }
                 let length = tail.map_or(meta.len(), |t| meta.len().min(t.unsigned_abs()));
                 file.seek(SeekFrom::Start(meta.len() - length)).map_err(io_fault)?;
                 data.insert("sumlength", length);
@@ -189,17 +193,17 @@ fn seconds(whole: i64, nanos: i64) -> f64 {
 
 impl Handle for DownloadTaskOutput {
     async fn handle(self, call: &mut Call) -> Result<String, Fault> {
-        if let Some(volume) = &self.volume
-            && !toji_db::upload::volume_exists(&mut call.tx, volume).await?
-        {
-            return Err(Fault::generic(format!("No such entry in table volume: {volume}")));
+        let mut volume = None;
+        if self.volume.truthy() {
+            let missing = || Fault::generic(format!("No such volume: {}", self.volume.display()));
+            volume = Some(call.find(Names::Volume, &self.volume).await?.ok_or_else(missing)?.name);
         }
         if self.file_name.contains("..") {
             return Err(Fault::generic(format!("Invalid file name: {}", self.file_name)));
         }
         let offset = Option::<i64>::from_value(self.offset)?.unwrap_or(0);
         // An imported log is a link into the build's directory, so the root is that of all files.
-        let root = call.hub.paths.work(self.volume.as_deref());
+        let root = call.hub.paths.work(volume.as_deref());
         let (root, dir) = beside(&root, &call.hub.paths.taskrelpath(self.task_id));
         let (name, task_id, size) = (self.file_name, self.task_id, self.size);
         blocking(move || {

@@ -50,13 +50,17 @@ impl Handle for ListUsers {
             filter.perm_id = Some(call.need(Names::Permissions, &self.perm).await?.id);
         }
         let mut opts = listing::options(&self.query_opts)?;
-        opts.as_list = false;
+        let as_list = std::mem::take(&mut opts.as_list);
         let found = toji_db::user::list(&mut call.tx, &filter, &opts).await?;
         let Value::Array(found) = found else { return Ok(found) };
         let is_map = |value| if let Value::Struct(map) = value { Some(map) } else { None };
         let mut users: Vec<Map> = found.into_iter().filter_map(is_map).collect();
         user::add_principals(call, &mut users).await?;
-        Ok(Value::Array(users.into_iter().map(Value::Struct).collect()))
+        let users = users.into_iter().map(Value::Struct);
+        Ok(Value::Array(match as_list {
+            true => users.map(toji_db::view::values).collect(),
+            false => users.collect(),
+        }))
     }
 }
 

@@ -18,6 +18,9 @@ use crate::build::Build;
 use crate::files::{self, After, Placement};
 use crate::{Call, rpm};
 
+/// How the header of a package begins.
+const HEADER_MAGIC: [u8; 3] = [0x8e, 0xad, 0xe8];
+
 /// An RPM of this system with its build and the paths that signatures need.
 struct Place {
     id: i64,
@@ -80,6 +83,11 @@ pub async fn add(
     let place = Place::of(call, info).await?;
     if !place.dir.is_dir() {
         return Err(Fault::generic(format!("No such directory: {}", place.dir.display())));
+    }
+    if !sighdr.starts_with(&HEADER_MAGIC) {
+        let begin = Value::Bytes(sighdr[..sighdr.len().min(3)].to_vec());
+        let text = format!("Invalid rpm header: bad magic: {}", begin.repr());
+        return Err(Fault::generic(text));
     }
     let wrong = |e: toji_rpmfile::Error| Fault::generic(format!("Invalid signature header: {e}"));
     let header = splice::parse_signature(&sighdr, &Limits::default()).map_err(wrong)?;

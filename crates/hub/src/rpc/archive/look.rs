@@ -9,7 +9,7 @@ use crate::dispatch::Handle;
 use crate::lookup::{self, fit};
 use crate::tag::{self, When};
 use crate::tagged::{self, Filter, Latest};
-use crate::{Call, archive, listing};
+use crate::{Call, archive, check, listing};
 
 impl Handle for GetArchive {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
@@ -80,7 +80,7 @@ impl Handle for ListTaggedArchives {
         let Some(tag) = found else { return Ok(list![]) };
         let filter = Filter {
             event,
-            package: self.package.filter(|p| !p.is_empty()),
+            package: check::filter(&self.package)?,
             btype: self.type_.clone(),
             ..Filter::default()
         };
