@@ -117,19 +117,19 @@ both_databases! {
         let mut parents = Vec::new();
         for version in ["1", "2"] {
             parents.push(world.task("default", "noarch", 20).await);
-            let sql = "INSERT INTO build (volume_id, pkg_id, version, release, create_event, state, task_id, owner)
-                       SELECT 0, (SELECT id FROM package), $1, '1', (SELECT max(id) FROM events), 1, $2, $3";
+            let sql = "INSERT INTO build (volume_id, pkg_id, version, release, create_event, state, completion_time, task_id, owner)
+                       SELECT 0, (SELECT id FROM package), $1::text, '1', (SELECT max(id) FROM events), 1, NOW(), $2::int, $3::int";
             world.set(sql, &[version.into(), parents[1 - usize::from(version == "1")].into(), world.user.into()]).await;
         }
         world.set("UPDATE task SET state = 2, completion_time = NOW()", &[]).await;
         let sql = "INSERT INTO task (state, owner, method, channel_id, arch, parent, weight, priority, start_time, completion_time)
-                   SELECT $1, owner, 'buildArch', channel_id, $2, id, 1.0, 19, toji_ago($3), CASE WHEN $1 = 2 THEN toji_ago(0.0) END FROM task WHERE id = $4";
+                   SELECT $1::int, owner, 'buildArch', channel_id, $2::text, id, 1.5, 19, toji_ago($3), CASE WHEN $1::int = 2 THEN toji_ago(0.0) END FROM task WHERE id = $4";
         for (arch, seconds) in [("i686", 100.0), ("x86_64", 900.0)] {
             world.set(sql, &[2.into(), arch.into(), seconds.into(), parents[0].into()]).await;
             world.set(sql, &[0.into(), arch.into(), seconds.into(), parents[1].into()]).await;
         }
         world.set("UPDATE task SET start_time = NULL WHERE state = 0", &[]).await;
-        world.set("UPDATE host_config SET capacity = 1.0", &[]).await;
+        world.set("UPDATE host_config SET capacity = 1.5", &[]).await;
         let longest = world.get("SELECT id FROM task WHERE state = 0 AND arch = 'x86_64'", &[]).await;
         let answer = world.rpc("scheduler.explain", vec![longest.clone()], Default::default()).await.unwrap();
         assert_eq!(answer.get("expected"), &Value::Double(900.0));
@@ -146,7 +146,7 @@ async fn another_hub_schedules_when_the_first_leaves() {
     let world = World::new(test.db.clone(), |_| {}).await;
     let second = Hub::new(test.reopen().await, Bus::new(), world.hub.config.clone());
     world.host("builder").await;
-    world.set("UPDATE host_config SET capacity = 100.0", &[]).await;
+    world.set("UPDATE host_config SET capacity = 1.5.0", &[]).await;
     let assigned = async |task: i64| {
         for _ in 0..400 {
             let state = world.get("SELECT state FROM task WHERE id = $1", &[task.into()]).await;
