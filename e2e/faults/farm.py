@@ -15,8 +15,9 @@ from .sql import Gone, Session
 
 ADMIN = ("admin", "secret")
 PASSWORD = "secret"
-# Time-outs of the hub in seconds, short so that hundreds of repetitions end.
-QUICK = {"ReadyTimeout": 4, "AssignTimeout": 4, "HostTimeout": 5, "RunInterval": 1, "SoftRefusalTimeout": 1}
+# Time-outs of the hub in seconds, short so that hundreds of repetitions end; a builder with a live connection
+# is heard of every ten seconds, and taken for lost after 25.
+QUICK = {"ReadyTimeout": 30, "AssignTimeout": 5, "HostTimeout": 30, "RunInterval": 1, "SoftRefusalTimeout": 1}
 SETTINGS = ["fsync=off", "full_page_writes=off", "log_min_messages=fatal", "shared_buffers=64MB"]
 
 

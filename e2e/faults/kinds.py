@@ -11,7 +11,7 @@ KINDS = {}
 class Kind:
     """A fault; `farm` says what it needs, `points` where it strikes."""
 
-    farm, points, builds, database, needs_network, settle = {}, ["random"], 0, "postgres", False, 30
+    farm, points, builds, database, needs_network, settle = {}, ["random"], 0, "postgres", False, 90
     about = ""
 
     def __init_subclass__(cls):
@@ -70,7 +70,7 @@ class BuilderStop(Kind):
 
     def recover(self, farm):
         host = self.victim.name
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 75
         # Until nothing is on the standing builder any more.
         query = f"SELECT count(*) FROM task t JOIN host h ON h.id = t.host_id WHERE h.name = '{host}' AND t.state IN (1, 4)"
         while farm.ask(query, "1") != "0" and time.monotonic() < deadline:

@@ -117,8 +117,17 @@ class Repetitions:
                 pass
             time.sleep(0.02)
         shown = [(row[0], row[1], TASK_STATES[int(row[2])], row[3]) for row in left or []]
-        self.figures.note("stuck", f"after {self.kind.settle} s: {shown[:6]}")
+        self.figures.note("stuck", f"after {self.kind.settle} s: {shown[:6]} {self.explain(left or [])}")
         self.give_up(since)
+
+    def explain(self, left):
+        """Why the hub says that the first free task waits."""
+        free = [int(row[0]) for row in left if row[2] == "0"]
+        try:
+            told = self.farm.admin().call("scheduler.explain", free[0]) if free else {}
+            return {key: told[key] for key in ("reason", "hosts") if key in told}
+        except Exception as error:
+            return str(error)
 
     def give_up(self, since):
         """Ends what is left, so that the next repetition begins anew."""

@@ -5,7 +5,7 @@ from faults.run import run
 from harness.story import story, that
 
 TIMES = 4
-SELECTION = ["builder-kill", "builder-stop", "hub-kill", "database-kill", "two-hubs"]
+SELECTION = ["builder-kill", "hub-kill", "database-kill", "two-hubs"]
 
 
 @story(own=True, slow=True)

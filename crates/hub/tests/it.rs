@@ -26,6 +26,7 @@ mod it {
     mod people;
     mod plans;
     mod plugin;
+    mod races;
     mod relay;
     mod repo;
     mod scheduler;
