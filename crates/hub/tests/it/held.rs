@@ -6,7 +6,7 @@ use toji_db::admin::Server;
 use toji_db::sql;
 use toji_value::{Value, code, list, map};
 
-use super::two_hubs::{Pair, Step, storm};
+use super::two_hubs::{Pair, Step, storm, storms};
 
 /// An edit that meets another one.
 struct Case {
@@ -157,10 +157,13 @@ async fn an_edit_waits_and_keeps_the_other_one() {
     pair.is_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parts_of_hosts_and_channels_change_at_the_same_time() {
+storms! {
+    parts_change_at_the_same_time => super::parts;
+    of_several_makers_one_makes_it => super::makers;
+}
+
+async fn parts(pair: Arc<Pair>) {
     const ROUNDS: usize = 12;
-    let pair = Pair::new().await;
     furnish(&pair).await;
     let refused = storm(&pair, 8, ROUNDS, |worker, round| {
         let last = round + 1 == ROUNDS;
@@ -204,9 +207,7 @@ async fn parts_of_hosts_and_channels_change_at_the_same_time() {
     pair.is_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_several_makers_one_makes_it() {
-    let pair = Pair::new().await;
+async fn makers(pair: Arc<Pair>) {
     pair.ok(0, "createTag", list!["t"]).await;
     pair.ok(0, "createExternalRepo", list!["far", "http://far/"]).await;
     let makers: [Step; 12] = [

@@ -22,10 +22,20 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) async fn new() -> Arc<Pair> {
-        let test = TestDb::new(Engine::Postgres).await;
+        Pair::on(Engine::Postgres).await
+    }
+
+    /// On SQLite both are the same hub: its file is for one process.
+    pub(super) async fn on(engine: Engine) -> Arc<Pair> {
+        let test = TestDb::new(engine).await;
         let stage = Stage::new(test.db.clone()).await;
-        let config = stage.world.hub.config.clone();
-        let other = Hub::new(test.reopen().await, Bus::new(), config);
+        let other = match engine {
+            Engine::Sqlite => stage.world.hub.clone(),
+            Engine::Postgres => {
+                let config = stage.world.hub.config.clone();
+                Hub::new(test.reopen().await, Bus::new(), config)
+            }
+        };
         Arc::new(Pair { hubs: [stage.world.hub.clone(), other], stage, test })
     }
 
@@ -104,9 +114,32 @@ fn chance(worker: usize, round: usize, below: usize) -> usize {
     (mixed >> 9) % below
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tags_in_a_storm() {
-    let pair = Pair::new().await;
+/// A storm on either engine: at two hubs on PostgreSQL, at one on SQLite.
+macro_rules! storms {
+    ($($name:ident => $body:path;)+) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                $body($crate::it::two_hubs::Pair::on(toji_db::Engine::Postgres).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                $body($crate::it::two_hubs::Pair::on(toji_db::Engine::Sqlite).await).await;
+            }
+        }
+    )+};
+}
+pub(super) use storms;
+
+storms! {
+    tags_in_a_storm => super::tags;
+    no_edit_is_lost => super::edits;
+    groups_and_permissions => super::people;
+    one_name_is_one_build => super::names;
+}
+
+async fn tags(pair: Arc<Pair>) {
     for tag in ["a", "b"] {
         pair.ok(0, "createTag", list![tag]).await;
         pair.ok(0, "packageListAdd", list![tag, "thing", "alice"]).await;
@@ -131,9 +164,7 @@ async fn tags_in_a_storm() {
     pair.is_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_edit_is_lost() {
-    let pair = Pair::new().await;
+async fn edits(pair: Arc<Pair>) {
     pair.ok(0, "createTag", list!["t"]).await;
     pair.ok(0, "packageListAdd", list!["t", "thing", "alice"]).await;
     pair.ok(0, "groupListAdd", list!["t", "build"]).await;
@@ -196,9 +227,7 @@ async fn no_edit_is_lost() {
     pair.is_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn groups_and_permissions() {
-    let pair = Pair::new().await;
+async fn people(pair: Arc<Pair>) {
     pair.ok(0, "newGroup", list!["team"]).await;
     let refused =
         storm(&pair, 8, 20, |worker, round| match (chance(worker, round, 2), worker % 2) {
@@ -216,9 +245,7 @@ async fn groups_and_permissions() {
     pair.is_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_name_is_one_build() {
-    let pair = Pair::new().await;
+async fn names(pair: Arc<Pair>) {
     let refused =
         storm(&pair, 8, 1, |_, _| ("createEmptyBuild", list!["thing", "1", "1", Value::Nil])).await;
     assert_eq!(refused.len(), 7, "{refused:?}");
