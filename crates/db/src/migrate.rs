@@ -33,7 +33,7 @@ pub(crate) static FILES: [File; 8] = files! {
     5 "0005_toji",
     6 "0006_listings",
     7 "0007_dispatch",
-    8 "0008_leases",
+    8 "0008_jobs",
 };
 
 /// The file with the first rows: it and those before it are what a Koji database has.
