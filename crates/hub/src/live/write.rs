@@ -155,12 +155,12 @@ impl Live {
                 batch.told.push(id);
             }
             match known.now() {
-                Some(now) if known.written.as_ref() != Some(&now) => {
-                    if all || known.is_urgent() {
-                        batch.changed.push((id, known.number, now));
-                    }
+                Some(now) if known.written.as_ref() == Some(&now) => {
+                    batch.heard.extend(all.then_some(id));
                 }
-                Some(_) if all => batch.heard.push(id),
+                Some(now) if all || known.is_urgent() => {
+                    batch.changed.push((id, known.number, now));
+                }
                 _ => {}
             }
             if all {
