@@ -7,14 +7,11 @@ from pathlib import Path
 from .kdc import free_port, program, wait_for_port
 
 
-class Nginx:
-    """A running nginx that passes everything on to `upstream` (HOST:PORT), from the address `source`."""
+class FrontEnd:
+    """A running nginx with one server, whose directives are in `server`."""
 
-    def __init__(self, directory, upstream, authority, certificate, source):
-        self.dir = Path(directory)
-        self.dir.mkdir(parents=True)
-        self.port = free_port()
-        self.process = None
+    def __init__(self, directory, server):
+        self.dir, self.process = Path(directory), None
         user = "user root;" if os.geteuid() == 0 else ""
         temporary = "\n".join(f"  {kind}_temp_path {self.dir}/{kind};" for kind in
                               ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -23,12 +20,56 @@ daemon off;
 worker_processes 1;
 pid {self.dir}/pid;
 error_log {self.dir}/error.log info;
-events {{ worker_connections 64; }}
+events {{ worker_connections 256; }}
 http {{
 {temporary}
   access_log {self.dir}/access.log;
   server {{
-    listen 127.0.0.1:{self.port} ssl;
+{server}
+  }}
+}}
+""")
+
+    def start(self):
+        """Starts the program and returns when it listens."""
+        log = open(self.dir / "out", "ab")
+        command = [program("nginx"), "-p", str(self.dir), "-c", str(self.dir / "nginx.conf"),
+                   "-e", str(self.dir / "error.log")]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for_port(self.process, self.port, self.dir / "out")
+        return self
+
+    def stop(self):
+        """Ends the program."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+
+class PlainNginx(FrontEnd):
+    """An nginx as sites have it before a hub: HTTP/1.1 on both sides, so that no gRPC comes through."""
+
+    def __init__(self, directory, upstream):
+        Path(directory).mkdir(parents=True)
+        self.port = free_port()
+        super().__init__(directory, f"""    listen 127.0.0.1:{self.port};
+    client_max_body_size 0;
+    location / {{
+      proxy_pass http://{upstream};
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_set_header Host $http_host;
+    }}""")
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
+class Nginx(FrontEnd):
+    """A running nginx that passes everything on to `upstream` (HOST:PORT), from the address `source`."""
+
+    def __init__(self, directory, upstream, authority, certificate, source):
+        Path(directory).mkdir(parents=True)
+        self.port = free_port()
+        super().__init__(directory, f"""    listen 127.0.0.1:{self.port} ssl;
     server_name localhost;
     ssl_certificate {certificate};
     ssl_certificate_key {certificate};
@@ -46,23 +87,5 @@ http {{
       proxy_set_header X-Remote-User "";
       proxy_set_header X-SSL-Client-Verify $ssl_client_verify;
       proxy_set_header X-SSL-Client-S-DN $ssl_client_s_dn;
-    }}
-  }}
-}}
-""")
+    }}""")
         self.hub = f"https://localhost:{self.port}/kojihub"
-
-    def start(self):
-        """Starts the program and returns when it listens."""
-        log = open(self.dir / "out", "ab")
-        command = [program("nginx"), "-p", str(self.dir), "-c", str(self.dir / "nginx.conf"),
-                   "-e", str(self.dir / "error.log")]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for_port(self.process, self.port, self.dir / "out")
-        return self
-
-    def stop(self):
-        """Ends the program."""
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)

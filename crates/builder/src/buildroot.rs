@@ -13,6 +13,7 @@ use toji_value::Value;
 use crate::context::{Context, int, text_of};
 use crate::failure::{Failure, Result, chain};
 use crate::logs::Log;
+use crate::machine::Machine;
 use crate::repository::Repository;
 use crate::resolve::{Plan, Pool};
 use crate::rich::{Capability, Need};
@@ -267,7 +268,13 @@ impl<'t> Room<'t> {
                 command = command.env(name, value.display());
             }
         }
-        Ok(self.root()?.run(&command, log, &self.task.cancel).await?)
+        let before = Machine::now();
+        let outcome = self.root()?.run(&command, log, &self.task.cancel).await?;
+        if let Some(trouble) = before.trouble(&outcome, &self.task.config().workdir) {
+            log.line(format!("{} {}: {trouble}", argv[0], outcome.reason));
+            return Err(Failure::own(trouble));
+        }
+        Ok(outcome)
     }
 
     fn limits(&self) -> Limits {

@@ -10,6 +10,9 @@ use std::time::Duration;
 use toji_client::Keys;
 use toji_sandbox::Limits;
 
+use crate::credential::Credential;
+use crate::error::Error;
+
 /// How a builder finds its hub, what it may take and how it builds.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +22,8 @@ pub struct Config {
     pub topurl: Option<String>,
     /// Where the hub's live connection is; derived from `server` if absent.
     pub grpc: Option<String>,
+    /// Whether to try the live connection at all; a hub of Koji's has none.
+    pub stream: bool,
     /// The host's user name, for a login by password.
     pub user: String,
     /// Its password.
@@ -95,6 +100,7 @@ impl Config {
             server: server.into(),
             topurl: None,
             grpc: None,
+            stream: true,
             user: user.into(),
             password: password.into(),
             cert: None,
@@ -127,6 +133,30 @@ impl Config {
             plugin_path: vec!["/usr/lib/koji-builder-plugins".into()],
             plugin_dir: None,
         }
+    }
+
+    /// A configuration that takes hub and name from the credential in the work directory.
+    pub fn enrolled() -> Self {
+        Config::new("", "", "", "/var/tmp/koji")
+    }
+
+    /// Fills in hub and name of a builder that has enrolled: one with neither a password nor a certificate, and
+    /// with a credential in its work directory.
+    ///
+    /// # Errors
+    /// When the credential cannot be read.
+    pub fn complete(&mut self) -> Result<(), Error> {
+        let other = !self.password.is_empty() || self.cert.is_some();
+        if other || !Credential::is_in(&self.workdir) {
+            return Ok(());
+        }
+        let credential = Credential::load(&self.workdir)?;
+        if self.server.is_empty() {
+            self.server = credential.server;
+        }
+        self.user = credential.name;
+        self.keys = None;
+        Ok(())
     }
 
     /// The address of the live connection.

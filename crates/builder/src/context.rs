@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use toji_client::{Client, Download, IntoArgs, Upload};
 use toji_sandbox::CancellationToken;
 use toji_types::PathInfo;
 use toji_value::{Map, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::config::Config;
 use crate::failure::{Failure, Result};
@@ -32,14 +33,25 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// How long a waiting task may sleep before it asks for itself.
-    pub(crate) fn patience(&self) -> std::time::Duration {
+    pub(crate) fn patience(&self) -> Duration {
         let live = self.live.load(Ordering::Relaxed);
         if live { 4 * self.config.sleeptime } else { self.config.sleeptime.min(MOST_SLEEP) }
     }
 }
 
 /// Without a live connection a waiting task asks at least this often.
-const MOST_SLEEP: std::time::Duration = std::time::Duration::from_secs(3);
+const MOST_SLEEP: Duration = Duration::from_secs(3);
+
+/// How long a token is used before another one is asked for; the hub lets it be good for some hours.
+const TOKEN_USE: Duration = Duration::from_secs(3600);
+
+/// A token with the end of its use; no token from a hub that has none.
+type Token = Option<(Option<String>, Instant)>;
+
+/// Whether the hub does not have a call at all.
+pub(crate) fn is_unknown_method(error: &toji_client::Error) -> bool {
+    error.fault().is_some_and(|fault| fault.message.starts_with("Invalid method"))
+}
 
 /// One running task.
 pub(crate) struct Context {
@@ -52,6 +64,7 @@ pub(crate) struct Context {
     pub(crate) logs: Logs,
     pub(crate) cancel: CancellationToken,
     pub(crate) signals: Arc<Signals>,
+    pub(crate) token: Mutex<Token>,
 }
 
 /// What reaches a running task from outside.
@@ -84,11 +97,35 @@ impl Context {
     }
 
     /// Uploads a file to the task's directory and returns its path below `work`.
+    ///
+    /// With a token of the task's own where the hub has that, else by Koji's calls.
     pub(crate) async fn upload(&self, file: &Path, name: &str) -> Result<String> {
         let path = self.upload_dir();
-        let to = Upload { path: &path, name, overwrite: true, ..Upload::default() };
-        self.hub.upload(file, &to).await?;
+        match self.token().await? {
+            Some(token) => drop(self.hub.upload_for_task(file, self.id, name, &token).await?),
+            None => {
+                let to = Upload { path: &path, name, overwrite: true, ..Upload::default() };
+                self.hub.upload(file, &to).await?;
+            }
+        }
         Ok(format!("{path}/{name}"))
+    }
+
+    /// The token of this task's uploads; none from a hub of Koji's.
+    async fn token(&self) -> Result<Option<String>> {
+        let mut known = self.token.lock().await;
+        if let Some((token, until)) = &*known
+            && Instant::now() < *until
+        {
+            return Ok(token.clone());
+        }
+        let token = match self.hub.call("host.uploadToken", (self.id,)).await {
+            Ok(answer) => Some(text_of(&answer, "token")?.to_owned()),
+            Err(error) if is_unknown_method(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        *known = Some((token.clone(), Instant::now() + TOKEN_USE));
+        Ok(token)
     }
 
     /// Uploads what is left of the logs and returns their paths below `work`.

@@ -10,12 +10,13 @@ use toji_proto::builder::Status;
 use toji_sandbox::CancellationToken;
 use toji_types::state::{BrState, TaskState};
 use toji_value::{Value, map};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::Config;
 use crate::context::{Shared, Signals};
+use crate::credential::{self, Credential};
 use crate::error::Error;
 use crate::failed;
 use crate::failure::chain;
@@ -31,6 +32,8 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// The build daemon.
 pub struct Builder {
     shared: Arc<Shared>,
+    /// What it logged in with, if that is to be renewed.
+    credential: Option<Credential>,
     hub: Client,
     host_id: i64,
     host: Value,
@@ -52,23 +55,48 @@ struct Running {
 }
 
 impl Builder {
-    /// Logs in, works until `shutdown`, gives unfinished tasks back and leaves.
+    /// Logs in, works until `shutdown`, gives unfinished tasks back and leaves; a task may have it start anew.
     ///
     /// # Errors
     /// When the hub refuses the host or the work directory cannot be used; lost connections are waited out.
     pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
-        loop {
-            let start = Self::start(config.clone());
-            let Some(started) = shutdown.run_until_cancelled(start).await else { return Ok(()) };
-            let mut builder = started?;
-            let outcome = shutdown.run_until_cancelled(builder.serve()).await;
-            builder.leave().await;
-            match outcome {
-                Some(Ok(Ending::Restart)) => tracing::info!("starting anew, as a task asked for"),
-                Some(Err(error)) => return Err(error),
-                Some(Ok(Ending::Shutdown)) | None => return Ok(()),
-            }
+        while Self::run_once(config.clone(), &shutdown, &Notify::new()).await? == Ending::Restart {
+            tracing::info!("starting anew, as a task asked for");
         }
+        Ok(())
+    }
+
+    /// Works like [`Builder::run`], but returns to the caller when it is to start anew.
+    ///
+    /// After `drain` no task is begun; when the last one has ended, it is time to start anew.
+    ///
+    /// # Errors
+    /// When the hub refuses the host or the work directory cannot be used; lost connections are waited out.
+    pub async fn run_once(
+        config: Config,
+        shutdown: &CancellationToken,
+        drain: &Notify,
+    ) -> Result<Ending> {
+        let start = Self::start(config);
+        let Some(started) = shutdown.run_until_cancelled(start).await else {
+            return Ok(Ending::Shutdown);
+        };
+        let mut builder = started?;
+        let leave = builder.shared.clone();
+        let drained = async {
+            drain.notified().await;
+            tracing::info!(
+                "draining: the running tasks are finished, then the builder starts anew"
+            );
+            leave.leave.ask(Ending::Restart);
+            std::future::pending::<()>().await
+        };
+        let outcome = tokio::select! {
+            outcome = shutdown.run_until_cancelled(builder.serve()) => outcome,
+            () = drained => None,
+        };
+        builder.leave().await;
+        outcome.unwrap_or(Ok(Ending::Shutdown))
     }
 
     async fn start(config: Config) -> Result<Self> {
@@ -90,11 +118,11 @@ impl Builder {
         };
         let hub = Client::new(&config.server, options)?;
         // The order of kojid.
-        match &config.keys {
-            _ if config.cert.is_some() => hub.login_with_certificate().await?,
-            Some(keys) => hub.login_with_keytab(keys.clone()).await?,
-            None => hub.login(&config.user, &config.password).await?,
-        }
+        let credential = match &config.keys {
+            _ if config.cert.is_some() => hub.login_with_certificate().await.map(|()| None)?,
+            Some(keys) => hub.login_with_keytab(keys.clone()).await.map(|()| None)?,
+            None => credential::log_in(&hub, &config).await?,
+        };
         hub.exclusive(config.force_lock).await?;
         let id = hub.call("host.getID", ()).await?;
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
@@ -105,6 +133,7 @@ impl Builder {
         tracing::info!(host = host_id, "logged in");
         let mut builder = Builder {
             shared,
+            credential,
             hub,
             host_id,
             host: Value::Nil,
@@ -143,6 +172,8 @@ impl Builder {
                 Some(ended) = self.workers.join_next() => self.ended(ended).await,
             };
             match done {
+                // Revoked, or another session took over: whoever is not welcome must not go on.
+                Err(Error::Hub(error)) if is_shut_out(&error) => return Err(Error::Hub(error)),
                 Err(Error::Hub(error)) if error.fault().is_some() => {
                     tracing::error!(error = chain(&error), "the hub refused a call");
                 }
@@ -311,6 +342,9 @@ impl Builder {
         let call = args!(self.load(), ready; "data" => data);
         self.hub.call("host.updateHost", call).await?;
         self.tell();
+        if let Some(credential) = &mut self.credential {
+            credential.keep_fresh(&self.hub, &self.shared.config.workdir).await;
+        }
         Ok(())
     }
 
@@ -430,6 +464,10 @@ impl Builder {
     }
 }
 
+fn is_shut_out(error: &toji_client::Error) -> bool {
+    error.fault().is_some_and(|fault| fault.code == toji_value::code::AUTH)
+}
+
 /// How long the hub may take to hear that the builder leaves.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -448,8 +486,7 @@ fn ticker(period: Duration) -> tokio::time::Interval {
 }
 
 fn free_mib(dir: &std::path::Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(dir).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
+    crate::machine::free_space(dir).map(|bytes| bytes >> 20)
 }
 
 /// How long a host relies on being told everything: half an hour to one and a half, so that many do not ask at once.

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
-/// How the daemon is to end.
+/// How a builder ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It logs in again, with nothing left of this life.
+pub enum Ending {
+    /// It is to start anew, with nothing left of this life.
     Restart,
     /// It ends.
     Shutdown,

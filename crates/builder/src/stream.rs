@@ -18,6 +18,8 @@ use crate::resources::measure;
 /// The first pause after a lost connection; it doubles up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
+/// The longest pause towards a hub that never had one: it may be Koji's, or behind a front end that passes none on.
+const NEVER_HAD: Duration = Duration::from_secs(120);
 /// How long a side may be silent at most, in heartbeats.
 const SILENCE: u32 = 3;
 
@@ -42,17 +44,19 @@ pub(crate) async fn keep(
     status: watch::Receiver<Status>,
     signals: mpsc::Sender<Signal>,
 ) {
-    let mut pause = SHORTEST;
-    while !signals.is_closed() {
+    let (mut pause, mut longest) = (SHORTEST, NEVER_HAD);
+    while !signals.is_closed() && shared.config.stream {
         let ended = attach(&shared, &hub, status.clone(), &signals).await;
         shared.quiet.store(false, Ordering::Relaxed);
         if shared.live.swap(false, Ordering::Relaxed) {
-            pause = SHORTEST;
+            (pause, longest) = (SHORTEST, LONGEST);
         }
         tracing::debug!(reason = ended, "no live connection");
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST);
+        pause = (pause * 2).min(longest);
     }
+    // Who asked for signals goes on listening: without a stream none come.
+    signals.closed().await;
 }
 
 /// Serves one connection; returns why it ended.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use toji_client::{Client, args, task_response};
 use toji_sandbox::CancellationToken;
-use toji_value::{Args, Fault, Value};
+use toji_value::{Args, Fault, Value, list};
+use tokio::sync::Mutex;
 
-use crate::context::{Context, Shared, Signals, upload_dir};
+use crate::context::{Context, Shared, Signals, is_unknown_method, upload_dir};
 use crate::failed;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, Whose, chain};
 use crate::logs::Logs;
 use crate::tasks::{self, Method};
 
@@ -117,6 +118,7 @@ impl Worker {
             logs: Logs::start(session.clone(), work.clone(), dir),
             cancel: self.cancel.clone(),
             signals: self.signals.clone(),
+            token: Mutex::default(),
         });
         let running = async {
             let result = match what {
@@ -157,7 +159,11 @@ impl Worker {
                 return Ok(());
             }
             Some(Ok(value)) => ("host.closeTask", task_response(Ok(&value))),
-            Some(Err(Failure(fault))) => {
+            Some(Err(Failure(fault, Whose::Builder))) => {
+                tracing::warn!(task = self.id, reason = fault.message, "this builder failed");
+                return self.give_back(session, fault).await;
+            }
+            Some(Err(Failure(fault, Whose::Task))) => {
                 tracing::info!(task = self.id, fault = fault.message, "failed");
                 ("host.failTask", task_response(Err(&fault)))
             }
@@ -166,6 +172,26 @@ impl Worker {
         let own = session.session().await.is_some();
         let session = if own { session } else { &self.hub };
         session.call(call, (self.id, response)).await.map(drop)
+    }
+
+    /// Has another builder try the task; the hub counts how often that happens.
+    ///
+    /// A hub of Koji's does not count: there a task is refused once, and fails when it comes back.
+    async fn give_back(&self, session: &Client, fault: Fault) -> Result<(), toji_client::Error> {
+        match session.call("host.returnTask", (self.id, fault.message.as_str())).await {
+            Err(error) if is_unknown_method(&error) => {}
+            other => return other.map(drop),
+        }
+        let ours = session.call("host.getID", ()).await?;
+        let asked = args!(Value::Array(vec![list!["task_id", self.id]]));
+        let refusals = session.call("scheduler.getTaskRefusals", asked).await?;
+        let mut refusals = refusals.as_array().unwrap_or_default().iter();
+        if refusals.any(|refusal| *refusal.get("host_id") == ours) {
+            let response = task_response(Err(&fault));
+            return session.call("host.failTask", (self.id, response)).await.map(drop);
+        }
+        let call = args!(self.id; "soft" => true, "msg" => fault.message);
+        session.call("host.refuseTask", call).await.map(drop)
     }
 }
 
@@ -185,7 +211,7 @@ pub(crate) fn work_dir(top: &Path, id: i64) -> PathBuf {
 fn fresh(dir: &Path) -> Result<(), Failure> {
     toji_sandbox::remove_tree(dir)
         .and_then(|()| std::fs::create_dir_all(dir))
-        .map_err(|e| Failure(Fault::generic(format!("cannot use {}: {e}", dir.display()))))
+        .map_err(|e| Failure::own(format!("cannot use {}: {e}", dir.display())))
 }
 
 async fn remove(dir: &Path) {

@@ -14,6 +14,8 @@ pub enum Topic {
     Host(i64),
     /// The options of this host were changed.
     HostOptions(i64),
+    /// This host may no longer work: its connections end.
+    Revoked(i64),
     /// This task changed its state.
     Task(i64),
     /// Tags, repositories or requests changed in a way that the repository daemon should see.

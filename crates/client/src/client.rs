@@ -79,6 +79,14 @@ impl Client {
         self.begin(&mut state, credentials, args!()).await
     }
 
+    /// Has later logins of this client use another password; the session goes on.
+    pub async fn replace_password(&self, new: &str) {
+        let mut state = self.state.lock().await;
+        if let Some(Credentials::Password(_, password)) = &mut state.credentials {
+            new.clone_into(password);
+        }
+    }
+
     /// Makes this the only session of the user that may work, which ends others if `force` is set.
     pub async fn exclusive(&self, force: bool) -> Result<(), Error> {
         self.call("exclusiveSession", args!(; "force" => force)).await?;

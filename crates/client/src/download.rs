@@ -44,7 +44,7 @@ impl Client {
                     }
                     // A stale part explains one mismatch, not a second.
                     let again = if stale { failures == 0 } else { error.is_transient() };
-                    if !again || failures >= options.max_retries {
+                    if !again || failures >= options.max_retries.min(options.download_retries) {
                         return Err(error);
                     }
                     failures += 1;

@@ -13,6 +13,7 @@ mod multicall;
 mod options;
 mod result;
 mod session;
+mod task_upload;
 mod transport;
 mod upload;
 

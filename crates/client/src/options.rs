@@ -13,6 +13,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How often a failed connection is tried again.
     pub max_retries: u32,
+    /// How often a failed download is tried again at most: a server of files may be gone for good.
+    pub download_retries: u32,
     /// The pause between retries; the first one comes at once.
     pub retry_interval: Duration,
     /// Whether calls without a login are retried too.
@@ -36,6 +38,7 @@ impl Default for Options {
             timeout: Duration::from_secs(12 * 3600),
             connect_timeout: Duration::from_secs(60),
             max_retries: 30,
+            download_retries: 30,
             retry_interval: Duration::from_secs(20),
             anon_retry: true,
             offline_retry: false,

@@ -24,6 +24,7 @@
 pub mod admin;
 pub mod archive;
 pub mod build;
+pub mod builder;
 pub mod buildroot;
 pub mod catalog;
 pub mod channel;
@@ -60,6 +61,7 @@ pub mod past;
 pub mod policy;
 mod postgres;
 pub mod repo;
+pub mod returned;
 mod row;
 pub mod rpm;
 pub mod scheduler;

@@ -187,11 +187,21 @@ macro_rules! columns {
     };
 }
 
-/// Tasks in state `free`, the most urgent first.
+/// Those that do not pause after a builder gave them back.
+macro_rules! awake {
+    () => {
+        " NOT EXISTS (SELECT 1 FROM toji_task_return pause
+                       WHERE pause.task_id = task.id AND task.state = 0 AND pause.not_before > NOW())"
+    };
+}
+
+/// Tasks in state `free` that do not pause, the most urgent first.
 pub async fn free_tasks(tx: &mut Tx, free: i64) -> Result<Vec<Row>> {
     let sql = concat!(
         columns!(),
-        " WHERE task.state = $1 ORDER BY task.priority, task.create_time, task.id LIMIT $2"
+        " WHERE task.state = $1 AND",
+        awake!(),
+        " ORDER BY task.priority, task.create_time, task.id LIMIT $2"
     );
     tx.query(sql, params![free, MAX_FREE]).await
 }
@@ -201,9 +211,10 @@ pub async fn active_tasks(tx: &mut Tx, states: &[i64]) -> Result<Vec<Row>> {
     tx.query(concat!(columns!(), " WHERE task.state = ANY($1)"), params![states]).await
 }
 
-/// Tasks by their numbers, whatever their state.
+/// Tasks by their numbers, whatever their state; without free ones that pause.
 pub async fn tasks(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
-    tx.query(concat!(columns!(), " WHERE task.id = ANY($1)"), params![ids]).await
+    let sql = concat!(columns!(), " WHERE task.id = ANY($1) AND", awake!());
+    tx.query(sql, params![ids]).await
 }
 
 /// Refusals of these tasks: `task_id`, `host_id`, `soft`, `time` (seconds).

@@ -95,6 +95,16 @@ pub async fn close(tx: &mut Tx, id: i64) -> Result<()> {
     .map(drop)
 }
 
+/// Ends all sessions of a user; returns how many were open.
+pub async fn close_all(tx: &mut Tx, user_id: i64) -> Result<u64> {
+    tx.execute(
+        "UPDATE sessions SET expired = TRUE, exclusive = NULL, closed = TRUE
+          WHERE user_id = $1 AND closed IS FALSE",
+        params![user_id],
+    )
+    .await
+}
+
 /// Ends a child of a session.
 pub async fn close_child(tx: &mut Tx, id: i64, master: i64) -> Result<()> {
     tx.execute(

@@ -69,6 +69,10 @@ pub struct Config {
     pub save_failed_tree: Option<Vec<String>>,
     /// `protonmsg.conf`, if the plugin is on and the file names a broker.
     pub messages: Option<messages::MessageOptions>,
+    /// `BuilderCredentialLifetime` (Toji's own), in seconds: how long a builder's credential is good.
+    pub builder_credential_lifetime: f64,
+    /// `MaxTaskUpload` (Toji's own), in bytes: what a task may upload with a token.
+    pub max_task_upload: i64,
     /// Scheduler and repository options.
     pub scheduler: SchedulerOptions,
     /// Repository options.
@@ -115,6 +119,10 @@ pub struct SchedulerOptions {
     pub limits: crate::live::Limits,
     /// `RunInterval`: the slow fallback between runs when no signal comes.
     pub run_interval: f64,
+    /// `TaskReturns` (Toji's own): how often builders may give a task back because something of theirs failed.
+    pub task_returns: i64,
+    /// `ReturnPause` (Toji's own): the pause after the first time; it doubles each time.
+    pub return_pause: f64,
 }
 
 /// The `[repo]` options.
@@ -185,6 +193,8 @@ impl Default for Config {
             sidetag: plugins::SidetagOptions::default(),
             save_failed_tree: None,
             messages: None,
+            builder_credential_lifetime: 30.0 * 86_400.0,
+            max_task_upload: 1 << 40,
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),
         }
@@ -217,6 +227,8 @@ impl Default for SchedulerOptions {
             lost_timeout: 20.0,
             limits: crate::live::Limits::default(),
             run_interval: 60.0,
+            task_returns: 4,
+            return_pause: 15.0,
         }
     }
 }

@@ -77,6 +77,7 @@ impl Registry {
         }
         toji_api::archive_rpcs!(register);
         toji_api::build_rpcs!(register);
+        toji_api::builder_rpcs!(register);
         toji_api::buildroot_rpcs!(register);
         toji_api::buildroot_task_rpcs!(register);
         toji_api::catalog_rpcs!(register);

@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod build;
+mod builder;
 pub mod buildroot;
 mod call;
 pub mod check;

@@ -29,6 +29,9 @@ fn wake(hub: &Hub, event: &Event) {
     }
     if let Some(host) = event.key.strip_prefix("host:").and_then(|id| id.parse().ok()) {
         hub.bus.signal(Topic::Scheduler);
+        if &*event.kind == "host.revoke" {
+            hub.bus.signal(Topic::Revoked(host));
+        }
         if &*event.kind != "host.state" {
             hub.bus.signal(Topic::HostOptions(host));
         }

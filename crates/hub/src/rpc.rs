@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod builder;
 mod buildroot;
 mod buildroot_task;
 mod catalog;

@@ -1,5 +1,8 @@
 //! Uploads: where a caller may write below the work directory, and the writing itself.
 
+pub mod parts;
+pub(crate) mod token;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -167,6 +170,7 @@ pub(crate) fn store_fault(error: toji_store::Error) -> Fault {
         Error::Length { path, expected, found } => Fault::generic(format!(
             "Incorrect upload length for {path} - Expected {expected}, actual {found}"
         )),
+        Error::Digest { .. } => Fault::generic(error.to_string()),
         Error::Io { .. } | Error::Container { .. } => {
             tracing::error!(%error, "a file operation failed");
             Fault::unexpected("the file operation failed, the hub's log tells more")

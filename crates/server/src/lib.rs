@@ -8,10 +8,12 @@ mod health;
 mod in_process;
 mod listing;
 mod login;
+mod logs;
 mod network;
 mod rpc;
 mod serve;
 mod tls;
+mod uploads;
 
 pub use front::Front;
 pub use in_process::InProcess;
@@ -45,6 +47,11 @@ fn router(shared: Shared, pages: Router) -> Router {
         .route("/kojifiles/", get(files::handle))
         .route("/kojifiles/{*path}", get(files::handle))
         .route("/api/events", get(events::handle))
+        .route("/api/tasks/{task}/logs/{*name}", get(logs::handle))
+        .route(
+            "/api/uploads/{task}/{*path}",
+            get(uploads::handle).put(uploads::handle).post(uploads::handle),
+        )
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -119,6 +119,25 @@ impl Area {
         Ok(())
     }
 
+    /// Gives a file another name, replacing what is there; no part of either directory may be a link.
+    ///
+    /// # Errors
+    /// When the file or the directory is missing.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (normalize(from)?, normalize(to)?);
+        let split = |path: &str| match path.rsplit_once('/') {
+            Some((dir, name)) => (dir.to_owned(), name.to_owned()),
+            None => (".".to_owned(), path.to_owned()),
+        };
+        let ((old_dir, old), (new_dir, new)) = (split(&from), split(&to));
+        let flags = OFlags::DIRECTORY | OFlags::PATH;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let old_dir = self.open_with(&old_dir, flags, resolve)?;
+        let new_dir = self.open_with(&new_dir, flags, resolve)?;
+        let renamed = rustix::fs::renameat(&old_dir, &old, &new_dir, &new);
+        renamed.map_err(|e| Error::io(self.shown(&to))(e.into()))
+    }
+
     /// Whether there is something at the path, links themselves included.
     ///
     /// # Errors

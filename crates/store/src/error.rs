@@ -30,6 +30,16 @@ pub enum Error {
         /// What is there.
         found: u64,
     },
+    /// A file or a part of one that is not what was announced.
+    #[error("expected SHA-256 {expected} of {path}, found {found}")]
+    Digest {
+        /// The file.
+        path: String,
+        /// What was announced.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
     /// A checksum algorithm that is not known.
     #[error("unsupported verify type: {0}")]
     Algorithm(String),

@@ -1,5 +1,6 @@
 //! The one binary of Toji.
 
+mod admin;
 mod builder;
 mod carrier;
 mod conf;
@@ -33,6 +34,8 @@ enum Command {
     Hub(hub::Options),
     /// Build tasks of a hub, configured by Koji's kojid.conf.
     Builder(builder::Options),
+    /// Enrol and revoke builders.
+    Admin(admin::Options),
     /// Keep repositories for hubs that run with --no-repod.
     Repod(hub::RepodOptions),
     /// Bring a database up to date, take over a Koji hub's, or hand it back.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(options, &log),
         Command::Hub(options) => hub::run(options, &log),
         Command::Builder(options) => builder::run(options),
+        Command::Admin(options) => admin::run(options),
         Command::Repod(options) => hub::run_repod(options, &log),
         Command::Migrate(options) => migrate::run(&options),
         Command::Gc(options) => gc::run(*options),

@@ -44,7 +44,8 @@ const IGNORED: &[&str] = &[
 impl Config {
     /// Reads a `kojid.conf`, the certificates that it names and those that lie where `kojid` looks for them.
     ///
-    /// Options of Koji that have no meaning here are passed over; unknown ones are errors, as for `kojid`.
+    /// Options of Koji that have no meaning here are passed over; unknown ones are warned of, so that the
+    /// configuration of a site with plugins of its own is read unchanged. Toji's own options are in `[toji]`.
     pub fn from_file(file: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Work { path: file.to_owned(), source };
         let text = std::fs::read_to_string(file).map_err(failed)?;
@@ -63,66 +64,13 @@ fn parse(text: &str) -> Result<(Config, Login), Error> {
     config.vendor = "Koji".to_owned();
     config.distribution = "Koji".to_owned();
     let mut login = Login::default();
-    for (name, value) in options(text)? {
-        let value = value.as_str();
-        let own = || value.to_owned();
-        match name.as_str() {
-            "server" => config.server = own(),
-            "topurl" => config.topurl = value.split_whitespace().next().map(str::to_owned),
-            "grpc" => config.grpc = Some(own()),
-            "user" => config.user = own(),
-            "password" => config.password = own(),
-            "serverca" => login.serverca = Some(value.into()),
-            "cert" => login.cert = Some(value.into()),
-            "keytab" => login.keytab = Some(value.into()),
-            "ccache" => login.ccache = Some(value.into()),
-            "krb_principal" => login.principal = Some(own()),
-            "host_principal_format" => login.format = Some(own()),
-            "smtphost" => config.mail.host = own(),
-            "smtp_user" => config.mail.user = Some(own()),
-            "smtp_pass" => config.mail.password = Some(own()),
-            "from_addr" => config.from_addr = own(),
-            "workdir" => config.workdir = value.into(),
-            "packager" => config.packager = own(),
-            "vendor" => config.vendor = own(),
-            "distribution" => config.distribution = own(),
-            "allowed_scms" => config.allowed_scms = own(),
-            "host_provides" => {
-                config.host_provides = value.split_whitespace().map(str::to_owned).collect()
-            }
-            "plugin" | "plugins" => {
-                config.plugins = value.split_whitespace().map(str::to_owned).collect();
-            }
-            "pluginpath" => config.plugin_path = value.split(':').map(Into::into).collect(),
-            "maxjobs" => config.maxjobs = number(&name, value)?,
-            "minspace" => config.minspace = number(&name, value)?,
-            "max_load" => config.max_load = number(&name, value)?,
-            "cache_size" => config.cache_size = number(&name, value)?,
-            "failed_buildroot_lifetime" => {
-                config.failed_buildroot_lifetime = Duration::from_secs(number(&name, value)?);
-            }
-            "retry_interval" => {
-                config.retry_interval = Duration::from_secs(number(&name, value)?);
-            }
-            "offline_retry_interval" => {
-                config.offline_retry_interval = Duration::from_secs(number(&name, value)?);
-            }
-            "sleeptime" => {
-                // As kojid, which reports each time it looks for tasks.
-                config.sleeptime = Duration::from_secs(number(&name, value)?);
-                config.report_interval = config.sleeptime.max(Duration::from_secs(1));
-            }
-            "rpmbuild_timeout" => {
-                config.limits.wall = Some(Duration::from_secs(number(&name, value)?))
-            }
-            "build_arch_can_fail" => config.build_arch_can_fail = truth(&name, value)?,
-            "allowed_scms_use_config" => config.allowed_scms_use_config = truth(&name, value)?,
-            "allowed_scms_use_policy" => config.allowed_scms_use_policy = truth(&name, value)?,
-            "no_ssl_verify" | "allow_password_in_scm_url" if !truth(&name, value)? => {}
-            known if IGNORED.contains(&known) || known.starts_with("rlimit_") => {
-                tracing::debug!(option = known, "passed over");
-            }
-            _ => return Err(wrong(&name, "is unknown or cannot be honoured")),
+    for Entry { own, name, value } in options(text)? {
+        let done = match own {
+            true => set_own(&mut config, &name, &value)?,
+            false => set(&mut config, &mut login, &name, &value)?,
+        };
+        if !done {
+            tracing::warn!(option = name, "an option of the configuration is not honoured");
         }
     }
     if config.server.is_empty() {
@@ -131,33 +79,133 @@ fn parse(text: &str) -> Result<(Config, Login), Error> {
     Ok((config, login))
 }
 
-/// The options of the section `[kojid]`; indented lines continue a value.
-fn options(text: &str) -> Result<Vec<(String, String)>, Error> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    let mut ours = false;
+/// Sets an option of Koji's section; tells whether it is one that is known.
+fn set(
+    config: &mut Config,
+    login: &mut Login,
+    name: &str,
+    value: &str,
+) -> Result<bool, Error> {
+    let own = || value.to_owned();
+    match name {
+        "server" => config.server = own(),
+        "topurl" => config.topurl = value.split_whitespace().next().map(str::to_owned),
+        "user" => config.user = own(),
+        "password" => config.password = own(),
+        "serverca" => login.serverca = Some(value.into()),
+        "cert" => login.cert = Some(value.into()),
+        "keytab" => login.keytab = Some(value.into()),
+        "ccache" => login.ccache = Some(value.into()),
+        "krb_principal" => login.principal = Some(own()),
+        "host_principal_format" => login.format = Some(own()),
+        "smtphost" => config.mail.host = own(),
+        "smtp_user" => config.mail.user = Some(own()),
+        "smtp_pass" => config.mail.password = Some(own()),
+        "from_addr" => config.from_addr = own(),
+        "workdir" => config.workdir = value.into(),
+        "packager" => config.packager = own(),
+        "vendor" => config.vendor = own(),
+        "distribution" => config.distribution = own(),
+        "allowed_scms" => config.allowed_scms = own(),
+        "plugin" | "plugins" => {
+            config.plugins = value.split_whitespace().map(str::to_owned).collect();
+        }
+        "pluginpath" => config.plugin_path = value.split(':').map(Into::into).collect(),
+        "retry_interval" => config.retry_interval = Duration::from_secs(number(name, value)?),
+        "offline_retry_interval" => {
+            config.offline_retry_interval = Duration::from_secs(number(name, value)?);
+        }
+        "maxjobs" => config.maxjobs = number(name, value)?,
+        "minspace" => config.minspace = number(name, value)?,
+        "failed_buildroot_lifetime" => {
+            config.failed_buildroot_lifetime = Duration::from_secs(number(name, value)?);
+        }
+        "sleeptime" => {
+            // As kojid, which reports each time it looks for tasks.
+            config.sleeptime = Duration::from_secs(number(name, value)?);
+            config.report_interval = config.sleeptime.max(Duration::from_secs(1));
+        }
+        "rpmbuild_timeout" => config.limits.wall = Some(Duration::from_secs(number(name, value)?)),
+        "build_arch_can_fail" => config.build_arch_can_fail = truth(name, value)?,
+        "allowed_scms_use_config" => config.allowed_scms_use_config = truth(name, value)?,
+        "allowed_scms_use_policy" => config.allowed_scms_use_policy = truth(name, value)?,
+        "no_ssl_verify" | "allow_password_in_scm_url" if !truth(name, value)? => {}
+        known if IGNORED.contains(&known) || known.starts_with("rlimit_") => {
+            tracing::debug!(option = known, "passed over");
+        }
+        // Options of Toji were in this section before they had their own.
+        _ => return set_own(config, name, value),
+    }
+    Ok(true)
+}
+
+/// Sets an option of the section `[toji]`; tells whether it is one that is known.
+fn set_own(config: &mut Config, name: &str, value: &str) -> Result<bool, Error> {
+    match name {
+        "grpc" => config.grpc = Some(value.to_owned()),
+        "stream" => config.stream = truth(name, value)?,
+        "host_provides" => {
+            config.host_provides = value.split_whitespace().map(str::to_owned).collect();
+        }
+        "cache_size" => config.cache_size = number(name, value)?,
+        "max_load" => config.max_load = number(name, value)?,
+        "silence_timeout" => {
+            let limit = Duration::from_secs(number(name, value)?);
+            config.limits.silence = Some(limit).filter(|limit| !limit.is_zero());
+        }
+        "log_size_limit" => config.limits.output = mebibytes(name, value)?,
+        "memory_limit" => config.limits.memory = mebibytes(name, value)?,
+        "file_size_limit" => config.limits.file_size = mebibytes(name, value)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// A number of MiB in bytes; 0 means no bound.
+fn mebibytes(name: &str, value: &str) -> Result<Option<u64>, Error> {
+    Ok(Some(number::<u64>(name, value)?).filter(|n| *n > 0).map(|n| n.saturating_mul(1 << 20)))
+}
+
+/// An option of a section that is read.
+struct Entry {
+    /// Whether it is in `[toji]`.
+    own: bool,
+    name: String,
+    value: String,
+}
+
+/// The options of the sections `[kojid]` and `[toji]`; indented lines continue a value.
+fn options(text: &str) -> Result<Vec<Entry>, Error> {
+    let mut all: Vec<Entry> = Vec::new();
+    let mut section = None;
     for line in text.lines() {
         let content = line.trim();
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(section) = content.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            ours = section == "kojid";
+        if let Some(name) = content.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = match name {
+                "kojid" => Some(false),
+                "toji" => Some(true),
+                other => {
+                    tracing::warn!(section = other, "a section of the configuration is not read");
+                    None
+                }
+            };
             continue;
         }
-        if !ours {
-            continue;
-        }
+        let Some(own) = section else { continue };
         if line.starts_with([' ', '\t'])
-            && let Some((_, value)) = all.last_mut()
+            && let Some(entry) = all.last_mut()
         {
-            value.push('\n');
-            value.push_str(content);
+            entry.value.push('\n');
+            entry.value.push_str(content);
             continue;
         }
         let Some((name, value)) = content.split_once(['=', ':']) else {
             return Err(wrong(content, "has no value"));
         };
-        all.push((name.trim().to_lowercase(), value.trim().to_owned()));
+        all.push(Entry { own, name: name.trim().to_lowercase(), value: value.trim().to_owned() });
     }
     Ok(all)
 }
@@ -201,9 +249,8 @@ mod tests {
     fn mistakes_are_named() {
         for (text, name) in [
             ("[kojid]\nuser = a\n", "server"),
-            ("[kojid]\nserver = x\nmaxjob = 5\n", "maxjob"),
+            ("[kojid]\nserver = x\n[toji]\nstream = perhaps\n", "stream"),
             ("[kojid]\nserver = x\nmaxjobs = five\n", "maxjobs"),
-            ("[kojid]\nserver = x\nno_ssl_verify = yes\n", "no_ssl_verify"),
             ("[kojid]\nserver\n", "server"),
         ] {
             let Err(Error::Option { name: named, .. }) = parse(text).map(drop) else {
@@ -211,5 +258,22 @@ mod tests {
             };
             assert_eq!(named, name);
         }
+    }
+
+    #[test]
+    fn what_is_unknown_is_passed_over() {
+        let text =
+            "[kojid]\nserver = x\nmy_plugins_option = 5\nno_ssl_verify = yes\n[other]\nx = y\n";
+        assert_eq!(parse(text).expect("configuration").0.server, "x");
+    }
+
+    #[test]
+    fn own_options_have_a_section() {
+        let text = "[kojid]\nserver = x\ncache_size = 5\n[toji]\nstream = no\nsilence_timeout = 600\n\
+                    log_size_limit = 2\nmemory_limit = 0\n";
+        let (config, _) = parse(text).expect("configuration");
+        assert!(!config.stream && config.cache_size == 5);
+        assert_eq!(config.limits.silence, Some(Duration::from_secs(600)));
+        assert_eq!((config.limits.output, config.limits.memory), (Some(2 << 20), None));
     }
 }

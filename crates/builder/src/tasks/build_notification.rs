@@ -106,7 +106,7 @@ async fn part(task: &Context, id: i64, info: &Value) -> Result<Part> {
         part.host = host.get("name").as_str().map(str::to_owned);
     }
     if part.state == TaskState::Failed
-        && let Err(crate::failure::Failure(fault)) = task.call("getTaskResult", args!(id)).await
+        && let Err(crate::failure::Failure(fault, _)) = task.call("getTaskResult", args!(id)).await
     {
         part.fault = Some(fault.message.trim().to_owned());
     }

@@ -25,7 +25,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let tagged = tag_it(task, &tag, &build, force, &from).await;
     let (success, text) = match &tagged {
         Ok(()) => (true, String::new()),
-        Err(Failure(fault)) => (false, fault.message.clone()),
+        Err(Failure(fault, _)) => (false, fault.message.clone()),
     };
     let told = args!(success, tag, from, build, user, ignore_success, text);
     let told = task.call("host.tagNotification", told).await;

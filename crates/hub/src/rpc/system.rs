@@ -101,11 +101,19 @@ impl Handle for SystemMethodSignature {
 /// Calls that a Koji hub does not have, or only with plugins that few sites load; clients that compare lists of
 /// methods are not told of them.
 const OWN: &[&str] = &[
+    "createBuilderToken",
+    "dropBuilderToken",
     "dudBuild",
     "host.createDistRepo",
     "host.createRepo",
+    "host.enrol",
+    "host.renewCredential",
+    "host.returnTask",
+    "host.uploadToken",
     "kiwiBuild",
+    "listBuilderTokens",
     "renameRPMSig",
+    "revokeBuilder",
     "scheduler.explain",
     "scheduler.forecast",
 ];

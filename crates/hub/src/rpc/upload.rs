@@ -245,6 +245,9 @@ impl Handle for ListTaskOutput {
             let mut files = Map::new();
             for (root, volume) in roots {
                 for entry in Area::new(root).walk(&dir).map_err(store_fault)? {
+                    if toji_store::parts::is_partial(&entry.path) {
+                        continue;
+                    }
                     let value = if stat { times(&entry.meta).into() } else { Value::Nil };
                     match (stat, all_volumes) {
                         (false, false) => names.push(Value::Str(entry.path)),

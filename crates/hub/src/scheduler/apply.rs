@@ -138,6 +138,7 @@ pub(super) async fn tidy(call: &mut Call, seen: &Snapshot) -> Result<(), Fault> 
     let unfinished = [TaskState::Free as i64, ACTIVE[0], ACTIVE[1]];
     let cutoff = Time::from_epoch(seen.now - seen.config.soft_refusal_timeout)?;
     sql::drop_refusals(&mut call.tx, cutoff, &unfinished).await?;
+    toji_db::returned::tidy(&mut call.tx, &unfinished).await?;
     sql::end_stale_runs(&mut call.tx, &ACTIVE).await?;
     Ok(())
 }

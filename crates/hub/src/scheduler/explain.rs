@@ -29,6 +29,18 @@ pub(crate) async fn task(call: &mut Call, id: i64) -> Result<Value, Fault> {
         }
         return Ok(answer.into());
     }
+    let returned = toji_db::returned::of_task(&mut call.tx, id).await?;
+    if let Some(returned) = &returned {
+        answer.insert("returned", returned.times);
+        answer.insert("returned_reason", &returned.reason);
+    }
+    let now = toji_db::scheduler::now(&mut call.tx).await?;
+    if let Some(returned) = returned.filter(|returned| returned.not_before > now) {
+        let (times, wait) = (returned.times, (returned.not_before - now).ceil());
+        let text = format!("a builder gave it back ({times}), it is tried again in {wait} s");
+        answer.insert("reason", text);
+        return Ok(answer.into());
+    }
     let seen = snapshot::read(&mut call.tx, &call.hub.config.scheduler).await?;
     let hosts: HashMap<i64, String> =
         names(&mut call.tx, Named::Hosts).await?.into_iter().collect();

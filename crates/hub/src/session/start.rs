@@ -4,7 +4,7 @@ use toji_types::{AuthType, UserStatus};
 use toji_value::{Fault, Map, map};
 
 use super::open::client_address;
-use crate::{Call, user};
+use crate::{Call, builder, user};
 
 /// Logs in by password; gives the user's number, too.
 ///
@@ -26,11 +26,15 @@ pub async fn by_password(
     let Some(row) = toji_db::session::account(&mut call.tx, name).await? else {
         return Err(wrong());
     };
-    let stored: Option<String> = row.get("password")?;
-    if !stored.is_some_and(|stored| same(&stored, password)) {
+    let user_id = row.get("id")?;
+    if !builder::is_credential(password) {
+        let stored: Option<String> = row.get("password")?;
+        if !stored.is_some_and(|stored| same(&stored, password)) {
+            return Err(wrong());
+        }
+    } else if !builder::accept(call, user_id, password).await? {
         return Err(wrong());
     }
-    let user_id = row.get("id")?;
     check_allowed(call, user_id).await?;
     Ok((user_id, create(call, user_id, AuthType::Normal as i64, None, renew).await?))
 }

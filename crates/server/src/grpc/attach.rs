@@ -125,6 +125,7 @@ impl Feed {
         let host_id = self.host_id;
         let mut signals = self.shared.hub.bus.listen(Topic::Host(host_id));
         let mut options = self.shared.hub.bus.listen(Topic::HostOptions(host_id));
+        let mut revoked = self.shared.hub.bus.listen(Topic::Revoked(host_id));
         let heartbeat_ms = HEARTBEAT.as_millis() as i64;
         let welcome = Welcome { host_id, heartbeat_ms, keeps_status: true };
         if !self.send(to_builder::Message::Welcome(welcome)).await || !self.look().await {
@@ -162,6 +163,10 @@ impl Feed {
                     false
                 }
                 () = taken_over.cancelled() => self.refuse("another stream of this host"),
+                () = revoked.wait() => {
+                    tracing::info!(host_id, "a builder was revoked");
+                    false
+                }
                 () = draining.cancelled() => {
                     self.send(to_builder::Message::Drain(Drain {})).await;
                     false

@@ -1,0 +1,176 @@
+//! `/api/tasks/ID/logs/NAME?offset=&follow=`: a task's log, as it is or as it grows.
+//!
+//! Without `follow` the answer has what is there from `offset` on, and says whether more can come. With `follow` it
+//! goes on until the task has ended; who lost the connection asks again with the offset that was reached.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use toji_bus::{Listener, Topic};
+use toji_types::TaskState;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::Shared;
+
+/// The pause between looks when no signal comes: the builder may have uploaded to another hub.
+const PACE: Duration = Duration::from_millis(500);
+/// The most that is read at a time, in bytes.
+const PIECE: u64 = 256 << 10;
+/// Says whether a log is as long as it will ever be.
+const COMPLETE: HeaderName = HeaderName::from_static("x-log-complete");
+
+/// From where on, and whether to go on.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wish {
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    follow: u8,
+}
+
+pub(crate) async fn handle(
+    State(shared): State<Shared>,
+    Path((task, name)): Path<(i64, String)>,
+    Query(wish): Query<Wish>,
+) -> Response {
+    let plain = !name.is_empty() && name.split('/').all(|part| !part.starts_with('.'));
+    if !plain || name.contains('\0') {
+        return (StatusCode::NOT_FOUND, "not found\n").into_response();
+    }
+    let path = format!("work/{}/{name}", shared.hub.paths.taskrelpath(task));
+    let log = Log { shared, task, path };
+    // Listened to before the first look, so that nothing between is missed.
+    let signals = log.shared.hub.bus.listen(Topic::Task(task));
+    let ended = match log.ended().await {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return (StatusCode::NOT_FOUND, "no such task\n").into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot look at a task");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let mut response = match (log.read(wish.offset).await, wish.follow) {
+        (Read::Missing, 0) => return (StatusCode::NOT_FOUND, "no such log\n").into_response(),
+        (Read::Missing, _) if ended => {
+            return (StatusCode::NOT_FOUND, "no such log\n").into_response();
+        }
+        (_, 0) => log.rest(wish.offset).await.into_response(),
+        _ => {
+            let (out, pieces) = mpsc::channel(4);
+            tokio::spawn(log.follow(wish.offset, signals, out));
+            Body::from_stream(ReceiverStream::new(pieces)).into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, text);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // A front end must not collect what a reader waits for.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(COMPLETE, HeaderValue::from_static(if ended { "true" } else { "false" }));
+    response
+}
+
+/// One log of a task.
+struct Log {
+    shared: Shared,
+    task: i64,
+    path: String,
+}
+
+enum Read {
+    /// The next bytes; none at the end.
+    Some(Bytes),
+    /// It is shorter than what was read: it was begun anew.
+    Shorter,
+    Missing,
+}
+
+impl Log {
+    async fn read(&self, offset: u64) -> Read {
+        let (root, path) = (self.shared.files.clone(), self.path.clone());
+        let read = move || {
+            let mut file = root.file(&path)?;
+            let meta = file.metadata()?;
+            if !meta.is_file() {
+                return Ok(Read::Missing);
+            }
+            if meta.len() < offset {
+                return Ok(Read::Shorter);
+            }
+            file.seek(SeekFrom::Start(offset))?;
+            let mut data = Vec::new();
+            file.take(PIECE).read_to_end(&mut data)?;
+            std::io::Result::Ok(Read::Some(data.into()))
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(read)) => read,
+            _ => Read::Missing,
+        }
+    }
+
+    /// Everything from `offset` on that is there now.
+    async fn rest(&self, mut offset: u64) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Read::Some(piece) = self.read(offset).await {
+            if piece.is_empty() {
+                break;
+            }
+            offset += piece.len() as u64;
+            all.extend_from_slice(&piece);
+        }
+        all
+    }
+
+    /// Whether the task has ended; nothing if there is none.
+    async fn ended(&self) -> toji_db::Result<Option<bool>> {
+        let mut tx = self.shared.hub.db.begin();
+        let found = toji_db::upload::task_holder(&mut tx, self.task).await?;
+        let ended =
+            |state| TaskState::try_from(state).is_ok_and(|state: TaskState| state.is_finished());
+        Ok(found.map(|(state, _)| ended(state)))
+    }
+
+    /// Passes on what is there and what comes, until the task has ended, the log begins anew, or the reader leaves.
+    async fn follow(
+        self,
+        mut offset: u64,
+        mut signals: Listener,
+        out: mpsc::Sender<std::io::Result<Bytes>>,
+    ) {
+        let mut last = false;
+        loop {
+            match self.read(offset).await {
+                Read::Some(piece) if !piece.is_empty() => {
+                    offset += piece.len() as u64;
+                    if out.send(Ok(piece)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Read::Shorter => return,
+                Read::Some(_) | Read::Missing if last => return,
+                Read::Some(_) | Read::Missing => {}
+            }
+            // A builder uploads everything before it ends its task, so one more look after that finds the rest.
+            last = !matches!(self.ended().await, Ok(Some(false)));
+            if last {
+                continue;
+            }
+            tokio::select! {
+                () = signals.wait() => {}
+                () = tokio::time::sleep(PACE) => {}
+                () = out.closed() => return,
+                () = self.shared.draining.cancelled() => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `toji admin`: what administrators do with builders, by calls of the hub.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use toji_client::{Client, Options as Connection, args};
+use toji_value::Value;
+
+/// What `toji admin` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    deed: Deed,
+    #[command(flatten)]
+    login: Login,
+}
+
+/// Where the hub is and who asks; another way of logging in has `koji call` with the same calls.
+#[derive(clap::Args)]
+struct Login {
+    /// The hub's URL.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080/kojihub"
+    )]
+    server: String,
+    /// A user with the permission `host` or `admin`.
+    #[arg(long, global = true, value_name = "NAME", default_value = "admin")]
+    user: String,
+    /// A file with the user's password; without it the password is read from standard input.
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Certificate authorities to trust instead of the system's, PEM.
+    #[arg(long, global = true, value_name = "FILE")]
+    serverca: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum Deed {
+    /// Make a token with which one new builder enrols; it is printed once and kept nowhere.
+    BuilderToken(Token),
+    /// List the tokens for new builders, used ones included.
+    BuilderTokens,
+    /// Take back a token that nobody has used.
+    BuilderTokenDrop {
+        /// The token's number.
+        id: i64,
+    },
+    /// End a builder's sessions and credentials at once and give its tasks to others; it must enrol anew.
+    BuilderRevoke {
+        /// The name of the host.
+        name: String,
+    },
+    /// Revoke a builder, disable its host and take it out of all channels.
+    BuilderRemove {
+        /// The name of the host.
+        name: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct Token {
+    /// Arches of the new host.
+    #[arg(long, value_name = "ARCHES", required = true, value_delimiter = ',')]
+    arches: Vec<String>,
+    /// Channels that it takes tasks from.
+    #[arg(long, value_name = "CHANNELS", default_value = "default", value_delimiter = ',')]
+    channels: Vec<String>,
+    /// How long the token is good: a number of seconds, or with `m`, `h` or `d` behind it.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
+    expires: i64,
+    /// The load that the host takes.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2.0)]
+    capacity: f64,
+    /// The only name that the host may take; with it, a host that exists may begin anew.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => 1,
+    };
+    let number: i64 =
+        number.parse().map_err(|_| "a number of seconds, or 10m, 2h, 3d".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "too long".to_owned())
+}
+
+/// Does the deed and ends.
+pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("failed to start the runtime")?.block_on(async {
+        let hub = log_in(&options.login).await?;
+        let done = act(&hub, options.deed).await;
+        hub.logout().await.ok();
+        done
+    })
+}
+
+async fn log_in(login: &Login) -> anyhow::Result<Client> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))
+    };
+    let serverca = login.serverca.as_ref().map(read).transpose()?;
+    let password = match &login.password_file {
+        Some(path) => String::from_utf8(read(path)?).context("the password is not text")?,
+        None => {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).context("failed to read the password")?;
+            line
+        }
+    };
+    let hub = Client::new(&login.server, Connection { serverca, ..Connection::default() })?;
+    hub.login(&login.user, password.trim_end_matches(['\r', '\n'])).await?;
+    Ok(hub)
+}
+
+async fn act(hub: &Client, deed: Deed) -> anyhow::Result<()> {
+    match deed {
+        Deed::BuilderToken(token) => {
+            let call = args!(
+                token.arches, token.channels, token.expires, token.capacity; "name" => token.name
+            );
+            let made = hub.call("createBuilderToken", call).await?;
+            say(made.get("token").as_str().context("the hub made no token")?);
+        }
+        Deed::BuilderTokens => {
+            let tokens = hub.call("listBuilderTokens", ()).await?;
+            tokens.as_array().unwrap_or_default().iter().for_each(show);
+        }
+        Deed::BuilderTokenDrop { id } => {
+            if !hub.call("dropBuilderToken", (id,)).await?.truthy() {
+                bail!("no token {id} that is not used");
+            }
+        }
+        Deed::BuilderRevoke { name } => revoke(hub, &name, false).await?,
+        Deed::BuilderRemove { name } => revoke(hub, &name, true).await?,
+    }
+    Ok(())
+}
+
+async fn revoke(hub: &Client, name: &str, remove: bool) -> anyhow::Result<()> {
+    let tasks = hub.call("revokeBuilder", args!(name; "remove" => remove)).await?;
+    let tasks = tasks.as_array().unwrap_or_default().iter().map(Value::display);
+    let tasks: Vec<String> = tasks.collect();
+    say(&format!("{name} was {}", if remove { "removed" } else { "revoked" }));
+    if !tasks.is_empty() {
+        say(&format!("tasks that others get: {}", tasks.join(" ")));
+    }
+    Ok(())
+}
+
+fn show(token: &Value) {
+    let text = |key: &str| match token.get(key) {
+        Value::Nil => "-".to_owned(),
+        value => value.display(),
+    };
+    let state = if token.get("used_ts").is_nil() { "unused" } else { "used" };
+    say(&format!(
+        "{} {state} name={} arches={} channels={} by={} expires={} host={}",
+        text("id"),
+        text("name"),
+        text("arches").replace(' ', ","),
+        text("channels").replace(' ', ","),
+        text("created_by"),
+        text("expire_ts"),
+        text("host_id")
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "the command's own output")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(
+            ["90", "90s", "2m", "1h", "3d"].map(seconds),
+            [90, 90, 120, 3600, 259_200].map(Ok)
+        );
+        for wrong in ["", "h", "1w", "99999999999999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}
