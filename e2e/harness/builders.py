@@ -14,10 +14,10 @@ PASSWORD = "the password of every builder"
 
 
 def add_host(world, name, arches="x86_64", channels=(), capacity=8):
-    """Makes a host that may log in by password, in these channels beside `default`."""
+    """Makes a host that may log in by password, in these channels beside `default` and `createrepo`."""
     world.koji("add-host", name, *arches.split())
     world.koji("edit-host", name, "--capacity", str(capacity))
-    for channel in channels:
+    for channel in ["createrepo", *channels]:
         world.koji("add-host-to-channel", "--new", name, channel)
     world.server.set_password(name, PASSWORD)
 
@@ -65,6 +65,9 @@ class Process:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            # The worker writes where it is into its log then.
+            self.process.send_signal(signal.SIGABRT)
+            time.sleep(1)
             self.kill()
             return -signal.SIGKILL
 

@@ -56,7 +56,7 @@ def stock_library(own):
     w = start(own, extra=["--no-builder", "--no-repositories"])
     worker = None
     try:
-        add_host(w, "stock", channels=["createrepo", "maven", "vm", "image", "livemedia"])
+        add_host(w, "stock", channels=["maven", "vm", "image", "livemedia"])
         worker = StockWorker(w, "stock")
         own_kinds(w)
         target = w.target("t", ["first", "second"])
@@ -67,7 +67,7 @@ def stock_library(own):
         eq([(t["id"], t["method"]) for t in stuck], [], "unfinished tasks")
         running = make_task(w, "sleep", 600)
         until(lambda: w.hub.call("getTaskInfo", running)["state"] == 1, "opening of the task")
-        eq(worker.end(), 0, "the exit code of the worker")
+        eq(worker.end(120), 0, "the exit code of the worker")
         # The library gives its tasks back before it says that it takes no more, so this one may have been given to it once more.
         that(w.hub.call("getTaskInfo", running)["state"] in (0, 4), "the task of a worker that has ended is still open")
         eq(w.hub.call("getHost", "stock")["ready"], False, "whether the host takes tasks")
@@ -310,7 +310,8 @@ def enrolment(own):
     first = second = None
     try:
         w.koji("add-channel", "heavy")
-        token = admin(w, own, "builder-token", "--arches", "x86_64,i686", "--channels", "default,heavy", "--expires", "10m").out.strip()
+        channels = "default,createrepo,heavy"
+        token = admin(w, own, "builder-token", "--arches", "x86_64,i686", "--channels", channels, "--expires", "10m").out.strip()
         place = w.dir / "enrolled"
         conf = stock.conf(w.dir / "builder.conf", kojid={"server": w.ready["hub"], "minspace": 0, "sleeptime": 2}, toji={"max_load": 0})
         words = [Path(own.toji).resolve(), "builder", "--config", conf, "--workdir"]
@@ -320,7 +321,7 @@ def enrolment(own):
         eq(kept.stat().st_mode & 0o777, 0o600, "the mode of the credential's file")
         lacks(kept.read_text(), token)
         host = w.hub.call("getHost", "enrolled")
-        eq((host["arches"], sorted(c["name"] for c in w.hub.call("listChannels", host["id"]))), ("x86_64 i686", ["default", "heavy"]), "the host")
+        eq((host["arches"], sorted(c["name"] for c in w.hub.call("listChannels", host["id"]))), ("x86_64 i686", sorted(channels.split(","))), "the host")
         has(admin(w, own, "builder-tokens"), " used name=-", f"host={host['id']}")
         again = run(words[0], "builder", "--config", w.dir / "none.conf", "--server", w.ready["hub"], "--workdir", w.dir / "other",
                     "--enrol", token, "--name", "other", code=1)
@@ -384,8 +385,11 @@ def infrastructure(own):
     broken = sound = None
     try:
         add_host(w, "broken")
+        add_host(w, "sound")
+        sound = TojiBuilder(w, "sound", own.toji)
         target = w.target("t", ["moved"])
         w.hub.wait_repo(f"{target}-build")
+        w.koji("disable-host", "sound")
         # No program can be found there, so no buildroot can be made.
         broken = TojiBuilder(w, "broken", own.toji, env={"PATH": "/nowhere"})
         task = w.hub.call("build", w.hub.upload(w.srpm("moved"), "cli-build/moved"), target, {})
@@ -395,8 +399,7 @@ def infrastructure(own):
         why = w.hub.call("scheduler.explain", moved)
         has(why["reason"], "a builder gave it back (1), it is tried again in")
         has(output(w, moved, "returned.log"), "gave task back (1 of 4)", why["returned_reason"])
-        add_host(w, "sound")
-        sound = TojiBuilder(w, "sound", own.toji)
+        w.koji("enable-host", "sound")
         w.koji("disable-host", "broken")
         w.hub.wait(task, 120)
         eq(w.hub.call("getTaskInfo", moved)["host_id"], w.hub.call("getHost", "sound")["id"], "who did it")

@@ -78,6 +78,8 @@ pub struct Config {
     pub mail: toji_mail::Server,
     /// The sender of notifications.
     pub from_addr: String,
+    /// Whether each log has a companion that tells when it grew.
+    pub log_timestamps: bool,
     /// How long the buildroot of a failed task is kept.
     pub failed_buildroot_lifetime: Duration,
     /// The plugins that add task methods.
@@ -128,6 +130,7 @@ impl Config {
             cache_size: 10_240,
             mail: toji_mail::Server::default(),
             from_addr: "Koji Build System <buildsys@example.com>".to_owned(),
+            log_timestamps: false,
             failed_buildroot_lifetime: Duration::from_secs(4 * 3600),
             plugins: Vec::new(),
             plugin_path: vec!["/usr/lib/koji-builder-plugins".into()],

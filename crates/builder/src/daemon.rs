@@ -450,10 +450,11 @@ impl Builder {
             self.workers.shutdown().await;
         }
         let farewell = async {
+            // First, or the scheduler gives the tasks back to this host.
+            self.hub.call("host.updateHost", (0.0, false)).await?;
             if !ids.is_empty() {
                 self.hub.call("host.freeTasks", (ids,)).await?;
             }
-            self.hub.call("host.updateHost", (0.0, false)).await?;
             self.hub.logout().await
         };
         match tokio::time::timeout(FAREWELL, farewell).await {

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use toji_client::{Client, Upload};
 use toji_sandbox::{Sink, Stream};
@@ -25,6 +25,8 @@ pub(crate) struct Logs {
     shared: Arc<Shared>,
     uploader: Arc<tokio::sync::Mutex<Uploader>>,
     follower: JoinHandle<()>,
+    /// Whether each log has a second one that tells when it grew.
+    stamped: bool,
 }
 
 #[derive(Default)]
@@ -41,22 +43,34 @@ impl Shared {
 
 impl Logs {
     /// Starts uploading to a directory on the hub what is written to logs in `dir`.
-    pub(crate) fn start(client: Client, dir: PathBuf, upload_dir: String) -> Self {
+    ///
+    /// With `stamped`, each has a companion `NAME-ts.log` as kojid makes them: lines of a time, in seconds since 1970,
+    /// and the length that the log had reached.
+    pub(crate) fn start(client: Client, dir: PathBuf, upload_dir: String, stamped: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let uploader = Uploader { client, dir: dir.clone(), upload_dir, offsets: HashMap::new() };
         let uploader = Arc::new(tokio::sync::Mutex::new(uploader));
         let follower = tokio::spawn(follow(uploader.clone(), shared.clone()));
-        Logs { dir, shared, uploader, follower }
+        Logs { dir, shared, uploader, follower, stamped }
     }
 
     /// Opens a log for appending; the names of all opened logs belong to the task's result.
     pub(crate) fn open(&self, name: &str) -> io::Result<Log> {
+        let file = self.append(name)?;
+        let stamps = match self.stamped {
+            true => Some(Stamps { file: self.append(&format!("{name}-ts.log"))?, second: 0 }),
+            false => None,
+        };
+        Ok(Log { file, stamps, shared: self.shared.clone() })
+    }
+
+    fn append(&self, name: &str) -> io::Result<File> {
         let file = OpenOptions::new().create(true).append(true).open(self.dir.join(name))?;
         let mut names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
-        Ok(Log { file, shared: self.shared.clone() })
+        Ok(file)
     }
 
     /// Uploads what is left and returns the names of the logs that were, in the order of their opening.
@@ -132,13 +146,47 @@ fn read(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
 /// One open log.
 pub(crate) struct Log {
     file: File,
+    stamps: Option<Stamps>,
     shared: Arc<Shared>,
 }
 
+/// Tells when a log grew.
+struct Stamps {
+    file: File,
+    /// The last one that was told.
+    second: u64,
+}
+
+impl Stamps {
+    /// Notes the length of the log, once in a second.
+    fn note(&mut self, log: &File, now: u64) -> io::Result<()> {
+        if now != self.second {
+            self.second = now;
+            let length = log.metadata()?.len();
+            self.file.write_all(format!("{now} {length}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the time at which a line came")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
 impl Log {
+    fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        self.file.write_all(data)?;
+        match &mut self.stamps {
+            Some(stamps) => stamps.note(&self.file, now()),
+            None => Ok(()),
+        }
+    }
+
     /// Appends a line; a full disk shows up in what is done, not here.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
-        let _ = self.file.write_all(format!("{}\n", text.as_ref()).as_bytes());
+        let _ = self.append(format!("{}\n", text.as_ref()).as_bytes());
         self.shared.grown.notify_one();
     }
 }
@@ -157,7 +205,7 @@ impl Log {
 
 impl Sink for Log {
     fn write(&mut self, _: Stream, chunk: &[u8]) -> io::Result<()> {
-        self.file.write_all(chunk)?;
+        self.append(chunk)?;
         self.shared.grown.notify_one();
         Ok(())
     }
@@ -165,7 +213,22 @@ impl Sink for Log {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::*;
+
+    #[test]
+    fn stamps_tell_a_length_once_in_a_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            OpenOptions::new().create(true).append(true).open(dir.path().join(name)).unwrap()
+        };
+        let (mut log, mut stamps) = (open("log"), Stamps { file: open("ts"), second: 0 });
+        for (now, text) in [(5, "one\n"), (5, "two\n"), (7, "three\n")] {
+            log.write_all(text.as_bytes()).unwrap();
+            stamps.note(&log, now).unwrap();
+        }
+        let told = std::fs::read_to_string(dir.path().join("ts")).unwrap();
+        assert_eq!(told, "5 4\n7 14\n");
+    }
 
     #[test]
     fn a_missing_log_does_not_fail_an_upload() {

@@ -115,7 +115,12 @@ impl Worker {
             hub: session.clone(),
             shared: self.shared.clone(),
             work: work.clone(),
-            logs: Logs::start(session.clone(), work.clone(), dir),
+            logs: Logs::start(
+                session.clone(),
+                work.clone(),
+                dir,
+                self.shared.config.log_timestamps,
+            ),
             cancel: self.cancel.clone(),
             signals: self.signals.clone(),
             token: Mutex::default(),
@@ -138,6 +143,8 @@ impl Worker {
             Ok(value)
         };
         let outcome = self.cancel.run_until_cancelled(running).await;
+        // What a handler makes of its cancellation is no result.
+        let outcome = outcome.filter(|_| !self.cancel.is_cancelled());
         drop(task);
         if let Some(Err(_)) = &outcome
             && let Err(error) = failed::keep(&self.shared.config.workdir, &work)

@@ -4,6 +4,7 @@ It is run by the interpreter that has the library (`python e2e/harness/worker OP
 by polling as koji.daemon does: everything that reaches the hub goes through the library's own session, task manager and uploads."""
 
 import argparse
+import faulthandler
 import logging
 import os
 import signal
@@ -83,6 +84,7 @@ def serve(manager, pause):
 def main():
     """Logs in as the host, works, and gives back what is unfinished."""
     options = parse()
+    faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s: %(message)s")
     koji.BASEDIR = koji.pathinfo.topdir = options.topdir
     record(options.calls)

@@ -18,7 +18,6 @@ const IGNORED: &[&str] = &[
     "distrepo_skip_stat",
     "literal_task_arches",
     "log_level",
-    "log_timestamps",
     "maven_repo_ignore",
     "max_retries",
     "mock_bootstrap_image",
@@ -126,6 +125,7 @@ fn set(
             config.report_interval = config.sleeptime.max(Duration::from_secs(1));
         }
         "rpmbuild_timeout" => config.limits.wall = Some(Duration::from_secs(number(name, value)?)),
+        "log_timestamps" => config.log_timestamps = truth(name, value)?,
         "build_arch_can_fail" => config.build_arch_can_fail = truth(name, value)?,
         "allowed_scms_use_config" => config.allowed_scms_use_config = truth(name, value)?,
         "allowed_scms_use_policy" => config.allowed_scms_use_policy = truth(name, value)?,
