@@ -79,12 +79,7 @@ fn parse(text: &str) -> Result<(Config, Login), Error> {
 }
 
 /// Sets an option of Koji's section; tells whether it is one that is known.
-fn set(
-    config: &mut Config,
-    login: &mut Login,
-    name: &str,
-    value: &str,
-) -> Result<bool, Error> {
+fn set(config: &mut Config, login: &mut Login, name: &str, value: &str) -> Result<bool, Error> {
     let own = || value.to_owned();
     match name {
         "server" => config.server = own(),
