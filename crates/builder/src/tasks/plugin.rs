@@ -32,7 +32,7 @@ pub(crate) async fn run(task: &Context, method: &str, request: Vec<Value>) -> Re
         tokio::select! {
             done = &mut working => {
                 return done.map_err(|error| match error {
-                    toji_plugin::Error::Fault(fault) => Failure(fault),
+                    toji_plugin::Error::Fault(fault) => fault.into(),
                     other => Failure::generic(format!("plugin {}: {other}", plugin.name)),
                 });
             }
@@ -54,7 +54,7 @@ impl Host for Room<'_> {
             "builder.wait" => self.wait(args).await,
             _ => self.task.call(method, args).await,
         };
-        done.map_err(|Failure(fault)| fault)
+        done.map_err(|Failure(fault, _)| fault)
     }
 }
 

@@ -72,6 +72,7 @@ fn is_left_out(name: &str) -> bool {
             | "exclusiveSession"
             | "sharedSession"
             | "subsession"
+            | "revokeBuilder"
     ) || name.starts_with("login")
         || name.starts_with("sslLogin")
 }
