@@ -147,14 +147,11 @@ pub fn next_check(snapshot: &Snapshot) -> Option<f64> {
     }
     let hosts: HashMap<HostId, &Host> = snapshot.hosts.iter().map(|h| (h.id, h)).collect();
     for task in &snapshot.active {
-        let (Some(assigned), Some(host)) = (task.assigned, task.host.and_then(|id| hosts.get(&id)))
-        else {
-            continue;
-        };
+        let Some(host) = task.host.and_then(|id| hosts.get(&id)) else { continue };
         moments.extend(given_up(host, snapshot));
-        moments.push(match task.state {
-            ActiveState::Assigned => assigned + config.assign_timeout,
-            ActiveState::Open => host.updated.unwrap_or(assigned) + config.host_timeout,
+        moments.extend(match task.state {
+            ActiveState::Assigned => task.assigned.map(|at| at + config.assign_timeout),
+            ActiveState::Open => host.updated.or(task.assigned).map(|at| at + config.host_timeout),
         });
     }
     if !snapshot.free.is_empty() {
@@ -182,18 +179,23 @@ pub(crate) fn check_active(snapshot: &Snapshot, decisions: &mut Vec<Decision>) {
 }
 
 fn overdue(task: &ActiveTask, host: &Host, snapshot: &Snapshot) -> Option<FreeReason> {
-    let assigned = task.assigned?;
+    let open = task.state == ActiveState::Open;
+    if task.assigned.is_none() && !open {
+        // somebody chose the host: Koji's scheduler leaves that alone
+        return None;
+    }
     if given_up(host, snapshot).is_some_and(|at| snapshot.now > at) {
         return Some(FreeReason::HostLost);
     }
     match task.state {
         ActiveState::Assigned => {
+            let assigned = task.assigned?;
             (snapshot.now - assigned > snapshot.config.assign_timeout).then(|| {
                 FreeReason::AssignTimeout { refused: host.updated.is_some_and(|at| at > assigned) }
             })
         }
         ActiveState::Open => {
-            let heard = host.updated.unwrap_or(assigned);
+            let heard = host.updated.or(task.assigned)?;
             (snapshot.now - heard > snapshot.config.host_timeout).then_some(FreeReason::HostSilent)
         }
     }

@@ -40,21 +40,26 @@ struct Login {
 #[derive(clap::Subcommand)]
 enum Deed {
     /// Make a token with which one new builder enrols; it is printed once and kept nowhere.
-    BuilderToken(Token),
+    #[command(name = "builder-token")]
+    MakeToken(Token),
     /// List the tokens for new builders, used ones included.
-    BuilderTokens,
+    #[command(name = "builder-tokens")]
+    Tokens,
     /// Take back a token that nobody has used.
-    BuilderTokenDrop {
+    #[command(name = "builder-token-drop")]
+    DropToken {
         /// The token's number.
         id: i64,
     },
     /// End a builder's sessions and credentials at once and give its tasks to others; it must enrol anew.
-    BuilderRevoke {
+    #[command(name = "builder-revoke")]
+    Revoke {
         /// The name of the host.
         name: String,
     },
     /// Revoke a builder, disable its host and take it out of all channels.
-    BuilderRemove {
+    #[command(name = "builder-remove")]
+    Remove {
         /// The name of the host.
         name: String,
     },
@@ -126,24 +131,24 @@ async fn log_in(login: &Login) -> anyhow::Result<Client> {
 
 async fn act(hub: &Client, deed: Deed) -> anyhow::Result<()> {
     match deed {
-        Deed::BuilderToken(token) => {
+        Deed::MakeToken(token) => {
             let call = args!(
                 token.arches, token.channels, token.expires, token.capacity; "name" => token.name
             );
             let made = hub.call("createBuilderToken", call).await?;
             say(made.get("token").as_str().context("the hub made no token")?);
         }
-        Deed::BuilderTokens => {
+        Deed::Tokens => {
             let tokens = hub.call("listBuilderTokens", ()).await?;
             tokens.as_array().unwrap_or_default().iter().for_each(show);
         }
-        Deed::BuilderTokenDrop { id } => {
+        Deed::DropToken { id } => {
             if !hub.call("dropBuilderToken", (id,)).await?.truthy() {
                 bail!("no token {id} that is not used");
             }
         }
-        Deed::BuilderRevoke { name } => revoke(hub, &name, false).await?,
-        Deed::BuilderRemove { name } => revoke(hub, &name, true).await?,
+        Deed::Revoke { name } => revoke(hub, &name, false).await?,
+        Deed::Remove { name } => revoke(hub, &name, true).await?,
     }
     Ok(())
 }

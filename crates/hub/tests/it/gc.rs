@@ -326,9 +326,10 @@ both_databases! {
         let world = &heap.stage.world;
         heap.build("loose", "1", None).await;
         world.tag("f40-side-1", &[]).await;
-        let tag: toji_db::Param = world.id("tag", "f40-side-1").await.into();
+        let tag = world.id("tag", "f40-side-1").await;
         let mut call = world.call().await;
-        let row = [("tag_id", tag), ("key", "sidetag".into()), ("value", "true".into())];
+        let row = [("tag_id", tag.into()), ("key", "sidetag".into()), ("value", "true".into())];
+        toji_db::versioned::hold(&mut call.tx, "tag", tag).await.unwrap();
         toji_db::versioned::insert(&mut call.tx, "tag_extra", &row, world.user).await.unwrap();
         call.commit().await.unwrap();
 

@@ -146,7 +146,7 @@ async fn another_hub_schedules_when_the_first_leaves() {
     let world = World::new(test.db.clone(), |_| {}).await;
     let second = Hub::new(test.reopen().await, Bus::new(), world.hub.config.clone());
     world.host("builder").await;
-    world.set("UPDATE host_config SET capacity = 1.5.0", &[]).await;
+    world.set("UPDATE host_config SET capacity = 1.5", &[]).await;
     let assigned = async |task: i64| {
         for _ in 0..400 {
             let state = world.get("SELECT state FROM task WHERE id = $1", &[task.into()]).await;

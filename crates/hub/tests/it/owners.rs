@@ -5,7 +5,7 @@ use toji_db::{Db, Param};
 use toji_testkit::both_databases;
 use toji_value::{Args, Fault, Map, Value, code, list, map};
 
-use super::access::Role::{self, Admin, Builder, Holder, Nobody, OtherBuilder, Owner, User};
+use super::access::Role::{self, Admin, Builder, Holder, Nobody, OtherBuilder, Owner};
 use super::access::{Cast, ROLES};
 use super::digest;
 

@@ -37,7 +37,7 @@ async fn endings(stage: &Stage, task: i64) -> usize {
         ["CLOSED", "FAILED", "CANCELED"].iter().any(|s| body.contains(&format!("\"new\":\"{s}\"")))
     };
     let key = format!("task:{task}");
-    events.iter().filter(|e| &*e.key == key && ended(&e.body.replace(": ", ":"))).count()
+    events.iter().filter(|e| *e.key == *key && ended(&e.body.replace(": ", ":"))).count()
 }
 
 async fn assign(stage: &Stage, task: i64, host: i64) {
@@ -125,6 +125,38 @@ both_databases! {
             assert_eq!(answer, list![list![child], list![]]);
             stage.ok(&stage.builder, "host.closeTask", list![parent, "x"]).await;
         }
+    }
+
+    async fn orphaned_tasks_are_freed_when_a_machine_vanishes(db: Db) {
+        let stage = Stage::new(db).await;
+        let opened = stage.open_task("sleep", list![1]).await;
+        let made = stage.ok(&stage.admin, "makeTask", list!["sleep", list![1]]).await;
+        let assigned = made.as_int().unwrap();
+        assign(&stage, assigned, stage.host).await;
+        stage.world.set("UPDATE host SET update_time = toji_ago(100000.0)", &[]).await;
+        stage.world.set("UPDATE scheduler_task_runs SET create_time = toji_ago(100000.0)", &[]).await;
+        for _ in 0..3 {
+            run_once(&stage.world.hub, true).await.unwrap();
+        }
+        for task in [opened, assigned] {
+            assert_eq!(state(&stage, task).await, (TaskState::Free as i64, Value::Nil), "task {task}");
+            assert_eq!(endings(&stage, task).await, 0);
+        }
+    }
+
+    async fn work_of_a_removed_machine_is_freed_and_not_failed(db: Db) {
+        let stage = Stage::new(db).await;
+        let (second, other) = second_builder(&stage).await;
+        let task = stage.open_task("sleep", list![1]).await;
+        stage.ok(&stage.admin, "disableHost", list!["builder.example.com"]).await;
+        stage.world.set("UPDATE host SET update_time = toji_ago(100000.0) WHERE id = $1", &[stage.host.into()]).await;
+        for _ in 0..3 {
+            run_once(&stage.world.hub, true).await.unwrap();
+        }
+        assert_eq!(state(&stage, task).await, (TaskState::Assigned as i64, Value::Int(second)));
+        stage.ok(&other, "host.openTask", list![task]).await;
+        stage.ok(&other, "host.closeTask", list![task, "x"]).await;
+        assert_eq!(endings(&stage, task).await, 1);
     }
 
     async fn stale_reports_are_rejected(db: Db) {
