@@ -10,6 +10,13 @@ pub async fn attach(tx: &mut Tx, hosts: &[i64], holder: &str) -> Result<()> {
     tx.execute(sql, params![hosts, holder]).await.map(drop)
 }
 
+/// Notes that hosts had a live connection with this hub, unless one of them is noted for any hub.
+pub async fn had(tx: &mut Tx, hosts: &[i64], holder: &str) -> Result<()> {
+    let sql = "INSERT INTO toji_host_stream (host_id, holder)
+               SELECT id, $2::text FROM host WHERE id = ANY($1) ON CONFLICT (host_id) DO NOTHING";
+    tx.execute(sql, params![hosts, holder]).await.map(drop)
+}
+
 /// Notes that this hub has lost its connection with hosts, and takes them as not ready; those that another hub has
 /// by now are left alone.
 pub async fn lose(tx: &mut Tx, hosts: &[i64], holder: &str) -> Result<()> {

@@ -38,8 +38,8 @@ class SumOfSquares(BaseTaskHandler):
         again = self.subtask("square", [numbers[0]], label="n0")
         if again not in tasks:
             raise koji.GenericError(f"the label gave another task: {again}")
-        self.wait(list(tasks))
         may_fail = [task for task, number in tasks.items() if number < 0] if options.get("canfail") else None
+        self.wait(list(tasks), canfail=may_fail)
         results = self.wait(list(tasks), all=True, failany=True, canfail=may_fail)
         failed = [task for task, result in results.items() if isinstance(result, dict) and "faultCode" in result]
         return {"sum": sum(r for t, r in results.items() if t not in failed), "failed": len(failed)}

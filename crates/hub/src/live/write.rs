@@ -81,6 +81,8 @@ async fn write(call: &mut Call, batch: &Batch, holder: &str) -> Result<(), Fault
         sql::attach(&mut call.tx, &batch.attached, holder).await?;
     }
     if !batch.lost.is_empty() {
+        // A connection may be gone before it was noted.
+        sql::had(&mut call.tx, &batch.lost, holder).await?;
         sql::lose(&mut call.tx, &batch.lost, holder).await?;
     }
     // There are few different states: most hosts of a farm are idle or full.

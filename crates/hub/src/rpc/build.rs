@@ -64,8 +64,12 @@ impl Handle for GetAverageBuildDuration {
 }
 
 /// The same day and time so many months earlier, or the last day of a month that has no such day.
+///
+/// More months than calendars have are taken for as many as they have.
 fn months_before(now: f64, months: i64) -> f64 {
     const DAY: f64 = 86400.0;
+    const MOST: i64 = 12 * 1_900;
+    let months = months.clamp(-MOST, MOST);
     let days = (now / DAY).floor() as i64;
     let (year, month, day) = civil(days);
     let total = year * 12 + month - 1 - months;

@@ -97,7 +97,7 @@ impl Handle for HostEnrol {
         if offer.name.as_ref().is_some_and(|wanted| wanted != name) {
             return Err(Fault::auth("the token is for a host of another name"));
         }
-        let (host_id, user_id) = match host::find(call, &self.name, None).await? {
+        let (host_id, user_id) = match host::hold(call, &self.name).await? {
             None => made(call, name).await?,
             // Only a token for this very host may take it over.
             Some(known) if offer.name.is_some() => renewed(call, &known).await?,
@@ -155,7 +155,8 @@ impl Handle for HostRenewCredential {
 
 impl Handle for RevokeBuilder {
     async fn handle(self, call: &mut Call) -> Result<Vec<i64>, Fault> {
-        let host = host::need(call, &self.host_info, None).await?;
+        let host = host::hold(call, &self.host_info).await?;
+        let host = host.ok_or_else(|| host::missing(&self.host_info))?;
         let by = call.actor()?;
         let tasks = shut_out(call, &host).await?;
         let status = i64::from(UserStatus::Blocked);

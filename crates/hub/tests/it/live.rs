@@ -90,6 +90,17 @@ both_databases! {
         assert_eq!(world.get(holder, &[alone.into()]).await, Value::Int(host));
     }
 
+    async fn a_connection_that_ended_before_it_was_noted_is_lost_too(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        let host = world.host("builder").await;
+        let live = &world.hub.live;
+        let connection = live.attach(host, 0);
+        live.say(connection, ready(), &Limits::default());
+        live.detach(connection);
+        flush(&world.hub, false).await.unwrap();
+        assert_eq!(world.get("SELECT ready FROM host WHERE id = $1", &[host.into()]).await, Value::Bool(false));
+    }
+
     async fn a_host_under_pressure_is_left_alone_and_says_so(db: Db) {
         let world = World::new(db, |_| {}).await;
         let host = world.host("builder").await;

@@ -28,6 +28,8 @@ fn may(name: &str) -> Option<&'static [Role]> {
         "getBuildNotifications" | "getBuildNotificationBlocks" | "checkTagAccess" => EVERYBODY,
         "enableUser" => ADMIN,
         "host.isEnabled" => BUILDERS,
+        // Only who has a token, and nobody here has one.
+        "host.enrol" => &[],
         "setInheritanceData" | "newRepo" | "buildImageOz" | "importArchive" => PERMITTED,
         // That a package is somebody's gives no rights: the policy asks for a permission.
         "packageListAdd" | "packageListRemove" | "packageListBlock" | "packageListUnblock" => {
@@ -195,6 +197,7 @@ impl Props<'_> {
                     map! { "name" => fresh, "version" => "1", "release" => "1", "epoch" => Value::Nil }
                 ]
             }
+            "host.enrol" => list!["toji-enrol-guessed", fresh],
             "CGRefundBuild" => list!["generator", 1, "token"],
             "CGImport" => list![generated(), "nowhere"],
             other => panic!("no arguments for {other}"),

@@ -25,6 +25,8 @@ pub async fn single(call: &mut Call, rel: &str) -> Result<Map, Fault> {
     let read = tokio::task::spawn_blocking(move || read_rpm(&area, &owned)).await;
     let source = read.map_err(|_| Fault::unexpected("reading of an upload ended early"))??;
     let build = build_of(call, &source, user).await?;
+    // Others that import into it wait here, and find the file then.
+    db::lock(&mut call.tx, build.id).await?;
     if matches!(build.state, BuildState::Failed | BuildState::Canceled | BuildState::Deleted) {
         return Err(Fault::generic(format!("Build is {}: {}", build.state, build.nvr())));
     }
