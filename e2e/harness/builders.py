@@ -95,10 +95,15 @@ class StockWorker(Process):
 class TojiBuilder(Process):
     """A `toji builder`, configured by a kojid.conf of the story."""
 
-    def __init__(self, world, name, toji, server=None, options=(), sections=None, own=None, env=None, **conf):
+    def __init__(self, world, name, toji, server=None, options=(), sections=None, own=None, env=None, room=None, **conf):
         self.workdir = world.dir / name
         self.workdir.mkdir(exist_ok=True)
         self.conf = stock.conf(world.dir / f"{name}.conf", kojid={
             "server": server or world.ready["hub"], "topurl": world.ready["files"], "user": name, "password": PASSWORD,
             "workdir": self.workdir, "minspace": 0, "sleeptime": 2, **conf}, toji={"max_load": 0, **(own or {})}, **(sections or {}))
-        super().__init__(name, world.dir, [Path(toji).resolve(), "builder", "--config", self.conf, *options], env)
+        command = [Path(toji).resolve(), "builder", "--config", self.conf, *options]
+        if room:
+            # In namespaces of its own, so that it needs no rights: a work directory of that size.
+            script = f'mount -t tmpfs -o size={room} none "$0" && exec "$@"'
+            command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, self.workdir, *command]
+        super().__init__(name, world.dir, command, env)

@@ -390,8 +390,8 @@ def infrastructure(own):
         target = w.target("t", ["moved"])
         w.hub.wait_repo(f"{target}-build")
         w.koji("disable-host", "sound")
-        # No program can be found there, so no buildroot can be made.
-        broken = TojiBuilder(w, "broken", own.toji, env={"PATH": "/nowhere"})
+        # Its disk is full with the first file.
+        broken = TojiBuilder(w, "broken", own.toji, room="4k")
         task = w.hub.call("build", w.hub.upload(w.srpm("moved"), "cli-build/moved"), target, {})
         refusals = until(lambda: w.hub.call("scheduler.getTaskRefusals"), "task that was given back", 60)
         moved = refusals[0]["task_id"]

@@ -229,7 +229,7 @@ proptest! {
                     let task = s.active.iter().find(|t| t.id == task).unwrap();
                     prop_assert_eq!(task.host, host);
                     let known = s.hosts.iter().any(|h| Some(h.id) == host);
-                    prop_assert!(!known || task.assigned.is_some());
+                    prop_assert!(!known || task.assigned.is_some() || task.state == ActiveState::Open);
                     let lost = s.hosts.iter().find(|h| Some(h.id) == host).and_then(|h| h.lost);
                     if reason == FreeReason::HostLost {
                         let begun = lost.unwrap().max(s.since);

@@ -344,7 +344,7 @@ fn a_lost_host_gets_no_tasks_and_loses_its_own() {
     s.hosts[0].lost = Some(NOW - 20.0);
     s.active = vec![active(1, 1, 1.0), active(2, 1, 1.0), active(3, 1, 1.0)];
     s.active[1].state = ActiveState::Assigned;
-    s.active[2].assigned = None;
+    (s.active[2].assigned, s.active[2].state) = (None, ActiveState::Assigned);
     let waits = wait(9, WaitReason::NotReady { hosts: 1 });
     assert_eq!(decide(&s), [waits]);
     assert_eq!(next_check(&s), Some(NOW));

@@ -42,8 +42,12 @@ class Maven(Maker):
             return None
         info = koji.maven_info_to_nvr(gav)
         build = self.session.host.initMavenBuild(self.id, info, gav)
+        self.session.host.createMavenBuild(koji.buildLabel(build), gav)
         self.session.host.updateMavenBuildRootList(root, self.id, [], ignore=[])
         self.session.host.completeMavenBuild(self.id, build["id"], self.child("mavenFiles", root, gav), None)
+        self.put("extra-1.0.jar", "another jar")
+        self.session.host.importArchive(f"{koji.pathinfo.work()}/{self.getUploadDir()}/extra-1.0.jar", build, "maven", {
+            "group_id": "org.example", "artifact_id": "extra", "version": "1.0"})
         archives = self.session.listArchives(buildID=build["id"])
         self.session.host.updateBuildrootArchives(root, self.id, archives)
         self.session.host.setBuildRootState(root, "EXPIRED", task_id=self.id)
@@ -72,15 +76,10 @@ class Wrapper(Maker):
     def handler(self, spec, target, build, task, opts=None):
         repo = self.getRepo(target["build_tag"])
         root = self.buildroot(repo["id"], "x86_64")
-        self.session.host.createMavenBuild(build["nvr"], {"group_id": "org.example", "artifact_id": build["name"],
-                                                          "version": build["version"]})
         self.put(f"{build['name']}.spec", opts["spec"])
         top = self.rpmbuild("wrapper.log", "-ba", os.path.join(self.workdir, f"{build['name']}.spec"))
         rpms, _ = self.deliver(os.path.join(top, "RPMS"))
         srpms, _ = self.deliver(os.path.join(top, "SRPMS"))
-        self.put("extra-1.0.jar", "another jar")
-        self.session.host.importArchive(f"{koji.pathinfo.work()}/{self.getUploadDir()}/extra-1.0.jar", build, "maven", {
-            "group_id": "org.example", "artifact_id": "extra", "version": "1.0"})
         names = [os.path.basename(path) for path in rpms]
         self.session.host.importWrapperRPMs(self.id, build["id"], {
             "task_id": self.id, "buildroot_id": root, "srpm": os.path.basename(srpms[0]), "rpms": names,
