@@ -35,9 +35,11 @@ pub async fn heard(tx: &mut Tx, hosts: &[i64]) -> Result<()> {
         .map(drop)
 }
 
-/// Stores one state of several hosts.
+/// Stores one state of several hosts; one that has been blocked since it said so is not ready.
 pub async fn say(tx: &mut Tx, hosts: &[i64], ready: bool, load: f64) -> Result<()> {
-    let sql = "UPDATE host SET ready = $2, task_load = $3, update_time = NOW() WHERE id = ANY($1)";
+    let sql = "UPDATE host SET ready = ($2 AND user_id IN (SELECT id FROM users WHERE status = 0)),
+                      task_load = $3, update_time = NOW()
+                WHERE id = ANY($1)";
     tx.execute(sql, params![hosts, ready, load]).await.map(drop)
 }
 
