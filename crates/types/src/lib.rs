@@ -1,10 +1,11 @@
-//! The words every other crate shares: ids, package names, version order, states, arches, file layout.
+//! The words every other crate shares: ids, package names, version order, states, arches, file layout, lockfiles.
 
 pub mod arch;
 pub mod checksum;
 mod enums;
 pub mod evr;
 mod id;
+pub mod lockfile;
 pub mod name;
 pub mod nvr;
 pub mod path;
@@ -17,6 +18,7 @@ pub use id::{
     ArchiveId, BuildId, BuildrootId, ChannelId, EventId, ExternalRepoId, HostId, PackageId, RepoId,
     RpmId, TagId, TargetId, TaskId, UserId, VolumeId,
 };
+pub use lockfile::{Locked, Lockfile, LockfileError};
 pub use nvr::{FormatError, Nevra, Nvr};
 pub use path::PathInfo;
 pub use state::{
