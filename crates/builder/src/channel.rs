@@ -10,14 +10,37 @@ use crate::failure::chain;
 /// How long a connection attempt may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// In words.
+    pub(crate) reason: String,
+    /// Whether nobody answered at all: a hub that is only down has its connections refused by its machine.
+    pub(crate) cut: bool,
+}
+
+impl From<tonic::transport::Error> for Failed {
+    fn from(error: tonic::transport::Error) -> Self {
+        Failed { reason: chain(&error), cut: is_cut(&error) }
+    }
+}
+
+fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
+    let silent = [HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut];
+    std::iter::successors(Some(error), |e| e.source())
+        .filter_map(|e| e.downcast_ref::<std::io::Error>())
+        .any(|e| silent.contains(&e.kind()))
+}
+
 /// Connects to the hub; with the certificate authorities of the configuration for `https`.
 ///
 /// # Errors
-/// The reason, for a log line.
-pub(crate) async fn connect(config: &Config) -> Result<Channel, String> {
+/// When there is no way to the hub, or it is not there.
+pub(crate) async fn connect(config: &Config) -> Result<Channel, Failed> {
     let address = config.grpc();
     let secure = address.starts_with("https://");
-    let endpoint = Endpoint::from_shared(address).map_err(|e| chain(&e))?;
+    let endpoint = Endpoint::from_shared(address)?;
     let mut endpoint = endpoint.connect_timeout(PATIENCE).tcp_nodelay(true);
     if secure {
         let tls = ClientTlsConfig::new();
@@ -29,7 +52,7 @@ pub(crate) async fn connect(config: &Config) -> Result<Channel, String> {
             Some(pem) => tls.identity(Identity::from_pem(pem, pem)),
             None => tls,
         };
-        endpoint = endpoint.tls_config(tls).map_err(|e| chain(&e))?;
+        endpoint = endpoint.tls_config(tls)?;
     }
-    endpoint.connect().await.map_err(|e| chain(&e))
+    Ok(endpoint.connect().await?)
 }

@@ -1,8 +1,8 @@
 //! What a handler works with: the task, its session, its directory, its logs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use toji_client::{Client, Download, IntoArgs, Upload};
@@ -29,9 +29,22 @@ pub(crate) struct Shared {
     pub(crate) quiet: AtomicBool,
     /// Whether a task wants the daemon to end or start anew.
     pub(crate) leave: Leave,
+    /// Ends all tasks that were begun until it was renewed.
+    pub(crate) work: std::sync::Mutex<CancellationToken>,
 }
 
 impl Shared {
+    /// What ends the tasks that are begun now, all at once.
+    pub(crate) fn work(&self) -> CancellationToken {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends all tasks that run.
+    pub(crate) fn abandon(&self) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *work).cancel();
+    }
+
     /// How long a waiting task may sleep before it asks for itself.
     pub(crate) fn patience(&self) -> Duration {
         let live = self.live.load(Ordering::Relaxed);

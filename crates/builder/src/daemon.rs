@@ -1,8 +1,8 @@
 //! The daemon: keeps in touch with the hub and runs what it assigns.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use toji_client::{Client, Options, args};
@@ -48,6 +48,8 @@ pub struct Builder {
 
 struct Running {
     cancel: CancellationToken,
+    /// Ends it with all others.
+    work: CancellationToken,
     signals: Arc<Signals>,
     weight: f64,
     /// Whether it was assigned here once more.
@@ -129,7 +131,8 @@ impl Builder {
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
         let (live, quiet, leave) = (AtomicBool::new(false), AtomicBool::new(false), Leave::new());
         let plugins = Plugins::load(&config).await?;
-        let shared = Arc::new(Shared { config, packages, plugins, live, quiet, leave });
+        let work = Mutex::default();
+        let shared = Arc::new(Shared { config, packages, plugins, live, quiet, leave, work });
         tracing::info!(host = host_id, "logged in");
         let mut builder = Builder {
             shared,
@@ -261,8 +264,10 @@ impl Builder {
             running.again = true;
             return;
         }
+        let work = self.shared.work();
         let running = Running {
-            cancel: CancellationToken::new(),
+            cancel: work.child_token(),
+            work,
             signals: Arc::default(),
             weight: 1.0,
             again: false,
@@ -405,9 +410,13 @@ impl Builder {
     ) -> Result<()> {
         match ended {
             Ok(id) => {
-                let again = self.running.remove(&id).is_some_and(|running| running.again);
-                if again && !self.draining {
+                let ended = self.running.remove(&id);
+                if ended.as_ref().is_some_and(|running| running.again) && !self.draining {
                     self.take_assigned().await?;
+                }
+                if ended.is_some_and(|running| running.work.is_cancelled()) {
+                    // What nobody else was given after all is given back.
+                    self.sync().await?;
                 }
             }
             Err(error) => {

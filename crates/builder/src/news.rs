@@ -59,7 +59,7 @@ fn is_news(message: &Result<Option<Event>, Status>) -> bool {
 }
 
 async fn open(config: &Config) -> Result<Streaming<Event>, String> {
-    let channel = connect(config).await?;
+    let channel = connect(config).await.map_err(|failed| failed.reason)?;
     let kinds = KINDS.iter().map(|kind| (*kind).to_owned()).collect();
     let request = WatchRequest { kinds, ..WatchRequest::default() };
     let answer = EventsClient::new(channel).watch(Request::new(request)).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use toji_client::{Client, args, task_response};
 use toji_sandbox::CancellationToken;
-use toji_value::{Args, Fault, Value, list};
+use toji_value::{Args, Fault, Value, code, list};
 use tokio::sync::Mutex;
 
 use crate::context::{Context, Shared, Signals, is_unknown_method, upload_dir};
@@ -178,7 +178,16 @@ impl Worker {
         // A task that made no calls has no session of its own.
         let own = session.session().await.is_some();
         let session = if own { session } else { &self.hub };
-        session.call(call, (self.id, response)).await.map(drop)
+        match session.call(call, (self.id, response)).await {
+            // What the hub does not take (a result that is too long) would never end the task.
+            Err(toji_client::Error::Fault(refused)) if refused.code == code::GENERIC => {
+                let text = format!("the hub refused the result: {}", refused.message);
+                tracing::warn!(task = self.id, text);
+                let response = task_response(Err(&Fault::generic(text)));
+                session.call("host.failTask", (self.id, response)).await.map(drop)
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Has another builder try the task; the hub counts how often that happens.

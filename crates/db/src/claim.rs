@@ -24,6 +24,13 @@ pub async fn open_requests(tx: &mut Tx, host_id: i64) -> Result<Vec<Row>> {
     tx.query(sql, params![host_id, TaskState::Open.number()]).await
 }
 
+/// Whether the user of a host is not blocked; it stays so until the end of the transaction.
+pub async fn hold_host(tx: &mut Tx, host_id: i64) -> Result<bool> {
+    let sql = "SELECT users.status AS status FROM users JOIN host ON host.user_id = users.id
+                WHERE host.id = $1 FOR SHARE OF users";
+    Ok(tx.scalar_opt::<i64>(sql, params![host_id]).await? == Some(0))
+}
+
 /// The arches of an enabled host that takes tasks from the channel; nothing if it does not.
 pub async fn arches_in_channel(tx: &mut Tx, host_id: i64, channel_id: i64) -> Result<Option<Row>> {
     let sql = "SELECT host_config.arches AS arches

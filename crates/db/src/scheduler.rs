@@ -115,7 +115,8 @@ pub async fn moment(tx: &mut Tx) -> Result<Moment> {
 /// (seconds) where a live connection broke off and the host has not spoken since.
 pub async fn hosts(tx: &mut Tx) -> Result<Vec<Row>> {
     tx.query(
-        "SELECT host.id AS id, host_config.enabled AS enabled, host.ready AS ready, \
+        "SELECT host.id AS id, host_config.enabled AS enabled, \
+         host.ready AS ready, users.status AS user_status, \
          date_part('epoch', host.update_time) AS updated, host_config.capacity AS capacity, \
          host_config.arches AS arches, scheduler_host_data.data AS data, \
          toji_host_stream.pressure AS pressure, \
@@ -123,6 +124,7 @@ pub async fn hosts(tx: &mut Tx) -> Result<Vec<Row>> {
               ELSE date_part('epoch', toji_host_stream.lost) END AS lost \
          FROM host \
          JOIN host_config ON host_config.host_id = host.id AND host_config.active IS TRUE \
+         JOIN users ON users.id = host.user_id \
          LEFT JOIN scheduler_host_data ON scheduler_host_data.host_id = host.id \
          LEFT JOIN toji_host_stream ON toji_host_stream.host_id = host.id",
         params![],
@@ -259,6 +261,14 @@ pub async fn set_refusal(tx: &mut Tx, task: i64, host: i64, message: &str) -> Re
 /// Marks hosts as not ready.
 pub async fn mark_not_ready(tx: &mut Tx, hosts: &[i64]) -> Result<u64> {
     tx.execute("UPDATE host SET ready = FALSE WHERE id = ANY($1)", params![hosts]).await
+}
+
+/// Those of these hosts that are ready now, and whose users are not blocked.
+pub async fn takers(tx: &mut Tx, hosts: &[i64]) -> Result<Vec<i64>> {
+    let sql = "SELECT host.id AS id FROM host JOIN users ON users.id = host.user_id \
+                WHERE host.id = ANY($1) AND host.ready IS TRUE AND users.status = 0";
+    let rows = tx.query(sql, params![hosts]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }
 
 /// Gives tasks to a host; the caller has locked them and checked the move.

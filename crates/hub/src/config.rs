@@ -5,6 +5,7 @@ pub mod plugins;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a plugin's own file says: options by name in small letters, by section.
 pub type PluginOptions = BTreeMap<String, BTreeMap<String, String>>;
@@ -115,6 +116,12 @@ pub struct SchedulerOptions {
     pub critical_path: bool,
     /// `LostTimeout` (Toji's own): tasks of a host whose live connection has broken off for this long are freed.
     pub lost_timeout: f64,
+    /// `Heartbeat` (Toji's own): period of the heartbeats on live connections.
+    pub heartbeat: f64,
+    /// `LeaseTime` (Toji's own): how long the hub that schedules may be silent before another one does.
+    pub lease_time: f64,
+    /// `MaxTaskResult` (Toji's own): bytes of the text that a builder may report as the end of a task.
+    pub max_result: i64,
     /// `Max…Pressure` and the like (Toji's own): bounds beyond which a host gets no further task.
     pub limits: crate::live::Limits,
     /// `RunInterval`: the slow fallback between runs when no signal comes.
@@ -225,11 +232,33 @@ impl Default for SchedulerOptions {
             fair_shares: true,
             critical_path: true,
             lost_timeout: 20.0,
+            heartbeat: 10.0,
+            lease_time: 7.0,
+            max_result: 1 << 20,
             limits: crate::live::Limits::default(),
             run_interval: 60.0,
             task_returns: 4,
             return_pause: 15.0,
         }
+    }
+}
+
+impl SchedulerOptions {
+    /// Period of the heartbeats that both sides of a live connection send.
+    pub fn heartbeat(&self) -> Duration {
+        Duration::from_secs_f64(self.heartbeat.clamp(0.1, 3600.0))
+    }
+
+    /// A builder that is silent for so long is taken for gone: it has left out two heartbeats.
+    pub fn silence(&self) -> Duration {
+        self.heartbeat().mul_f64(2.5)
+    }
+
+    /// How long after its connection has broken off a builder's tasks are surely others': a silent builder is noticed,
+    /// waited for, and the scheduler has run.
+    pub fn abandon(&self) -> Duration {
+        let lost = Duration::from_secs_f64(self.lost_timeout.clamp(0.0, 86_400.0));
+        self.silence() + lost + self.heartbeat().mul_f64(1.5)
     }
 }
 

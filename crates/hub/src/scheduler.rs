@@ -22,11 +22,32 @@ use toji_value::Fault;
 
 use crate::{Call, Hub};
 
-/// First pause after a failed run; it doubles up to [`MAX_PAUSE`].
-const MIN_PAUSE: Duration = Duration::from_millis(100);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The pause after a failed run; it doubles with each further one.
+struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    const SHORTEST: Duration = Duration::from_millis(200);
+    const LONGEST: Duration = Duration::from_secs(30);
+
+    fn new() -> Self {
+        Backoff { next: Backoff::SHORTEST }
+    }
+
+    fn failed(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(Backoff::LONGEST);
+        pause
+    }
+
+    fn went_well(&mut self) {
+        self.next = Backoff::SHORTEST;
+    }
+}
+
 /// The name in Koji's `locks` table.
-const LOCK: &str = "scheduler";
+pub(crate) const LOCK: &str = "scheduler";
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,26 +76,25 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
     let mut signal = hub.bus.listen(Topic::Scheduler);
     let mut lease = lease::Lease::new(&hub);
     let mut memory = memory::Memory::default();
-    let mut pause = MIN_PAUSE;
+    let mut backoff = Backoff::new();
     tokio::pin!(stop);
     loop {
         if !lease.held(&hub).await {
             memory.forget();
             tokio::select! {
                 () = &mut stop => return,
-                () = tokio::time::sleep(lease::LOOK) => continue,
+                () = tokio::time::sleep(lease.look()) => continue,
             }
         }
         let (rest, failed) = match memory.round(&hub).await {
             Ok(memory::Round { assigned, waiting, rest }) => {
                 tracing::debug!(assigned, waiting, "scheduled");
-                pause = MIN_PAUSE;
+                backoff.went_well();
                 (rest, false)
             }
             Err(fault) => {
                 tracing::warn!(%fault, "scheduler run failed");
-                pause = (pause * 2).min(MAX_PAUSE);
-                (pause, true)
+                (backoff.failed(), true)
             }
         };
         tokio::select! {
@@ -151,4 +171,19 @@ async fn apply_all(
     }
     toji_db::scheduler::set_last_run(&mut call.tx, seen.now).await?;
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backoff;
+
+    #[test]
+    fn the_scheduler_backs_off_when_it_keeps_failing() {
+        let mut backoff = Backoff::new();
+        let pauses: Vec<u64> = (0..10).map(|_| backoff.failed().as_millis() as u64).collect();
+        assert_eq!(pauses[..4], [200, 400, 800, 1600]);
+        assert_eq!(pauses[8..], [30_000, 30_000]);
+        backoff.went_well();
+        assert_eq!(backoff.failed(), Backoff::SHORTEST);
+    }
 }

@@ -10,6 +10,7 @@ mod it {
     mod courier;
     mod digest;
     mod dist;
+    mod ending;
     mod fixture;
     mod gc;
     mod generator;

@@ -393,6 +393,7 @@ impl builder_server::Builder for Live {
             host_id: 1,
             heartbeat_ms: 1000,
             keeps_status: false,
+            abandon_ms: 0,
         });
         let _ = sender.send(Ok(ToBuilder { message: Some(welcome) })).await;
         let beats = sender.clone();

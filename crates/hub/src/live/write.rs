@@ -36,7 +36,8 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
     let live = hub.live.clone();
     live.lock().served = true;
     tokio::pin!(stop);
-    let mut tick = tokio::time::interval(PERIOD);
+    let period = period(&hub);
+    let mut tick = tokio::time::interval(period);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let all = tokio::select! {
@@ -50,7 +51,7 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
         if let Err(fault) = flush(&hub, all).await {
             tracing::warn!(%fault, "cannot store what builders say");
             live.urgent.notify_one();
-            tokio::time::sleep(PERIOD / 10).await;
+            tokio::time::sleep(period / 10).await;
         }
         if all {
             remind(&hub).await;
@@ -58,6 +59,13 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
         tokio::time::sleep(PAUSE).await;
     }
     live.lock().served = false;
+}
+
+/// Often enough that no host that is there is taken for silent.
+fn period(hub: &Hub) -> Duration {
+    let options = &hub.config.scheduler;
+    let shortest = options.ready_timeout.min(options.host_timeout) / 3.0;
+    PERIOD.min(Duration::from_secs_f64(shortest.clamp(1.0, 3600.0)))
 }
 
 /// Writes what has changed; with `all` also that hosts and sessions are in use.

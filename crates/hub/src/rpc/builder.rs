@@ -13,6 +13,7 @@ use super::user::create;
 use crate::builder::{digest, in_future, issue, new_token};
 use crate::dispatch::Handle;
 use crate::host::{self, Host};
+use crate::scheduler::LOCK;
 use crate::task::{Locked, transition};
 use crate::{Call, user};
 
@@ -97,6 +98,9 @@ impl Handle for HostEnrol {
         if offer.name.as_ref().is_some_and(|wanted| wanted != name) {
             return Err(Fault::auth("the token is for a host of another name"));
         }
+        if offer.name.is_some() {
+            call.tx.lock(LOCK).await?;
+        }
         let (host_id, user_id) = match host::hold(call, &self.name).await? {
             None => made(call, name).await?,
             // Only a token for this very host may take it over.
@@ -140,9 +144,7 @@ async fn made(call: &mut Call, name: &str) -> Result<(i64, i64), Fault> {
 
 /// A known host that begins anew: what it had before is worth nothing any more.
 async fn renewed(call: &mut Call, host: &Host) -> Result<(i64, i64), Fault> {
-    shut_out(call, host).await?;
-    let status = i64::from(UserStatus::Normal);
-    toji_db::user::set_status(&mut call.tx, host.user_id, status).await?;
+    shut_out(call, host, UserStatus::Normal).await?;
     Ok((host.id, host.user_id))
 }
 
@@ -155,12 +157,12 @@ impl Handle for HostRenewCredential {
 
 impl Handle for RevokeBuilder {
     async fn handle(self, call: &mut Call) -> Result<Vec<i64>, Fault> {
+        // Before the host itself, as the scheduler does: nothing is assigned meanwhile.
+        call.tx.lock(LOCK).await?;
         let host = host::hold(call, &self.host_info).await?;
         let host = host.ok_or_else(|| host::missing(&self.host_info))?;
         let by = call.actor()?;
-        let tasks = shut_out(call, &host).await?;
-        let status = i64::from(UserStatus::Blocked);
-        toji_db::user::set_status(&mut call.tx, host.user_id, status).await?;
+        let tasks = shut_out(call, &host, UserStatus::Blocked).await?;
         if self.remove {
             let config = Config { enabled: false, ..host.config.clone() };
             hosts::configure(&mut call.tx, host.id, &config, by).await?;
@@ -174,7 +176,11 @@ impl Handle for RevokeBuilder {
 }
 
 /// Ends credentials, sessions and connections of a host, and frees its tasks; returns their numbers.
-async fn shut_out(call: &mut Call, host: &Host) -> Result<Vec<i64>, Fault> {
+///
+/// The caller has the scheduler's lock. What a call of the host's that is under way opens is either seen here, or that
+/// call sees the user's new status: [`crate::task::claim::suits`] waits for it.
+async fn shut_out(call: &mut Call, host: &Host, status: UserStatus) -> Result<Vec<i64>, Fault> {
+    toji_db::user::set_status(&mut call.tx, host.user_id, i64::from(status)).await?;
     db::drop_credentials(&mut call.tx, host.user_id).await?;
     toji_db::session::close_all(&mut call.tx, host.user_id).await?;
     let held = [TaskState::Open as i64, TaskState::Assigned as i64];

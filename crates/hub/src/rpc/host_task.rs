@@ -127,6 +127,7 @@ impl Handle for HostOpenTask {
 impl Handle for HostCloseTask {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let task = task::lock_held(call, self.task_id).await?;
+        check_length(call, task.id, &self.response)?;
         transition::finish(call, &task, TaskState::Closed, &self.response).await?;
         Ok(Value::Nil)
     }
@@ -135,9 +136,22 @@ impl Handle for HostCloseTask {
 impl Handle for HostFailTask {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let task = task::lock_held(call, self.task_id).await?;
+        check_length(call, task.id, &self.response)?;
         transition::finish(call, &task, TaskState::Failed, &self.response).await?;
         Ok(Value::Nil)
     }
+}
+
+/// Refuses a result that is too long to be kept; the task stays its host's.
+fn check_length(call: &Call, id: i64, response: &str) -> Result<(), Fault> {
+    let most = call.hub.config.scheduler.max_result;
+    if i64::try_from(response.len()).is_ok_and(|length| length <= most) {
+        return Ok(());
+    }
+    let length = response.len();
+    Err(Fault::generic(format!(
+        "the result of task {id} has {length} bytes, at most {most} are taken"
+    )))
 }
 
 impl Handle for HostFreeTasks {

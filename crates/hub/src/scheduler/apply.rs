@@ -1,6 +1,6 @@
 //! Doing what was decided, with a few statements for each host that is concerned.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use toji_bus::Topic;
 use toji_db::Time;
@@ -34,12 +34,14 @@ pub(super) async fn all(call: &mut Call, decisions: &[Decision]) -> Result<Repor
     let mut tasks = locked(call, decisions).await?;
     let mut report = report(decisions);
     report.freed = 0;
+    let takers = takers(call, decisions).await?;
     let mut assigned: BTreeMap<HostId, Vec<Locked>> = BTreeMap::new();
     let mut silent = Vec::new();
     for decision in decisions {
         match decision {
             Decision::Assign { task, host } => {
-                let free = |t: &Locked| t.state == TaskState::Free && t.host_id.is_none();
+                let ready = takers.contains(&host.0);
+                let free = |t: &Locked| ready && t.state == TaskState::Free && t.host_id.is_none();
                 let task = tasks.remove(&task.0).filter(free);
                 assigned.entry(*host).or_default().extend(task);
             }
@@ -64,6 +66,20 @@ pub(super) async fn all(call: &mut Call, decisions: &[Decision]) -> Result<Repor
         call.signals.retain(|topic| *topic != Topic::Scheduler);
     }
     Ok(report)
+}
+
+/// The hosts that still may get what was decided: one may have been revoked since they were read.
+async fn takers(call: &mut Call, decisions: &[Decision]) -> Result<BTreeSet<i64>, Fault> {
+    let host = |decision: &Decision| match decision {
+        Decision::Assign { host, .. } => Some(host.0),
+        _ => None,
+    };
+    let hosts: BTreeSet<i64> = decisions.iter().filter_map(host).collect();
+    if hosts.is_empty() {
+        return Ok(hosts);
+    }
+    let hosts: Vec<i64> = hosts.into_iter().collect();
+    Ok(sql::takers(&mut call.tx, &hosts).await?.into_iter().collect())
 }
 
 /// The tasks that decisions move, locked in the order of their numbers as everywhere.

@@ -9,23 +9,30 @@ use crate::Hub;
 
 /// The name in the table of leases.
 const NAME: &str = "scheduler";
-/// How long a lease holds, in seconds.
-const TERM: f64 = 7.0;
-/// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(3);
-/// How often the other hubs look whether it is free.
-pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 /// This hub's hold of the lease; on an embedded database there is no other hub.
 pub(super) struct Lease {
     alone: bool,
+    /// How long it holds, in seconds.
+    term: f64,
     held: bool,
     renewed: Option<Instant>,
 }
 
 impl Lease {
     pub(super) fn new(hub: &Hub) -> Self {
-        Lease { alone: hub.db.engine() == Engine::Sqlite, held: false, renewed: None }
+        let term = hub.config.scheduler.lease_time.clamp(1.0, 3600.0);
+        Lease { alone: hub.db.engine() == Engine::Sqlite, term, held: false, renewed: None }
+    }
+
+    /// How often it is renewed: twice in its time.
+    fn renewal(&self) -> Duration {
+        Duration::from_secs_f64(self.term * 3.0 / 7.0)
+    }
+
+    /// How often the other hubs look whether it is free.
+    pub(super) fn look(&self) -> Duration {
+        Duration::from_secs_f64(self.term * 2.0 / 7.0)
     }
 
     /// Whether this hub schedules; it asks when that is due.
@@ -33,12 +40,12 @@ impl Lease {
         if self.alone {
             return true;
         }
-        if self.held && self.renewed.is_some_and(|at| at.elapsed() < RENEWAL) {
+        if self.held && self.renewed.is_some_and(|at| at.elapsed() < self.renewal()) {
             return true;
         }
         let asked = Instant::now();
         let before = self.held;
-        match ask(hub).await {
+        match ask(hub, self.term).await {
             Ok(held) => self.held = held,
             Err(error) => {
                 tracing::warn!(%error, "cannot ask for the scheduler's lease");
@@ -55,7 +62,7 @@ impl Lease {
     /// When the lease is to be renewed; never where nobody else could take it.
     pub(super) async fn due(&self) {
         match self.renewed {
-            Some(at) if !self.alone => tokio::time::sleep_until(at + RENEWAL).await,
+            Some(at) if !self.alone => tokio::time::sleep_until(at + self.renewal()).await,
             _ => std::future::pending().await,
         }
     }
@@ -76,9 +83,9 @@ impl Lease {
     }
 }
 
-async fn ask(hub: &Hub) -> toji_db::Result<bool> {
+async fn ask(hub: &Hub, term: f64) -> toji_db::Result<bool> {
     let mut tx = hub.db.begin();
-    let held = toji_db::live::lease(&mut tx, NAME, &hub.live.holder, TERM).await?;
+    let held = toji_db::live::lease(&mut tx, NAME, &hub.live.holder, term).await?;
     tx.commit().await?;
     Ok(held)
 }

@@ -61,10 +61,12 @@ pub(super) fn config(options: &SchedulerOptions) -> Config {
 fn host(row: &Row, channels: &mut HashMap<i64, Vec<ChannelId>>) -> Result<Host> {
     let id = row.get("id")?;
     let arches: Option<String> = row.get_opt("arches")?;
+    // A blocked builder's last word may have come later than its revocation.
+    let blocked = row.get_opt::<i64>("user_status")? != Some(0);
     Ok(Host {
         id: HostId(id),
         enabled: row.get("enabled")?,
-        ready: row.get_opt("ready")?.unwrap_or(false),
+        ready: row.get_opt("ready")?.unwrap_or(false) && !blocked,
         updated: row.get_opt("updated")?,
         lost: row.get_opt("lost")?,
         pressure: row.get_opt("pressure")?,

@@ -11,11 +11,14 @@ use super::{Locked, check_open, text};
 use crate::Call;
 use crate::build::Build;
 
-/// Whether the host takes tasks of this channel and arch, as the scheduler would give it.
+/// Whether the host takes tasks of this channel and arch, as the scheduler would give it; one that is being revoked takes none.
 ///
 /// # Errors
 /// When the database fails.
 pub(crate) async fn suits(call: &mut Call, task: &Locked, host: i64) -> Result<bool, Fault> {
+    if !db::hold_host(&mut call.tx, host).await? {
+        return Ok(false);
+    }
     let Some(row) = db::arches_in_channel(&mut call.tx, host, task.channel_id).await? else {
         return Ok(false);
     };

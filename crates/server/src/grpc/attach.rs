@@ -25,12 +25,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::gate::{self, Gate, Place};
 use crate::Shared;
 
-/// Period of the heartbeats that both sides send.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long a stream may wait with its first message.
 const GREETING: Duration = Duration::from_secs(10);
-/// A builder that is silent for so long is taken for gone: it has left out two heartbeats.
-const SILENCE: Duration = Duration::from_secs(25);
 
 pub(crate) struct Service {
     shared: Shared,
@@ -82,6 +78,7 @@ impl Builder for Service {
         let feed = Feed {
             shared: self.shared.clone(),
             host_id,
+            caller,
             connection,
             out,
             place,
@@ -102,6 +99,8 @@ fn known(hello: &Hello) -> BTreeSet<i64> {
 struct Feed {
     shared: Shared,
     host_id: i64,
+    /// Who has greeted.
+    caller: toji_hub::Request,
     connection: Connection,
     out: Out,
     place: Place,
@@ -126,14 +125,25 @@ impl Feed {
         let mut signals = self.shared.hub.bus.listen(Topic::Host(host_id));
         let mut options = self.shared.hub.bus.listen(Topic::HostOptions(host_id));
         let mut revoked = self.shared.hub.bus.listen(Topic::Revoked(host_id));
-        let heartbeat_ms = HEARTBEAT.as_millis() as i64;
-        let welcome = Welcome { host_id, heartbeat_ms, keeps_status: true };
+        // It may have been revoked before this was listened for.
+        if self.shared.hub.identify_host(&self.caller).await.is_err() {
+            tracing::info!(host_id, "a builder was revoked while it connected");
+            return;
+        }
+        let times = &self.shared.hub.config.scheduler;
+        let (period, patience) = (times.heartbeat(), times.silence());
+        let welcome = Welcome {
+            host_id,
+            heartbeat_ms: period.as_millis() as i64,
+            keeps_status: true,
+            abandon_ms: times.abandon().as_millis() as i64,
+        };
         if !self.send(to_builder::Message::Welcome(welcome)).await || !self.look().await {
             return;
         }
-        let mut beat = tokio::time::interval(HEARTBEAT);
+        let mut beat = tokio::time::interval(period);
         let mut number = 0;
-        let silence = tokio::time::sleep(SILENCE);
+        let silence = tokio::time::sleep(patience);
         tokio::pin!(silence);
         let draining = self.shared.draining.clone();
         let taken_over = self.place.taken_over.clone();
@@ -153,7 +163,7 @@ impl Feed {
                         self.refuse("too many messages")
                     }
                     Ok(Some(message)) => {
-                        silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
+                        silence.as_mut().reset(tokio::time::Instant::now() + patience);
                         self.take(message) || self.refuse("too many tasks")
                     }
                     _ => false,
