@@ -26,6 +26,7 @@ def main():
     parser.add_argument("--times", type=int, default=200, help="repetitions of each fault")
     parser.add_argument("--minutes", type=float, default=1e6, help="the most that each fault may take; it is repeated less often then")
     parser.add_argument("--builds", type=int, default=1000, help="how many builds `thousand` makes")
+    parser.add_argument("--usual-times", action="store_true", help="with the heartbeats and time-outs that a hub has by itself")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what is left to chance")
     parser.add_argument("--toji", default=os.environ.get("TOJI", str(HERE.parent / "target/debug/toji")))
     parser.add_argument("--keep", action="store_true", help="keep the directory of the run")
@@ -45,7 +46,7 @@ def main():
             continue
         begin = time.monotonic()
         figures = run(name, options.toji, directory / name, options.times, options.seed,
-                      lambda begin=begin: time.monotonic() - begin > options.minutes * 60)
+                      lambda begin=begin: time.monotonic() - begin > options.minutes * 60, options.usual_times)
         held &= figures.held()
         print(f"{figures.line()}; {time.monotonic() - begin:.0f} s", flush=True)
     if many:

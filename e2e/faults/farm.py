@@ -15,9 +15,12 @@ from .sql import Gone, Session
 
 ADMIN = ("admin", "secret")
 PASSWORD = "secret"
-# Time-outs of the hub in seconds, short so that hundreds of repetitions end; a builder with a live connection
-# is heard of every ten seconds, and taken for lost after 25.
+# Time-outs of the hub in seconds, short so that hundreds of repetitions end: Koji's, and those of the section [toji].
 QUICK = {"ReadyTimeout": 30, "AssignTimeout": 5, "HostTimeout": 30, "RunInterval": 1, "SoftRefusalTimeout": 1}
+QUICK_OWN = {"Heartbeat": 1, "LostTimeout": 2, "LeaseTime": 2}
+# What a hub has that is not told otherwise.
+USUAL = {"ReadyTimeout": 180, "AssignTimeout": 300, "HostTimeout": 900, "RunInterval": 60, "SoftRefusalTimeout": 900}
+USUAL_OWN = {"Heartbeat": 10, "LostTimeout": 20, "LeaseTime": 7}
 SETTINGS = ["fsync=off", "full_page_writes=off", "log_min_messages=fatal", "shared_buffers=64MB"]
 
 
@@ -31,11 +34,11 @@ def free_port():
 class Farm:
     """The parts, to be used in a `with`."""
 
-    def __init__(self, toji, directory, hubs=1, builders=2, network=None, timeouts=None, env=None, seed=0):
+    def __init__(self, toji, directory, hubs=1, builders=2, network=None, usual=False, env=None, seed=0):
         self.toji, self.dir = str(toji), Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.network, self.env, self.dice = network, dict(env or {}), random.Random(seed)
-        self.options = {**QUICK, **(timeouts or {})}
+        self.options, self.own = (USUAL, USUAL_OWN) if usual else (QUICK, QUICK_OWN)
         self.topdir = self.dir / "koji"
         for name in ("packages", "work", "repos", "scratch"):
             (self.topdir / name).mkdir(parents=True)
@@ -73,6 +76,14 @@ class Farm:
                 session.close()
         self.postgres.stop("immediate")
 
+    def given_away(self):
+        """After how many seconds of silence a builder's tasks are others'."""
+        return 2.5 * self.own["Heartbeat"] + self.own["LostTimeout"]
+
+    def times(self):
+        """The times of this farm in words."""
+        return ", ".join(f"{key} {value} s" for key, value in {**self.own, **self.options}.items())
+
     # ------------------------------------------------------------------ the parts
 
     def space(self, part):
@@ -90,6 +101,7 @@ class Farm:
         name = f"hub{number}"
         lines = ["[hub]", f"KojiDir = {self.topdir}", "LoginCreatesUser = Off"]
         lines += [f"{key} = {value}" for key, value in self.options.items()]
+        lines += ["[toji]", *(f"{key} = {value}" for key, value in self.own.items())]
         (self.dir / f"{name}.conf").write_text("\n".join(lines) + "\n")
         host = self.network.address(name) if self.network else "127.0.0.1"
         port, ready = free_port(), self.dir / f"{name}.ready"

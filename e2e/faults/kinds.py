@@ -1,116 +1,170 @@
 """The faults: each strikes, and makes good what an administrator or a service manager would."""
 
 import glob
+import threading
 import time
 
 from . import network
 
 KINDS = {}
+# A lost builder is found, and its tasks are queued again, within so many seconds.
+FOUND, QUEUED = 30, 60
 
 
 class Kind:
     """A fault; `farm` says what it needs, `points` where it strikes."""
 
-    farm, points, builds, database, needs_network, settle = {}, ["random"], 0, "postgres", False, 90
+    farm, points, builds, needs_network, settle = {}, ["random"], 0, False, 90
+    # How many builders are struck in a round, each at a point of its own; 1 for what there is only one of.
+    strikes = 1
+    # Whether a victim is made whole before the next one is struck.
+    at_once = True
     about = ""
 
     def __init_subclass__(cls):
-        KINDS[cls.name] = cls
+        if hasattr(cls, "name"):
+            KINDS[cls.name] = cls
 
-    def strike(self, farm):
+    def strike(self, farm, blow):
         """Breaks something."""
 
-    def recover(self, farm):
+    def recover(self, farm, blow):
         """Makes it whole again."""
 
-    def check(self, farm, since):
-        """What else must hold; lines about what does not."""
+    def watch(self, farm, blows):
+        """Looks on after all blows of a round; gives lines about what does not hold."""
         return []
+
+    def after(self, farm, blow):
+        """What is left to do when all tasks have ended."""
 
 
 EVERY = ["made", "assigned", "opening", "opened", "uploading", "waiting", "closing", "closed", "random"]
+HELD = ["assigned", "opened", "waiting", "closing", "random"]
 
 
-class BuilderKill(Kind):
+class OfBuilders(Kind):
+    """Strikes several builders of a round, each at its point; `blow.victim` is the one that has the task at that point."""
+
+    farm, strikes = {"builders": 5}, 4
+
+
+class BuilderKill(OfBuilders):
     """A builder ends with kill -9 and is started again at once."""
 
-    name, points, builds = "builder-kill", EVERY, 20
+    name, points, builds = "builder-kill", EVERY, 9
 
-    def strike(self, farm):
-        self.victim = farm.dice.choice(farm.builders)
-        self.victim.kill()
+    def strike(self, farm, blow):
+        blow.victim.kill()
 
-    def recover(self, farm):
-        self.victim.spawn()
+    def recover(self, farm, blow):
+        blow.victim.spawn()
 
 
-class BuilderLost(Kind):
+class Given(OfBuilders):
+    """A builder goes away until its tasks were given to others."""
+
+    farm, strikes, at_once = {"builders": 5}, 3, False
+
+    def watch(self, farm, blows):
+        """Waits until nothing is on the victims any more; notes how long that took."""
+        waiting = list(blows)
+        deadline = max(blow.begin for blow in blows) + 90
+        lines = []
+        while waiting and time.monotonic() < deadline:
+            for blow in list(waiting):
+                host = blow.victim.name
+                if blow.found is None:
+                    lost = farm.ask(f"SELECT lost IS NOT NULL FROM toji_host_stream s JOIN host h ON h.id = s.host_id WHERE h.name = '{host}'")
+                    blow.found = time.monotonic() - blow.begin if lost == "t" else None
+                query = f"SELECT count(*) FROM task t JOIN host h ON h.id = t.host_id WHERE h.name = '{host}' AND t.state IN (1, 4)"
+                if blow.found is not None and farm.ask(query, "1") == "0":
+                    blow.queued = time.monotonic() - blow.begin
+                    waiting.remove(blow)
+            time.sleep(0.02)
+        for blow in blows:
+            if blow.found is None or blow.found > FOUND:
+                lines.append(f"{blow.victim.name} was found to be lost after {blow.found} s")
+            if blow.queued is None or blow.queued > QUEUED:
+                lines.append(f"the tasks of {blow.victim.name} were queued again after {blow.queued} s")
+        return lines
+
+
+class BuilderLost(Given):
     """A builder ends with kill -9 and stays away until others have done its tasks."""
 
     name, points = "builder-lost", ["assigned", "opening", "opened", "waiting", "closing", "random"]
 
-    def strike(self, farm):
-        self.victim = farm.dice.choice(farm.builders)
-        self.victim.kill()
+    def strike(self, farm, blow):
+        blow.victim.kill()
 
-    def check(self, farm, since):
-        self.victim.spawn()
-        farm.wait_for_builders()
-        return []
+    def after(self, farm, blow):
+        blow.victim.spawn()
 
 
-class BuilderStop(Kind):
+class BuilderStop(Given):
     """A builder stands still for longer than the time-out; its tasks go elsewhere, its late results are refused."""
 
-    name, points = "builder-stop", ["assigned", "opened", "waiting", "closing", "random"]
+    name, points = "builder-stop", ["opened", "waiting", "opened", "assigned", "opened", "closing", "random"]
 
-    def strike(self, farm):
-        self.victim = farm.dice.choice(farm.builders)
-        self.victim.stop()
+    def strike(self, farm, blow):
+        blow.victim.stop()
 
-    def recover(self, farm):
-        host = self.victim.name
-        deadline = time.monotonic() + 75
-        # Until nothing is on the standing builder any more.
-        query = f"SELECT count(*) FROM task t JOIN host h ON h.id = t.host_id WHERE h.name = '{host}' AND t.state IN (1, 4)"
-        while farm.ask(query, "1") != "0" and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.victim.resume()
+    def watch(self, farm, blows):
+        lines = super().watch(farm, blows)
+        for blow in blows:
+            blow.victim.resume()
+        return lines
+
+
+class ClockBuilder(OfBuilders):
+    """A builder whose clock is an hour off, killed and started again with the other sign."""
+
+    name, points = "clock-builder", HELD
+
+    def strike(self, farm, blow):
+        victim = blow.victim
+        victim.hours = -getattr(victim, "hours", farm.dice.choice([1, -1]))
+        victim.kill()
+        victim.env = faked(victim.hours)
+
+    def recover(self, farm, blow):
+        blow.victim.spawn()
 
 
 class HubKill(Kind):
     """The hub ends with kill -9 and is started again at once."""
 
-    name, points, builds = "hub-kill", EVERY, 20
+    name, points, builds = "hub-kill", EVERY, 9
 
-    def strike(self, farm):
+    def strike(self, farm, blow):
         farm.hubs[0].kill()
 
-    def recover(self, farm):
+    def recover(self, farm, blow):
         farm.hubs[0].start()
 
 
 class DatabaseKill(Kind):
     """Every process of PostgreSQL ends with kill -9, and the server is started again at once."""
 
-    name, points, builds = "database-kill", EVERY, 20
+    name, points, builds = "database-kill", EVERY, 9
 
-    def strike(self, farm):
+    def strike(self, farm, blow):
         farm.kill_database()
 
-    def recover(self, farm):
+    def recover(self, farm, blow):
         farm.start_database()
 
 
 class DatabaseRestart(Kind):
     """PostgreSQL is restarted in good order under load."""
 
-    name = "database-restart"
+    name, points = "database-restart", ["random", *HELD]
 
-    def strike(self, farm):
+    def strike(self, farm, blow):
         farm.postgres.stop("fast")
 
-    def recover(self, farm):
+    def recover(self, farm, blow):
         farm.start_database()
 
 
@@ -119,42 +173,26 @@ class TwoHubs(Kind):
 
     name, points, farm = "two-hubs", ["made", "assigned", "opening", "opened", "waiting", "closing", "random"], {"hubs": 2, "builders": 2}
 
-    def strike(self, farm):
-        self.victim = farm.dice.choice(farm.hubs)
-        self.victim.kill()
+    def strike(self, farm, blow):
+        blow.victim = farm.dice.choice(farm.hubs)
+        blow.victim.kill()
 
-    def recover(self, farm):
-        self.victim.start()
-
-
-class ClockBuilder(Kind):
-    """A builder whose clock is an hour off, killed and started again with the other sign."""
-
-    name = "clock-builder"
-    hours = 1
-
-    def strike(self, farm):
-        self.hours = -self.hours
-        self.victim = farm.dice.choice(farm.builders)
-        self.victim.kill()
-        self.victim.env = faked(self.hours)
-
-    def recover(self, farm):
-        self.victim.spawn()
+    def recover(self, farm, blow):
+        blow.victim.start()
 
 
 class ClockHub(Kind):
     """A hub whose clock is an hour off, killed and started again with the other sign."""
 
-    name = "clock-hub"
+    name, points = "clock-hub", HELD
     hours = 1
 
-    def strike(self, farm):
+    def strike(self, farm, blow):
         self.hours = -self.hours
         farm.hubs[0].kill()
         farm.hubs[0].env = faked(self.hours)
 
-    def recover(self, farm):
+    def recover(self, farm, blow):
         farm.hubs[0].start()
 
 
@@ -164,31 +202,69 @@ def faked(hours):
     return {"LD_PRELOAD": library, "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
 
 
-def cut(sender, receiver):
-    """Makes the fault of a cut in one direction."""
+class Cut(Kind):
+    """Nothing that the one sends reaches the other: for a second or two, or for longer than the time-outs."""
 
-    class Cut(Kind):
-        name, needs_network = f"cut-{sender}-{receiver}", True
-        about = f"Nothing of the {sender} reaches the {receiver} for a second or two."
+    needs_network, at_once = True, False
+    # How many of the cuts are longer than the time-outs.
+    long = 0.25
 
-        def pairs(self, farm):
-            names = {"builder": [b.name for b in farm.builders], "hub": [h.name for h in farm.hubs], "database": ["database"]}
-            return [(a, b) for a in names[sender] for b in names[receiver]]
+    def strike(self, farm, blow):
+        blow.pairs = self.pairs(farm, blow)
+        blow.long = farm.dice.random() < self.long
+        seconds = farm.dice.uniform(1.1, 1.5) * farm.given_away() if blow.long else farm.dice.uniform(0.2, 1.5)
+        for pair in blow.pairs:
+            farm.network.cut(*pair)
+        blow.timer = threading.Timer(seconds, self.heal, (farm, blow))
+        blow.timer.start()
 
-        def strike(self, farm):
-            for pair in self.pairs(farm):
-                farm.network.cut(*pair)
-            time.sleep(farm.dice.uniform(0.2, 1.5))
+    def heal(self, farm, blow):
+        """Lets everything through again."""
+        for pair in blow.pairs:
+            farm.network.heal(*pair)
 
-        def recover(self, farm):
-            for pair in self.pairs(farm):
-                farm.network.heal(*pair)
-
-    return Cut
+    def recover(self, farm, blow):
+        blow.timer.join()
 
 
-for one, other in (("builder", "hub"), ("hub", "builder"), ("hub", "database"), ("database", "hub")):
-    cut(one, other)
+class CutBuilderHub(OfBuilders, Cut):
+    """Nothing of a builder reaches the hub."""
+
+    name, points, at_once = "cut-builder-hub", HELD, False
+
+    def pairs(self, farm, blow):
+        """From whom to whom."""
+        return [(blow.victim.name, hub.name) for hub in farm.hubs]
+
+
+class CutHubBuilder(OfBuilders, Cut):
+    """Nothing of the hub reaches a builder."""
+
+    name, points, at_once = "cut-hub-builder", HELD, False
+
+    def pairs(self, farm, blow):
+        """From whom to whom."""
+        return [(hub.name, blow.victim.name) for hub in farm.hubs]
+
+
+class CutHubDatabase(Cut):
+    """Nothing of the hub reaches the database."""
+
+    name, points = "cut-hub-database", HELD
+
+    def pairs(self, farm, blow):
+        """From whom to whom."""
+        return [(hub.name, "database") for hub in farm.hubs]
+
+
+class CutDatabaseHub(Cut):
+    """Nothing of the database reaches the hub."""
+
+    name, points = "cut-database-hub", HELD
+
+    def pairs(self, farm, blow):
+        """From whom to whom."""
+        return [("database", hub.name) for hub in farm.hubs]
 
 
 def why_not(kind):

@@ -123,8 +123,7 @@ class Thousand:
 def run(toji, directory, count):
     """Builds, looks, and prints a line of figures; tells whether all held."""
     # Nothing is broken here: the hub's own time-outs.
-    slow = {"ReadyTimeout": 180, "AssignTimeout": 300, "HostTimeout": 900, "RunInterval": 60, "SoftRefusalTimeout": 900}
-    with Farm(toji, directory, builders=BUILDERS, timeouts=slow) as farm:
+    with Farm(toji, directory, builders=BUILDERS, usual=True) as farm:
         thousand = Thousand(farm, count)
         seconds = thousand.run()
         count = thousand.count
