@@ -24,6 +24,7 @@ use crate::leave::{Ending, Leave};
 use crate::packages::PackageCache;
 use crate::plugins::Plugins;
 use crate::resources::load_average;
+use crate::salvage;
 use crate::stream::{self, Signal};
 use crate::worker::Worker;
 
@@ -102,12 +103,8 @@ impl Builder {
     }
 
     async fn start(config: Config) -> Result<Self> {
-        let tasks = config.workdir.join("tasks");
-        let prepare = || {
-            std::fs::create_dir_all(&config.workdir)?;
-            toji_sandbox::remove_tree(&tasks)
-        };
-        prepare().map_err(|source| Error::Work { path: config.workdir.clone(), source })?;
+        let unusable = |source| Error::Work { path: config.workdir.clone(), source };
+        std::fs::create_dir_all(&config.workdir).map_err(unusable)?;
         let options = Options {
             topurl: config.topurl.clone(),
             serverca: config.serverca.clone(),
@@ -128,6 +125,8 @@ impl Builder {
         hub.exclusive(config.force_lock).await?;
         let id = hub.call("host.getID", ()).await?;
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
+        salvage::logs(&hub, &config.workdir).await;
+        toji_sandbox::remove_tree(&config.workdir.join("tasks")).map_err(unusable)?;
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
         let (live, quiet, leave) = (AtomicBool::new(false), AtomicBool::new(false), Leave::new());
         let plugins = Plugins::load(&config).await?;

@@ -20,6 +20,7 @@ mod repository;
 mod resolve;
 mod resources;
 mod rich;
+mod salvage;
 mod scm;
 mod source;
 mod stream;

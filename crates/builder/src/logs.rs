@@ -130,7 +130,8 @@ impl Uploader {
     }
 }
 
-fn read(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
+/// The next piece of a log.
+pub(crate) fn read(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         // Somebody has taken the log away: there is nothing more to tell, and that is no reason to fail.

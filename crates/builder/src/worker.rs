@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use toji_client::{Client, args, task_response};
 use toji_sandbox::CancellationToken;
@@ -13,6 +14,9 @@ use crate::failed;
 use crate::failure::{Failure, Whose, chain};
 use crate::logs::Logs;
 use crate::tasks::{self, Method};
+
+/// How long the rest of a stopped task's logs may take on its way to the hub.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A task that was given to this host.
 pub(crate) struct Worker {
@@ -145,6 +149,10 @@ impl Worker {
         let outcome = self.cancel.run_until_cancelled(running).await;
         // What a handler makes of its cancellation is no result.
         let outcome = outcome.filter(|_| !self.cancel.is_cancelled());
+        if outcome.is_none() {
+            // The end of the log of a task that goes to another builder; of one that was cancelled it is refused.
+            let _ = tokio::time::timeout(LAST_WORDS, task.logs.flush()).await;
+        }
         drop(task);
         if let Some(Err(_)) = &outcome
             && let Err(error) = failed::keep(&self.shared.config.workdir, &work)

@@ -30,6 +30,7 @@ macro_rules! locked {
         "task.id AS id, task.state AS state, task.host_id AS host_id, task.parent AS parent,
          task.owner AS owner, task.method AS method, task.arch AS arch,
          task.channel_id AS channel_id, task.label AS label, task.awaited AS awaited,
+         task.start_time AS start_time,
          (SELECT up.host_id FROM task up WHERE up.id = task.parent) AS parent_host"
     };
 }
@@ -119,6 +120,11 @@ pub async fn descendants(tx: &mut Tx, id: i64) -> Result<Vec<Row>> {
 pub async fn lock(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
     let sql = concat!("SELECT ", locked!(), " FROM task WHERE task.id = $1 FOR UPDATE OF task");
     tx.query_opt(sql, params![id]).await
+}
+
+/// Numbers and states of those of the tasks that exist.
+pub async fn states(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
+    tx.query("SELECT id, state FROM task WHERE id = ANY($1)", params![ids]).await
 }
 
 /// Locks several tasks, in the order of their numbers.

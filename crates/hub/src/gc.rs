@@ -6,6 +6,7 @@
 
 mod delete;
 mod facts;
+mod logs;
 pub mod options;
 mod prune;
 pub mod rules;
@@ -50,6 +51,10 @@ pub enum Action {
     SideTags,
     /// Signed copies of what is latest nowhere go.
     SignedCopies,
+    /// Old logs are compressed.
+    CompressLogs,
+    /// Compressed logs become what they were.
+    ExpandLogs,
 }
 
 impl Action {
@@ -69,6 +74,10 @@ pub enum Verdict {
     Salvage,
     /// It is deleted.
     Delete,
+    /// It is compressed.
+    Compress,
+    /// It is no longer compressed.
+    Expand,
     /// It stays as it is.
     Keep,
 }
@@ -95,6 +104,8 @@ impl fmt::Display for Finding {
             Verdict::Trash => ("would move to the trash", "moved to the trash"),
             Verdict::Salvage => ("would take out of the trash", "taken out of the trash"),
             Verdict::Delete => ("would delete", "deleted"),
+            Verdict::Compress => ("would compress", "compressed"),
+            Verdict::Expand => ("would expand", "expanded"),
             Verdict::Keep => ("keep", "keep"),
         };
         write!(f, "{} {}", if self.done { did } else { would }, self.name)?;
@@ -163,6 +174,8 @@ impl Run<'_> {
             Action::Sweep => sweep::run(self).await,
             Action::SideTags => side_tags::run(self).await,
             Action::SignedCopies => signed::run(self).await,
+            Action::CompressLogs => logs::run(self, logs::Way::Compress).await,
+            Action::ExpandLogs => logs::run(self, logs::Way::Expand).await,
         }
     }
 

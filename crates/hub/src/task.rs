@@ -3,6 +3,7 @@
 pub(crate) mod claim;
 pub mod make;
 pub(crate) mod params;
+pub mod runs;
 pub mod text;
 pub mod transition;
 pub mod wait;

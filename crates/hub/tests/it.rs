@@ -18,6 +18,7 @@ mod it {
     mod host;
     mod liar;
     mod live;
+    mod logs;
     mod maven_rpm;
     mod merge;
     mod notice;

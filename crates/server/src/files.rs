@@ -1,5 +1,6 @@
 //! `/kojifiles`: the file store as plain files, with ranges, validators and directory listings.
 
+use std::io::{Read as _, Seek as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +11,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use toji_store::packed::{Content, is_log};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::{Shared, listing};
+
+/// The most of a packed file that is read at a time, in bytes.
+const PIECE: u64 = 256 << 10;
 
 /// The directory that is served; paths are resolved inside it by the kernel.
 #[derive(Clone)]
@@ -49,11 +54,17 @@ pub(crate) async fn handle(State(shared): State<Shared>, request: Request) -> Re
         tokio::task::spawn_blocking(move || {
             let file = root.file(path.trim_end_matches('/'))?;
             let metadata = file.metadata()?;
-            std::io::Result::Ok((file, metadata))
+            let (mut size, mut packed) = (metadata.len(), None);
+            if metadata.is_file() && is_log(&path) {
+                let content = Content::new(file.try_clone()?)?;
+                size = content.length()?;
+                packed = Some(content).filter(Content::is_packed);
+            }
+            std::io::Result::Ok((Opened { file, packed, size }, metadata))
         })
         .await
     };
-    let (file, metadata) = match opened {
+    let (opened, metadata) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return refusal(&error),
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -62,12 +73,53 @@ pub(crate) async fn handle(State(shared): State<Shared>, request: Request) -> Re
         if !url_path.ends_with('/') {
             return Redirect::permanent(&format!("{url_path}/")).into_response();
         }
-        return listing::page(file, &path).await;
+        return listing::page(opened.file, &path).await;
     }
     if !metadata.is_file() {
         return not_found();
     }
-    send(file, &metadata, &path, request.method(), request.headers()).await
+    send(opened, &metadata, &path, request.method(), request.headers()).await
+}
+
+/// A file that is to be sent.
+struct Opened {
+    file: std::fs::File,
+    /// Its content, if that is compressed on the disk.
+    packed: Option<Content>,
+    /// The length of its content, in bytes.
+    size: u64,
+}
+
+impl Opened {
+    /// A part of the content, as a body; nothing if it cannot be read.
+    async fn part(self, start: u64, length: u64) -> Option<Body> {
+        if let Some(mut content) = self.packed {
+            let (out, pieces) = tokio::sync::mpsc::channel(2);
+            tokio::task::spawn_blocking(move || {
+                let begun = content.seek(std::io::SeekFrom::Start(start));
+                let mut left = begun.map(|_| content.take(length));
+                loop {
+                    let mut piece = Vec::new();
+                    let read = match &mut left {
+                        Ok(left) => left.take(PIECE).read_to_end(&mut piece),
+                        Err(_) => return,
+                    };
+                    let last = !matches!(read, Ok(n) if n > 0);
+                    let piece = read.map(|_| bytes::Bytes::from(piece));
+                    if last && piece.is_ok() || out.blocking_send(piece).is_err() || last {
+                        return;
+                    }
+                }
+            });
+            return Some(Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(pieces)));
+        }
+        let mut file = tokio::fs::File::from_std(self.file);
+        if start > 0 && file.seek(std::io::SeekFrom::Start(start)).await.is_err() {
+            return None;
+        }
+        let stream = ReaderStream::with_capacity(AsyncReadExt::take(file, length), 128 << 10);
+        Some(Body::from_stream(stream))
+    }
 }
 
 /// Names that belong to the hub and not to its readers.
@@ -91,13 +143,13 @@ fn refusal(error: &std::io::Error) -> Response {
 }
 
 async fn send(
-    file: std::fs::File,
+    file: Opened,
     metadata: &std::fs::Metadata,
     path: &str,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let size = metadata.len();
+    let size = file.size;
     let modified = metadata.modified().ok().and_then(|m| m.duration_since(UNIX_EPOCH).ok());
     let modified = modified.unwrap_or(Duration::ZERO);
     let etag = format!("\"{:x}-{:x}\"", size, modified.as_nanos());
@@ -130,12 +182,10 @@ async fn send(
     };
     set(response.headers_mut(), header::CONTENT_LENGTH, &length.to_string());
     if method != Method::HEAD && length > 0 {
-        let mut file = tokio::fs::File::from_std(file);
-        if start > 0 && file.seek(std::io::SeekFrom::Start(start)).await.is_err() {
+        let Some(body) = file.part(start, length).await else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
-        let stream = ReaderStream::with_capacity(file.take(length), 128 << 10);
-        *response.body_mut() = Body::from_stream(stream);
+        };
+        *response.body_mut() = body;
     }
     response
 }
@@ -165,6 +215,11 @@ fn caching(path: &str) -> &'static str {
 
 /// Nothing of the store may run as a page of this site, so HTML is sent as plain text.
 fn content_type(path: &str) -> &'static str {
+    // Logs of earlier runs of a task have a number behind their names.
+    let number = |end: &str| !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit());
+    if path.rsplit_once(".log.").is_some_and(|(_, end)| number(end)) {
+        return "text/plain; charset=utf-8";
+    }
     match path.rsplit('.').next().unwrap_or_default() {
         "rpm" => "application/x-rpm",
         "log" | "txt" | "cfg" | "spec" | "html" | "htm" | "ks" | "svg" => {

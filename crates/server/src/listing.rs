@@ -54,10 +54,18 @@ fn entries(dir: &std::fs::File) -> std::io::Result<Vec<Entry>> {
         let flags = rustix::fs::AtFlags::empty();
         let Ok(stat) = rustix::fs::statat(dir, item.file_name(), flags) else { continue };
         let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let size = toji_store::packed::content_length(&name, size, || {
+            let flags = rustix::fs::OFlags::RDONLY
+                | rustix::fs::OFlags::CLOEXEC
+                | rustix::fs::OFlags::NONBLOCK;
+            let mode = rustix::fs::Mode::empty();
+            Ok(rustix::fs::openat(dir, item.file_name(), flags, mode)?.into())
+        });
         entries.push(Entry {
             name,
             is_dir: kind.is_dir(),
-            size: u64::try_from(stat.st_size).unwrap_or(0),
+            size,
             modified: u64::try_from(stat.st_mtime).unwrap_or(0),
         });
     }

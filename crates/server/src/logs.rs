@@ -1,7 +1,8 @@
-//! `/api/tasks/ID/logs/NAME?offset=&follow=`: a task's log, as it is or as it grows.
+//! `/api/tasks/ID/logs/NAME?offset=&follow=&run=`: a task's log, as it is or as it grows.
 //!
 //! Without `follow` the answer has what is there from `offset` on, and says whether more can come. With `follow` it
-//! goes on until the task has ended; who lost the connection asks again with the offset that was reached.
+//! goes on until the task has ended; who lost the connection asks again with the offset that was reached. A task that
+//! is begun anew, because its builder was lost, has a log for each run: `run` says which one an offset is of.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::Duration;
@@ -13,11 +14,14 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use toji_bus::{Listener, Topic};
+use toji_hub::task::runs;
+use toji_store::packed::Content;
 use toji_types::TaskState;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::Shared;
+use crate::files::Root;
 
 /// The pause between looks when no signal comes: the builder may have uploaded to another hub.
 const PACE: Duration = Duration::from_millis(500);
@@ -25,6 +29,10 @@ const PACE: Duration = Duration::from_millis(500);
 const PIECE: u64 = 256 << 10;
 /// Says whether a log is as long as it will ever be.
 const COMPLETE: HeaderName = HeaderName::from_static("x-log-complete");
+/// Says of which run of the task the log is; the first is 1.
+const RUN: HeaderName = HeaderName::from_static("x-log-run");
+/// Says how many runs the log has.
+const RUNS: HeaderName = HeaderName::from_static("x-log-runs");
 
 /// From where on, and whether to go on.
 #[derive(Debug, Deserialize)]
@@ -33,6 +41,8 @@ pub(crate) struct Wish {
     offset: u64,
     #[serde(default)]
     follow: u8,
+    /// The latest, if not given.
+    run: Option<u32>,
 }
 
 pub(crate) async fn handle(
@@ -45,11 +55,17 @@ pub(crate) async fn handle(
         return (StatusCode::NOT_FOUND, "not found\n").into_response();
     }
     let path = format!("work/{}/{name}", shared.hub.paths.taskrelpath(task));
-    let log = Log { shared, task, path };
+    let (root, of) = (shared.files.clone(), path.clone());
+    let latest = tokio::task::spawn_blocking(move || latest(&root, &of)).await.unwrap_or(1);
+    let run = wish.run.unwrap_or(latest);
+    if !(1..=latest).contains(&run) {
+        return (StatusCode::NOT_FOUND, "no such run\n").into_response();
+    }
+    let log = Log { shared, task, path, run };
     // Listened to before the first look, so that nothing between is missed.
     let signals = log.shared.hub.bus.listen(Topic::Task(task));
     let ended = match log.ended().await {
-        Ok(Some(ended)) => ended,
+        Ok(Some(ended)) => ended || run < latest,
         Ok(None) => return (StatusCode::NOT_FOUND, "no such task\n").into_response(),
         Err(error) => {
             tracing::warn!(%error, "cannot look at a task");
@@ -76,7 +92,29 @@ pub(crate) async fn handle(
     // A front end must not collect what a reader waits for.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers.insert(COMPLETE, HeaderValue::from_static(if ended { "true" } else { "false" }));
+    headers.insert(RUN, HeaderValue::from(run));
+    headers.insert(RUNS, HeaderValue::from(latest));
     response
+}
+
+/// The run that a log is of now: those before it are beside it.
+fn latest(root: &Root, path: &str) -> u32 {
+    let earlier = |run: &u32| root.file(&runs::earlier(path, *run)).is_ok();
+    1 + (1..=runs::MOST).take_while(earlier).count() as u32
+}
+
+/// Opens the log of a run; the run is over if there is a later one.
+fn open(root: &Root, path: &str, run: u32) -> std::io::Result<(std::fs::File, bool)> {
+    let earlier = runs::earlier(path, run);
+    if let Ok(file) = root.file(&earlier) {
+        return Ok((file, true));
+    }
+    let file = root.file(path)?;
+    // It may have got its other name between the two looks.
+    match root.file(&earlier) {
+        Ok(file) => Ok((file, true)),
+        Err(_) => Ok((file, false)),
+    }
 }
 
 /// One log of a task.
@@ -84,11 +122,14 @@ struct Log {
     shared: Shared,
     task: i64,
     path: String,
+    run: u32,
 }
 
 enum Read {
     /// The next bytes; none at the end.
     Some(Bytes),
+    /// The end, and no more will come: another run has begun.
+    Over,
     /// It is shorter than what was read: it was begun anew.
     Shorter,
     Missing,
@@ -96,19 +137,22 @@ enum Read {
 
 impl Log {
     async fn read(&self, offset: u64) -> Read {
-        let (root, path) = (self.shared.files.clone(), self.path.clone());
+        let (root, path, run) = (self.shared.files.clone(), self.path.clone(), self.run);
         let read = move || {
-            let mut file = root.file(&path)?;
-            let meta = file.metadata()?;
-            if !meta.is_file() {
+            let (file, over) = open(&root, &path, run)?;
+            if !file.metadata()?.is_file() {
                 return Ok(Read::Missing);
             }
-            if meta.len() < offset {
+            let mut content = Content::new(file)?;
+            if content.length()? < offset {
                 return Ok(Read::Shorter);
             }
-            file.seek(SeekFrom::Start(offset))?;
+            content.seek(SeekFrom::Start(offset))?;
             let mut data = Vec::new();
-            file.take(PIECE).read_to_end(&mut data)?;
+            content.take(PIECE).read_to_end(&mut data)?;
+            if over && data.is_empty() {
+                return Ok(Read::Over);
+            }
             std::io::Result::Ok(Read::Some(data.into()))
         };
         match tokio::task::spawn_blocking(read).await {
@@ -156,7 +200,7 @@ impl Log {
                     }
                     continue;
                 }
-                Read::Shorter => return,
+                Read::Shorter | Read::Over => return,
                 Read::Some(_) | Read::Missing if last => return,
                 Read::Some(_) | Read::Missing => {}
             }

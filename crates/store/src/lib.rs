@@ -6,6 +6,7 @@ mod area;
 pub mod contents;
 mod digest;
 mod error;
+pub mod packed;
 pub mod parts;
 mod path;
 mod place;

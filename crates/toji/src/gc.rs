@@ -12,7 +12,7 @@ use toji_db::Db;
 use toji_hub::gc::{Action, Run};
 use toji_hub::{Config, Hub};
 
-pub(crate) use conf::read;
+pub(crate) use conf::{logs_alone, read};
 pub(crate) use post::Post;
 
 /// What `toji gc` can be told; times are like `5 days`.
@@ -78,6 +78,9 @@ struct Limits {
     /// The tag that is the trash.
     #[arg(long, value_name = "TAG")]
     trashcan_tag: Option<String>,
+    /// How old a log must be to be compressed.
+    #[arg(long, value_name = "TIME")]
+    compress_logs: Option<String>,
 }
 
 /// Options of koji-sweep-db and koji-sidetag-cleanup; ages in days.
@@ -132,6 +135,10 @@ enum Named {
     SidetagCleanup,
     /// Remove signed copies of builds that are latest in no tag; without a name only if the file says how.
     SignedCopies,
+    /// Compress old logs of builds and ended tasks; without a name only with --compress-logs, here or in the file.
+    CompressLogs,
+    /// Make compressed logs what they were, for programs that read them without the hub.
+    ExpandLogs,
 }
 
 impl From<Named> for Action {
@@ -144,6 +151,8 @@ impl From<Named> for Action {
             Named::SweepDb => Action::Sweep,
             Named::SidetagCleanup => Action::SideTags,
             Named::SignedCopies => Action::SignedCopies,
+            Named::CompressLogs => Action::CompressLogs,
+            Named::ExpandLogs => Action::ExpandLogs,
         }
     }
 }
@@ -170,6 +179,7 @@ impl Options {
             ("grace_period", &limits.grace_period),
             ("unprotected_keys", &limits.unprotected_keys),
             ("trashcan_tag", &limits.trashcan_tag),
+            ("compress_logs", &limits.compress_logs),
         ] {
             if let Some(value) = given {
                 rules.set(name, value)?;

@@ -269,8 +269,8 @@ impl Upkeep {
         }
         loops.spawn(parts::send_messages(hub.clone(), stop.clone()));
         if let Some(file) = &options.gc {
-            match parts::collect(hub.clone(), file, &stop) {
-                Ok(collector) => drop(loops.spawn_blocking(collector)),
+            match crate::gc::read(file) {
+                Ok(what) => drop(loops.spawn_blocking(parts::collect(hub.clone(), what, &stop))),
                 Err(error) => tracing::error!("garbage is not collected: {error:#}"),
             }
         }

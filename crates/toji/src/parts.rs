@@ -47,16 +47,15 @@ pub(crate) async fn wait_for_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-/// The work of the garbage collector as a koji-gc.conf describes it, until `stop`; it has a thread of its own.
+/// The work of the garbage collector, until `stop`; it has a thread of its own.
 pub(crate) fn collect(
     hub: Hub,
-    file: &std::path::Path,
+    (options, mut post): (toji_hub::gc::Options, crate::gc::Post),
     stop: &CancellationToken,
-) -> anyhow::Result<impl FnOnce() + Send + 'static> {
-    let (options, mut post) = crate::gc::read(file)?;
+) -> impl FnOnce() + Send + 'static {
     post.logs = true;
     post.end_with(stop.clone());
     let stopped = stop.clone().cancelled_owned();
     let runtime = tokio::runtime::Handle::current();
-    Ok(move || runtime.block_on(toji_hub::gc::serve(hub, options, post, stopped)))
+    move || runtime.block_on(toji_hub::gc::serve(hub, options, post, stopped))
 }

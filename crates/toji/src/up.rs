@@ -73,6 +73,9 @@ impl Options {
     }
 }
 
+/// The age from which on logs of an own data directory are compressed, in seconds: a week.
+const LOG_AGE: f64 = 7.0 * 86_400.0;
+
 /// Runs until SIGTERM or an interrupt, then drains.
 pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -112,9 +115,11 @@ async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
     if !options.no_repositories {
         parts.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
     }
-    if let Some(file) = &options.gc {
-        parts.spawn_blocking(parts::collect(hub.clone(), file, &stop)?);
-    }
+    let garbage = match &options.gc {
+        Some(file) => crate::gc::read(file)?,
+        None => crate::gc::logs_alone(LOG_AGE),
+    };
+    parts.spawn_blocking(parts::collect(hub.clone(), garbage, &stop));
     let site = parts::site(&hub, toji_server::Front::default(), &stop).fixed();
     // The server ends last: the builder reports the end of its tasks through it.
     let server_stop = CancellationToken::new();

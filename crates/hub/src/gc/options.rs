@@ -70,6 +70,10 @@ pub struct Options {
     pub side_tags: SideTags,
     /// What `koji prune-signed-copies` takes, if anything.
     pub signed: Option<Signed>,
+    /// `compress_logs`: the age in seconds from which on logs are compressed; not without it.
+    pub compress_logs: Option<f64>,
+    /// Whether nothing else is done.
+    pub only_logs: bool,
 }
 
 /// Which signed copies stay, `[signed-copies]` of the file.
@@ -125,6 +129,8 @@ pub struct SideTags {
 }
 
 const DAY: f64 = 86_400.0;
+/// The age of logs that are compressed if none is given.
+pub(super) const LOG_AGE: f64 = 30.0 * DAY;
 
 impl Default for Options {
     fn default() -> Self {
@@ -164,6 +170,8 @@ impl Default for Options {
                 ignore: Vec::new(),
             },
             signed: None,
+            compress_logs: None,
+            only_logs: false,
         }
     }
 }
@@ -187,6 +195,11 @@ impl Options {
         Ok(options)
     }
 
+    /// Options of a hub that collects nothing but compresses logs of this age in seconds.
+    pub fn logs_alone(age: f64) -> Options {
+        Options { compress_logs: Some(age), only_logs: true, ..Options::default() }
+    }
+
     /// Reads the section `[signed-copies]`, which switches that pruning on.
     ///
     /// # Errors
@@ -208,8 +221,12 @@ impl Options {
 
     /// What a run does that is not told otherwise, in this order.
     pub fn actions(&self) -> Vec<Action> {
+        let logs = self.compress_logs.map(|_| Action::CompressLogs);
+        if self.only_logs {
+            return logs.into_iter().collect();
+        }
         let signed = self.signed.as_ref().map(|_| Action::SignedCopies);
-        Action::ALL.into_iter().chain(signed).collect()
+        Action::ALL.into_iter().chain(signed).chain(logs).collect()
     }
 
     /// Sets one option of `[main]`.
@@ -236,6 +253,7 @@ impl Options {
             "bcc_addr" => self.bcc = list(value),
             "weburl" => self.web_url = Some(text()),
             "user" => self.user = text(),
+            "compress_logs" => self.compress_logs = Some(interval(name, value)?),
             _ => {}
         }
         Ok(())

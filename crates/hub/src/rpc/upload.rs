@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use toji_api::upload::*;
 use toji_bus::Topic;
 use toji_db::lookup::Names;
+use toji_store::packed::{Content, content_length};
 use toji_store::{Algorithm, Area, Hasher};
 use toji_value::{Fault, FromValue, Map, Value, map};
 
@@ -131,7 +132,7 @@ impl Part {
     }
 }
 
-fn hash(file: &mut std::fs::File, algorithm: Algorithm) -> std::io::Result<String> {
+fn hash(file: &mut impl Read, algorithm: Algorithm) -> std::io::Result<String> {
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; 128 << 10];
     loop {
@@ -162,22 +163,24 @@ impl Handle for CheckUpload {
         // An imported file is a link into the build's directory, so the root is that of all files.
         let (root, path) = beside(&place.root, &place.path);
         blocking(move || {
-            let mut file = match Area::new(root).open(&path) {
+            let file = match Area::new(root).open(&path) {
                 Ok(file) => file,
                 Err(error) if error.is_missing() => return Ok(Value::Nil),
                 Err(error) => return Err(store_fault(error)),
             };
             let meta = file.metadata().map_err(io_fault)?;
+            let mut file = Content::new(file).map_err(io_fault)?;
+            let size = file.length().map_err(io_fault)?;
             let mut data =
-                map! { "size" => meta.len(), "mtime" => seconds(meta.mtime(), meta.mtime_nsec()) };
+                map! { "size" => size, "mtime" => seconds(meta.mtime(), meta.mtime_nsec()) };
             // A file that is not there is no error, whatever was to be done with it.
             if let Some(name) = verify {
                 let algorithm = Algorithm::for_upload(&name).map_err(store_fault)?;
                 if let Some(tail) = tail.filter(|tail| *tail < 0) {
                     return Err(Fault::generic(format!("Invalid tail value: {tail}")));
                 }
-                let length = tail.map_or(meta.len(), |t| meta.len().min(t.unsigned_abs()));
-                file.seek(SeekFrom::Start(meta.len() - length)).map_err(io_fault)?;
+                let length = tail.map_or(size, |t| size.min(t.unsigned_abs()));
+                file.seek(SeekFrom::Start(size - length)).map_err(io_fault)?;
                 data.insert("sumlength", length);
                 data.insert("hexdigest", hash(&mut file, algorithm).map_err(io_fault)?);
             }
@@ -209,8 +212,8 @@ impl Handle for DownloadTaskOutput {
         blocking(move || {
             let missing = || Fault::generic(format!("no file \"{name}\" output by task {task_id}"));
             let opened = Area::new(root).open(&format!("{dir}/{name}"));
-            let mut file = opened.map_err(|_| missing())?;
-            let length = file.metadata().map_err(io_fault)?.len();
+            let mut file = Content::new(opened.map_err(|_| missing())?).map_err(io_fault)?;
+            let length = file.length().map_err(io_fault)?;
             let start = match u64::try_from(offset) {
                 Ok(offset) => offset,
                 Err(_) => length.saturating_sub(offset.unsigned_abs()),
@@ -244,11 +247,13 @@ impl Handle for ListTaskOutput {
             let mut names = Vec::new();
             let mut files = Map::new();
             for (root, volume) in roots {
-                for entry in Area::new(root).walk(&dir).map_err(store_fault)? {
+                let area = Area::new(root);
+                for entry in area.walk(&dir).map_err(store_fault)? {
                     if toji_store::parts::is_partial(&entry.path) {
                         continue;
                     }
-                    let value = if stat { times(&entry.meta).into() } else { Value::Nil };
+                    let path = area.root().join(&dir).join(&entry.path);
+                    let value = if stat { times(&path, &entry.meta).into() } else { Value::Nil };
                     match (stat, all_volumes) {
                         (false, false) => names.push(Value::Str(entry.path)),
                         (true, false) => drop(files.insert(entry.path, value)),
@@ -285,9 +290,11 @@ fn on_volume(files: &mut Map, path: String, volume: &str, value: Value) {
 }
 
 /// Size (as text: it may exceed what XML-RPC's integers hold) and times of a file.
-fn times(meta: &std::fs::Metadata) -> Map {
+fn times(path: &std::path::Path, meta: &std::fs::Metadata) -> Map {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let size = content_length(&name, meta.len(), || std::fs::File::open(path));
     map! {
-        "st_size" => meta.len().to_string(),
+        "st_size" => size.to_string(),
         "st_atime" => seconds(meta.atime(), meta.atime_nsec()),
         "st_mtime" => seconds(meta.mtime(), meta.mtime_nsec()),
         "st_ctime" => seconds(meta.ctime(), meta.ctime_nsec()),

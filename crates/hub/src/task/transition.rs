@@ -34,6 +34,8 @@ pub struct Locked {
     pub channel_id: i64,
     /// Its name among its siblings.
     pub label: Option<String>,
+    /// Whether it was opened before.
+    pub begun: bool,
 }
 
 impl Locked {
@@ -51,6 +53,7 @@ impl Locked {
             arch: row.get("arch")?,
             channel_id: row.get("channel_id")?,
             label: row.get("label")?,
+            begun: !row.value("start_time").is_nil(),
         })
     }
 
@@ -193,6 +196,7 @@ pub async fn open(call: &mut Call, id: i64, host: i64) -> Result<bool, Fault> {
     };
     if mine {
         check(&task, TaskState::Open)?;
+        super::runs::set_aside(call, &task).await;
         announced(call, &task, TaskState::Open, Some(host)).await?;
         db::place(&mut call.tx, id, TaskState::Open, Some(host)).await?;
         told(call, &task, TaskState::Open, Some(host)).await?;

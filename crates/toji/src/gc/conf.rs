@@ -29,3 +29,9 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<(Options, Post)> {
         toji_builder::MailServer { host, user: text("smtp_user"), password: text("smtp_pass") };
     Ok((options, Post::new(server)))
 }
+
+/// What a hub does that was given no koji-gc.conf: it compresses logs of this age, in seconds.
+pub(crate) fn logs_alone(age: f64) -> (Options, Post) {
+    let server = toji_builder::MailServer { host: String::new(), user: None, password: None };
+    (Options::logs_alone(age), Post::new(server))
+}

@@ -12,11 +12,10 @@ use toji_value::{Fault, Value, map};
 
 use crate::Call;
 use crate::dispatch::Handle;
+use crate::task::runs::RETURNED;
 use crate::task::{self, transition};
 use crate::upload::token;
 
-/// Where a task's directory tells of its earlier runs.
-const LOG: &str = "returned.log";
 /// The longest pause before a task is tried again, in seconds.
 const LONGEST: f64 = 600.0;
 /// The most of a reason that is kept, in bytes.
@@ -75,7 +74,7 @@ fn note(call: &Call, id: i64, line: String) {
     let (root, dir) = (call.hub.paths.work(None), call.hub.paths.taskrelpath(id));
     tokio::task::spawn_blocking(move || {
         let area = Area::new(&root);
-        let written = area.open_for_write(&format!("{dir}/{LOG}")).map(|mut file| {
+        let written = area.open_for_write(&format!("{dir}/{RETURNED}")).map(|mut file| {
             file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(line.as_bytes()))
         });
         if !matches!(written, Ok(Ok(()))) {
