@@ -1,0 +1,7 @@
+//! The solver's answers beside dnf's, its words, and its limits.
+
+mod dnf;
+mod equality;
+mod limits;
+mod questions;
+mod universe;
