@@ -1,13 +1,9 @@
 """Builders that a story starts by itself: one on the stock client library, and `toji builder`."""
 
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 from . import stock
-from .command import CommandFailed
+from .program import Program
 
 WORKER = Path(__file__).resolve().parent / "worker"
 PASSWORD = "the password of every builder"
@@ -22,63 +18,7 @@ def add_host(world, name, arches="x86_64", channels=(), capacity=8):
     world.server.set_password(name, PASSWORD)
 
 
-class Process:
-    """A running builder; a story ends it."""
-
-    def __init__(self, name, directory, words, env=None):
-        self.name, self.log = name, Path(directory) / f"{name}.out"
-        with open(self.log, "ab") as out:
-            self.process = subprocess.Popen([str(w) for w in words], cwd=directory, stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=out, env={**os.environ, "NO_COLOR": "1", **(env or {})}, start_new_session=True)
-
-    def said(self):
-        """All that it has said."""
-        return self.log.read_text(errors="replace")
-
-    def until(self, done, what, timeout=60):
-        """Waits until `done()` is true while the builder runs; returns what it gave."""
-        deadline = time.monotonic() + timeout
-        while not (found := done()):
-            if self.process.poll() is not None:
-                raise CommandFailed(f"{self.name} ended with {self.process.returncode}:\n{self.said()[-4000:]}")
-            if time.monotonic() > deadline:
-                raise CommandFailed(f"{self.name}: no {what} after {timeout} s:\n{self.said()[-4000:]}")
-            time.sleep(0.05)
-        return found
-
-    def says(self, text, timeout=60):
-        """Waits until its log has the text."""
-        self.until(lambda: text in self.said(), f"{text!r} in its log", timeout)
-
-    def signal(self, number):
-        """Sends a signal."""
-        self.process.send_signal(number)
-
-    def wait(self, timeout=60):
-        """Waits for its end; returns the exit code."""
-        return self.process.wait(timeout)
-
-    def end(self, timeout=30):
-        """Asks it to end and returns its exit code; what does not end is killed, with its children."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            # The worker writes where it is into its log then.
-            self.process.send_signal(signal.SIGABRT)
-            time.sleep(1)
-            self.kill()
-            return -signal.SIGKILL
-
-    def kill(self):
-        """Ends it at once."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-
-class StockWorker(Process):
+class StockWorker(Program):
     """The worker in `e2e/harness/worker`, which is made of the stock client library."""
 
     def __init__(self, world, name, *options):
@@ -92,7 +32,7 @@ class StockWorker(Process):
         return set(self.calls.read_text().split()) if self.calls.exists() else set()
 
 
-class TojiBuilder(Process):
+class TojiBuilder(Program):
     """A `toji builder`, configured by a kojid.conf of the story."""
 
     def __init__(self, world, name, toji, server=None, options=(), sections=None, own=None, env=None, room=None, **conf):
@@ -107,3 +47,15 @@ class TojiBuilder(Process):
             script = f'mount -t tmpfs -o size={room} none "$0" && exec "$@"'
             command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, self.workdir, *command]
         super().__init__(name, world.dir, command, env)
+
+
+class SiteBuilder(Program):
+    """A `toji builder` at a site's hub, whose kojid.conf has these options beside the usual ones."""
+
+    def __init__(self, own, site, name, **options):
+        place = own.dir / name
+        place.mkdir()
+        self.conf = stock.conf(place / "kojid.conf", kojid={
+            "server": site.hub.tls, "serverca": site.authority.ca, "workdir": place / "work", "minspace": 0, "max_load": 0,
+            "sleeptime": 1, **options})
+        super().__init__(name, place, [Path(own.toji).resolve(), "builder", "--config", self.conf], site.env())

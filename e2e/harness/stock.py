@@ -2,12 +2,10 @@
 
 import os
 import re
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 from .command import CommandFailed, run
+from .program import Program
 
 HERE = Path(__file__).resolve().parent
 VERSION = "1.36.1"
@@ -62,34 +60,8 @@ def clean(text, name):
         raise CommandFailed(f"{name} said:\n" + "\n".join(found) + f"\nin\n{text}")
 
 
-class Daemon:
-    """A program that runs until it is ended."""
+class Daemon(Program):
+    """One of these programs that runs until it is ended."""
 
     def __init__(self, world, name, *options):
-        self.name, self.log = name, world.dir / f"{name}.out"
-        words = [python(world.koji_program), "-W", "ignore", program(name), *options]
-        with open(self.log, "wb") as out:
-            self.process = subprocess.Popen([str(w) for w in words], cwd=world.dir, stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out)
-
-    def until(self, done, what, timeout=90):
-        """Waits until `done()` is true while the program runs."""
-        deadline = time.monotonic() + timeout
-        while not (found := done()):
-            if self.process.poll() is not None:
-                raise CommandFailed(f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()}")
-            if time.monotonic() > deadline:
-                raise CommandFailed(f"{self.name}: no {what} after {timeout} s:\n{self.log.read_text()}")
-            time.sleep(0.1)
-        return found
-
-    def end(self):
-        """Asks it to end; returns exit code and what it said."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        return code, self.log.read_text()
+        super().__init__(name, world.dir, [python(world.koji_program), "-W", "ignore", program(name), *options])

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from harness.builder_process import Daemon
+from harness.builders import SiteBuilder
 from harness.site import Site
 from harness.story import eq, has, story, that
 
@@ -27,8 +27,8 @@ def keytab(own):
     with Site(own, kerberos=True) as site, contextlib.ExitStack() as after:
         site.admin().call("addHost", "b1", ["x86_64"], krb_principal="compile/b1.example.com@EXAMPLE.TEST")
         keys = site.kdc.keytab("compile/b1.example.com")
-        daemon = Daemon(own, site, "b1", krb_principal="compile/b1.example.com@EXAMPLE.TEST", keytab=keys,
-                        ccache=own.dir / "b1.ccache")
+        daemon = SiteBuilder(own, site, "b1", krb_principal="compile/b1.example.com@EXAMPLE.TEST", keytab=keys,
+                             ccache=own.dir / "b1.ccache")
         after.callback(daemon.end)
         works(site, daemon, "b1", KERBEROS)
         # The session is over: the builder logs in again by itself, with a new ticket.
@@ -37,8 +37,8 @@ def keytab(own):
         hub = site.admin()
         hub.wait(hub.call("makeTask", "sleep", [0], arch="noarch"), 60)
         eq(daemon.end(), 0, "the exit code after SIGTERM")
-        stranger = Daemon(own, site, "stranger", krb_principal="compile/b1.example.com@EXAMPLE.TEST",
-                          keytab=site.kdc.keytab("compile/b2.example.com"), ccache=own.dir / "stranger.ccache")
+        stranger = SiteBuilder(own, site, "stranger", krb_principal="compile/b1.example.com@EXAMPLE.TEST",
+                               keytab=site.kdc.keytab("compile/b2.example.com"), ccache=own.dir / "stranger.ccache")
         after.callback(stranger.end)
         that(stranger.process.wait(60) != 0, "a builder with the keytab of another one ended well")
         has(stranger.said(), "keytab")
@@ -53,16 +53,16 @@ def certificate(own):
         own_certificate = ca.issue("b1.example.com")
         site.hub.conf["toji"].update(TLSClientCA=ca.ca, TLSClientCRL=ca.crl, TLSClientCertificates="required")
         site.hub.reload()
-        daemon = Daemon(own, site, "b1", cert=own_certificate)
+        daemon = SiteBuilder(own, site, "b1", cert=own_certificate)
         after.callback(daemon.end)
         works(site, daemon, "b1.example.com", SSL)
         eq(daemon.end(), 0, "the exit code after SIGTERM")
-        old = Daemon(own, site, "old", cert=ca.issue("b2.example.com", when=("20200101000000Z", "20200102000000Z")))
+        old = SiteBuilder(own, site, "old", cert=ca.issue("b2.example.com", when=("20200101000000Z", "20200102000000Z")))
         after.callback(old.end)
         old.until(lambda: "connection" in old.said(), "word of the refusal")
         ca.revoke("b1.example.com")
         site.hub.reload()
-        revoked = Daemon(own, site, "revoked", cert=own_certificate)
+        revoked = SiteBuilder(own, site, "revoked", cert=own_certificate)
         after.callback(revoked.end)
         revoked.until(lambda: "connection" in revoked.said(), "word of the refusal")
         eq(site.sql("SELECT count(*) FROM sessions JOIN users ON users.id = user_id WHERE name LIKE 'b%' AND NOT closed"), "0",

@@ -5,7 +5,7 @@ import http.client
 import time
 
 from harness.authority import Authority
-from harness.builder_process import Daemon
+from harness.builders import SiteBuilder
 from harness.command import run
 from harness.hub import Hub
 from harness.hub_process import HubProcess
@@ -106,7 +106,7 @@ def nothing_stays_open(own):
         hub.call("addHost", "b1", ["x86_64"])
         site.sql("UPDATE users SET password = 'x' WHERE name = 'b1'")
         plain = site.hub.ready["hub"]
-        daemon = Daemon(own, site, "b1", server=plain, user="b1", password="x")
+        daemon = SiteBuilder(own, site, "b1", server=plain, user="b1", password="x")
         after.callback(daemon.end)
         daemon.until(lambda: "live connection" in daemon.said(), "live connection")
         events = http.client.HTTPConnection(site.hub.address, timeout=60)

@@ -58,7 +58,7 @@ def kojira(own):
             eq(world.hub.call("repoInfo", first["id"])["state"], 3, "the state of the older repository")
             that((source / tag / str(second["id"])).is_dir(), "the newer repository is gone")
         finally:
-            code, said = daemon.end()
+            code = daemon.end()
         eq(code, 0, "kojira's exit code")
         log = (world.dir / "kojira.log").read_text()
         has(log, "Started rmtree", "Set repo", "Updating timestamp for external repo")

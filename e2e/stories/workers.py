@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 from harness import stock
-from harness.builders import Process, StockWorker, TojiBuilder, add_host
+from harness.builders import StockWorker, TojiBuilder, add_host
 from harness.command import run
 from harness.gpg import Keyring
 from harness.hub import Fault
 from harness.nginx import PlainNginx
+from harness.program import Program
 from harness.rpms import spec
 from harness.server import Server
 from harness.story import eq, has, lacks, story, that
@@ -315,7 +316,7 @@ def enrolment(own):
         place = w.dir / "enrolled"
         conf = stock.conf(w.dir / "builder.conf", kojid={"server": w.ready["hub"], "minspace": 0, "sleeptime": 2}, toji={"max_load": 0})
         words = [Path(own.toji).resolve(), "builder", "--config", conf, "--workdir"]
-        first = Process("enrolled", w.dir, [*words, place, "--enrol", token, "--name", "enrolled"])
+        first = Program("enrolled", w.dir, [*words, place, "--enrol", token, "--name", "enrolled"])
         first.says("live connection")
         kept = place / "credential.json"
         eq(kept.stat().st_mode & 0o777, 0o600, "the mode of the credential's file")
@@ -330,7 +331,7 @@ def enrolment(own):
         has(w.build(target, w.srpm("enrolled-pkg")), "completed successfully")
         # Restarted, it logs in with what it has kept; without a token and without a password.
         eq(first.end(), 0, "the exit code")
-        first = Process("enrolled", w.dir, [*words, place])
+        first = Program("enrolled", w.dir, [*words, place])
         until(lambda: first.said().count("live connection") == 2, "second live connection")
         task = make_task(w, "sleep", 5, channel="heavy")
         until(lambda: w.hub.call("getTaskInfo", task)["state"] == 1, "opening of the task")
@@ -349,7 +350,7 @@ def enrolment(own):
         has(admin(w, own, "builder-remove", "enrolled"), "enrolled was removed")
         eq(w.hub.call("getHost", "enrolled")["enabled"], False, "the removed host")
         named = admin(w, own, "builder-token", "--arches", "x86_64", "--name", "enrolled").out.strip()
-        first = Process("enrolled", w.dir, [*words, w.dir / "anew", "--enrol", named, "--name", "enrolled"])
+        first = Program("enrolled", w.dir, [*words, w.dir / "anew", "--enrol", named, "--name", "enrolled"])
         until(lambda: first.said().count("live connection") == 3, "third live connection")
     finally:
         stop_all(w, first, second)
