@@ -61,6 +61,13 @@ pub struct Broker<'a> {
     pub send_timeout: Duration,
 }
 
+impl Broker<'_> {
+    /// Its address is none; told without the user and the password in it.
+    fn unusable(&self) -> Error {
+        Error::Url(self.url.rsplit('@').next().unwrap_or_default().to_owned())
+    }
+}
+
 /// A property of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Property {
@@ -197,13 +204,13 @@ fn encoded(message: &Message<'_>) -> Encoded<AmqpValue<String>> {
 }
 
 async fn connect(broker: &Broker<'_>) -> Result<ConnectionHandle<()>, Error> {
-    let wrong = || Error::Url(broker.url.to_owned());
-    let url = Url::parse(broker.url).map_err(|_| wrong())?;
-    let host = url.host_str().map(|host| host.trim_matches(['[', ']'])).ok_or_else(wrong)?;
+    let url = Url::parse(broker.url).map_err(|_| broker.unusable())?;
+    let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+    let host = host.ok_or_else(|| broker.unusable())?;
     let encrypted = match url.scheme() {
         "amqp" => false,
         "amqps" => true,
-        _ => return Err(wrong()),
+        _ => return Err(broker.unusable()),
     };
     let port = url.port().unwrap_or(if encrypted { 5671 } else { 5672 });
     let stream = TcpStream::connect((host, port)).await?;
@@ -229,4 +236,25 @@ where
     let id = format!("toji-{}", std::process::id());
     let builder = Connection::builder().container_id(id).hostname(host).scheme("amqp");
     builder.open_with_stream(stream).await.map_err(protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_is_in_no_error() {
+        for url in ["http://u:pass@host", "amqp://u:pa@ss@ho st", "u:pass@"] {
+            let time = Duration::from_secs(5);
+            let broker = Broker {
+                url,
+                certificate: None,
+                authorities: None,
+                connect_timeout: time,
+                send_timeout: time,
+            };
+            let error = connect(&broker).await.err().unwrap().to_string();
+            assert!(!error.contains("pa") && !error.contains("ss@"), "{error}");
+        }
+    }
 }

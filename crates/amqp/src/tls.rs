@@ -21,7 +21,7 @@ pub(crate) async fn connect(
 ) -> Result<TlsStream<TcpStream>, Error> {
     let config = config(broker)?;
     let name = ServerName::try_from(host.to_owned());
-    let name = name.map_err(|_| Error::Url(broker.url.to_owned()))?;
+    let name = name.map_err(|_| broker.unusable())?;
     Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
 }
 
