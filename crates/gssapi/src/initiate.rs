@@ -4,8 +4,8 @@ use std::ffi::{CString, c_void};
 use std::path::PathBuf;
 use std::ptr;
 
-use crate::ffi::{self, Api, Buffer, KeyValue, KeyValueSet, Oid, OidSet};
-use crate::{Context, Error, KERBEROS, Name, PRINCIPAL, SERVICE, Text, check, import};
+use crate::ffi::{self, Api, Buffer, Oid};
+use crate::{Context, Error, KERBEROS, Name, SERVICE, Text, check, import};
 
 /// Where a client's keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,31 +65,8 @@ fn acquire(api: &Api, keys: &Keys) -> Result<*mut c_void, Error> {
         None => format!("MEMORY:{}", keys.principal),
     };
     let ccache = text("the path of the tickets", ccache)?;
-    let elements = [
-        KeyValue { key: c"client_keytab".as_ptr(), value: keytab.as_ptr() },
-        KeyValue { key: c"ccache".as_ptr(), value: ccache.as_ptr() },
-    ];
-    let store = KeyValueSet { count: 2, elements: elements.as_ptr() };
-    let mut mechanisms = [Oid::of(KERBEROS)];
-    let wanted = OidSet { count: mechanisms.len(), elements: mechanisms.as_mut_ptr() };
-    let name = Name { handle: import(api, &keys.principal, PRINCIPAL)?, api };
-    let (mut minor, mut handle) = (0, ptr::null_mut());
-    // SAFETY: every pointer is to a value that outlives the call, or null where RFC 2744 allows it.
-    let major = unsafe {
-        (api.acquire_cred_from)(
-            &mut minor,
-            name.handle,
-            ffi::INDEFINITE,
-            &wanted,
-            ffi::INITIATE,
-            &store,
-            &mut handle,
-            ptr::null_mut(),
-            ptr::null_mut(),
-        )
-    };
-    check(api, major, minor, "use the keytab")?;
-    Ok(handle)
+    let store = [(c"client_keytab", &*keytab), (c"ccache", &*ccache)];
+    super::acquire(api, Some(&keys.principal), ffi::INITIATE, [Oid::of(KERBEROS)], store)
 }
 
 /// A credential, released at the end.

@@ -10,7 +10,7 @@ mod initiate;
 
 pub use initiate::{Keys, message};
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
@@ -84,36 +84,10 @@ impl Acceptor {
         let api = Api::load()?;
         let path = format!("FILE:{}", keytab.display());
         let path = CString::new(path).map_err(|_| Error::Text("the keytab's path"))?;
-        let mut name = ptr::null_mut();
-        if let Some(principal) = principal {
-            name = import(&api, principal, PRINCIPAL)?;
-        }
-        let element = KeyValue { key: c"keytab".as_ptr(), value: path.as_ptr() };
-        let store = KeyValueSet { count: 1, elements: &raw const element };
-        let mut mechanisms = [Oid::of(KERBEROS), Oid::of(SPNEGO)];
-        let wanted = OidSet { count: mechanisms.len(), elements: mechanisms.as_mut_ptr() };
-        let (mut minor, mut credential) = (0, ptr::null_mut());
-        // SAFETY: every pointer is to a value that outlives the call, or null where RFC 2744 allows it.
-        let major = unsafe {
-            (api.acquire_cred_from)(
-                &mut minor,
-                name,
-                ffi::INDEFINITE,
-                &wanted,
-                ffi::ACCEPT,
-                &store,
-                &mut credential,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        if !name.is_null() {
-            // SAFETY: `name` came from gss_import_name and is not used again.
-            unsafe { (api.release_name)(&mut 0, &mut name) };
-        }
-        let acceptor = Acceptor { api, credential };
-        acceptor.check(major, minor, "use the keytab")?;
-        Ok(acceptor)
+        let mechanisms = [Oid::of(KERBEROS), Oid::of(SPNEGO)];
+        let store = [(c"keytab", &*path)];
+        let credential = acquire(&api, principal, ffi::ACCEPT, mechanisms, store)?;
+        Ok(Acceptor { api, credential })
     }
 
     /// Verifies a client's message. It may wait for the disk (the replay cache), so call it where that is allowed.
@@ -208,6 +182,39 @@ fn explain(api: &Api, status: u32, kind: c_int) -> String {
         return String::new();
     }
     String::from_utf8_lossy(text.bytes()).into_owned()
+}
+
+/// The right to speak for a principal (any of the store's without one), to be released by the caller.
+fn acquire<const M: usize, const N: usize>(
+    api: &Api,
+    principal: Option<&str>,
+    usage: c_int,
+    mut mechanisms: [Oid; M],
+    store: [(&CStr, &CStr); N],
+) -> Result<*mut c_void, Error> {
+    let elements = store.map(|(key, value)| KeyValue { key: key.as_ptr(), value: value.as_ptr() });
+    let count = N.try_into().expect("a store of a few elements");
+    let store = KeyValueSet { count, elements: elements.as_ptr() };
+    let wanted = OidSet { count: M, elements: mechanisms.as_mut_ptr() };
+    let name = principal.map_or(Ok(ptr::null_mut()), |name| import(api, name, PRINCIPAL))?;
+    let name = Name { handle: name, api };
+    let (mut minor, mut handle) = (0, ptr::null_mut());
+    // SAFETY: every pointer is to a value that outlives the call, or null where RFC 2744 allows it.
+    let major = unsafe {
+        (api.acquire_cred_from)(
+            &mut minor,
+            name.handle,
+            ffi::INDEFINITE,
+            &wanted,
+            usage,
+            &store,
+            &mut handle,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    check(api, major, minor, "use the keytab")?;
+    Ok(handle)
 }
 
 fn import(api: &Api, name: &str, kind: &'static [u8]) -> Result<*mut c_void, Error> {
