@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use toji_plugin::{Error, Event, Host, Kind, Limits, Plugin, load, settings};
+use toji_plugin::{Error, Event, Host, Kind, Limits, Place, Plugin, load, settings};
 use toji_value::{Args, Fault, Value, list, map};
 
 /// A hub that knows one call.
@@ -233,6 +233,35 @@ while True:
         let fine = plugin.run(called(vec!["fine".into()]), &mut hub).await.unwrap();
         assert_eq!(fine, Value::from("fine"), "after {how}");
     }
+}
+
+#[tokio::test]
+async fn a_task_that_takes_too_long_is_ended_with_all_that_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    // What the program starts holds the lock, too.
+    let body = r#"
+import fcntl, subprocess
+read()
+write({"manifest": {"tasks": [{"name": "spin"}]}})
+print("spinning", *read()["event"]["args"][1], file=sys.stderr, flush=True)
+held = open("lock", "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+none = subprocess.DEVNULL
+subprocess.Popen(["sleep", "1000"], pass_fds=[held.fileno()], stdin=none, stdout=none, stderr=none).wait()
+"#;
+    let limits = Limits::for_tasks(Duration::from_secs(5));
+    let plugin = program(folder.path(), body, limits).await.unwrap();
+    let (dir, log) = (folder.path().join("task"), folder.path().join("spin.log"));
+    std::fs::create_dir(&dir).unwrap();
+    let place = Place { dir: dir.clone(), log: std::fs::File::create(&log).unwrap() };
+    let args = vec![7.into(), list!["a", "b"], map! {}.into()];
+    let done = plugin.run_at(event(Kind::Task, "spin", args), &mut Hub::default(), place).await;
+    assert!(matches!(done, Err(Error::TooSlow(_))), "{done:?}");
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "spinning a b\n");
+    let lock = std::fs::File::open(dir.join("lock")).unwrap();
+    let free = tokio::task::spawn_blocking(move || lock.lock());
+    let free = tokio::time::timeout(Duration::from_secs(60), free).await;
+    free.expect("what the program started still runs").unwrap().unwrap();
 }
 
 #[tokio::test]
