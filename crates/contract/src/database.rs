@@ -52,7 +52,8 @@ impl Fresh {
     pub(crate) async fn load(&self, data: &DataSet) -> anyhow::Result<()> {
         let begin = Instant::now();
         let rows = toji_db::load::tables(&self.db, data.tables()?, &data.sequences()?).await;
-        let rows = rows.context("failed to load the tables")?;
+        let rows =
+            rows.context("failed to load the tables, of which those without a file are empty")?;
         tracing::info!("loaded {rows} rows in {:.1} s", begin.elapsed().as_secs_f64());
         Ok(())
     }

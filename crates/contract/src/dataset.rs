@@ -17,7 +17,7 @@ pub(crate) struct DataSet {
 }
 
 impl DataSet {
-    /// The data set in `dir`, or in its parent when `dir` is the `data` directory itself.
+    /// The data set in `dir`, which has its tables in the directory `data`.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<DataSet> {
         ensure!(dir.join("data").is_dir(), "{} has no directory `data`", dir.display());
         Ok(DataSet { dir: dir.to_owned() })
