@@ -53,8 +53,7 @@ pub(crate) async fn issue(call: &mut Call, user_id: i64) -> Result<Map, Fault> {
     let expires = in_future(call, lifetime).await?;
     db::drop_ended(&mut call.tx).await?;
     db::add_credential(&mut call.tx, user_id, &digest(&credential), expires).await?;
-    let now = toji_db::scheduler::now(&mut call.tx).await?;
-    Ok(map! { "credential" => credential, "expire_ts" => now + lifetime, "lifetime" => lifetime })
+    Ok(map! { "credential" => credential, "expire_ts" => expires.epoch(), "lifetime" => lifetime })
 }
 
 /// A moment after the database's now.

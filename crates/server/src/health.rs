@@ -58,7 +58,7 @@ fn builders(shared: &Shared, text: &mut String) {
         "# HELP toji_builders_connected Builders with a live connection to this process.\n\
          # TYPE toji_builders_connected gauge\n\
          toji_builders_connected {}\n\
-         # HELP toji_builder What a connected builder says of itself: load and capacity in weights, pressure in percent.\n\
+         # HELP toji_builder What a connected builder says of itself: load in weights, pressure in percent, the load average for each processor.\n\
          # TYPE toji_builder gauge\n",
         hosts.len()
     ));

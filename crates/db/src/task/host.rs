@@ -99,7 +99,7 @@ pub async fn host_channels(tx: &mut Tx, id: i64) -> Result<Vec<i64>> {
     rows.iter().map(|row| row.get("id")).collect()
 }
 
-/// Stores a host's load and readiness; tells whether the host was unready, or silent until now.
+/// Stores a host's load and readiness; tells whether its readiness has changed, or it was silent for a minute.
 pub async fn update_host(tx: &mut Tx, id: i64, load: f64, ready: bool) -> Result<bool> {
     // what changes nothing for the scheduler is the rule
     let sql = "UPDATE host SET task_load = $2, update_time = NOW()

@@ -45,9 +45,8 @@ impl Handle for HostReturnTask {
         toji_db::task::log(&mut call.tx, &text, Some(task.id), Some(host)).await?;
         note(call, task.id, format!("{} host {host}: {text}\n", stamp(now)));
         if !again {
-            let text = format!(
-                "the builders could not do this task, {times} of them or times; the last reason: {reason}"
-            );
+            let text =
+                format!("builders gave this task back {times} times; the last reason: {reason}");
             transition::fail(call, &task, Fault::generic(text)).await?;
             return Ok(false);
         }
