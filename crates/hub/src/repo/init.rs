@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toji_db::Row;
 use toji_types::arch::canonical;
 use toji_value::{Args, Fault, Map, Value, map};
+use tokio::time::Instant;
 
 use super::{change, comps, options};
 use crate::dispatch::invoke;
@@ -15,9 +17,10 @@ use crate::tag::{self, Tag, When};
 use crate::tagged::{self, Filter, Latest, RpmFilter};
 use crate::{Call, fragment};
 
-/// How often, and with what pause, transactions with older events are looked for: five seconds in all.
-const SETTLE_LOOKS: u32 = 250;
-const SETTLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// How long transactions with older events are waited for.
+const SETTLE: Duration = Duration::from_secs(5);
+/// How often they are looked for when no commit is told: one that is undone, or has no messages, is not.
+const SETTLE_LOOK: Duration = Duration::from_millis(200);
 
 /// What a repository's directory holds before its metadata are made.
 struct Content {
@@ -131,13 +134,15 @@ async fn newest_event(call: &mut Call) -> Result<i64, Fault> {
 
 /// Waits a while for transactions that may still commit an older event; tells whether none is left.
 async fn settled(call: &mut Call, event: i64) -> Result<bool, Fault> {
-    for _ in 0..SETTLE_LOOKS {
-        if !toji_db::event::is_unsettled(&mut call.tx, event).await? {
-            return Ok(true);
+    let mut commits = call.hub.db.outbox_signal();
+    let end = Instant::now() + SETTLE;
+    while toji_db::event::is_unsettled(&mut call.tx, event).await? {
+        if Instant::now() >= end {
+            return Ok(false);
         }
-        tokio::time::sleep(SETTLE_PAUSE).await;
+        tokio::time::timeout(SETTLE_LOOK, commits.changed()).await.ok();
     }
-    Ok(false)
+    Ok(true)
 }
 
 /// The arches of a tag's repositories.
