@@ -41,7 +41,7 @@ pub async fn serve(hub: Hub, options: Options, watch: impl Watch, stop: impl Fut
 pub async fn turn(hub: &Hub, options: &Options, watch: &impl Watch) -> Result<bool, Fault> {
     let mut token = [0; 8];
     hub.random.fill(&mut token);
-    let holder: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let holder = hex::encode(token);
     if !take(hub, &holder).await? {
         return Ok(false);
     }

@@ -82,6 +82,19 @@ impl Running {
         let build = self.stage.ok(&self.stage.alice, "getBuild", list![self.build]).await;
         build.get("state").as_int()
     }
+
+    /// Enters one of the packages, so that it cannot be imported.
+    async fn has_doc(&self) {
+        self.stage
+            .world
+            .set(
+                "INSERT INTO rpminfo (build_id, name, version, release, epoch, arch, draft,
+                                  external_repo_id, payloadhash, size, buildtime)
+             VALUES ($1, 'hello-doc', '1.0', '2', 1, 'noarch', FALSE, 0, '', 1, 1)",
+                &[self.build.into()],
+            )
+            .await;
+    }
 }
 
 both_databases! {
@@ -159,12 +172,7 @@ both_databases! {
         let refused = stage.refused(&stage.builder, "host.completeBuild", args).await;
         assert!(refused.starts_with("not a source package"), "{refused}");
         // a package that is in the database already fails after the files were placed
-        stage.world.set(
-            "INSERT INTO rpminfo (build_id, name, version, release, epoch, arch, draft,
-                                  external_repo_id, payloadhash, size, buildtime)
-             VALUES ($1, 'hello-doc', '1.0', '2', 1, 'noarch', FALSE, 0, '', 1, 1)",
-            &[running.build.into()],
-        ).await;
+        running.has_doc().await;
         let refused = stage.refused(&stage.builder, "host.completeBuild", running.results(map! {})).await;
         assert_eq!(refused, "rpm hello-doc-1.0-2.noarch.rpm is already imported");
         assert!(!running.top("packages/hello").exists());
@@ -229,12 +237,7 @@ both_databases! {
         assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 0);
 
         // In a multicall a failed import is taken back at once, and the rest stays.
-        stage.world.set(
-            "INSERT INTO rpminfo (build_id, name, version, release, epoch, arch, draft,
-                                  external_repo_id, payloadhash, size, buildtime)
-             VALUES ($1, 'hello-doc', '1.0', '2', 1, 'noarch', FALSE, 0, '', 1, 1)",
-            &[running.build.into()],
-        ).await;
+        running.has_doc().await;
         let doc = running.rpms.iter().find(|rpm| rpm.contains("hello-doc")).unwrap();
         let file = name(Path::new(doc));
         for (tag, first) in [("early", false), ("late", true)] {

@@ -87,8 +87,8 @@ async fn enter(call: &mut Call, build_id: Option<i64>, plan: &mut Placement) -> 
     if wrote && call.tx.engine() == Engine::Sqlite {
         let mut token = [0; 16];
         call.hub.random.fill(&mut token);
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
-        let note = Path::new(call.hub.paths.topdir()).join(NOTES).join(format!("{token}.json"));
+        let name = format!("{}.json", hex::encode(token));
+        let note = Path::new(call.hub.paths.topdir()).join(NOTES).join(name);
         plan.note = Some(note.clone());
         let steps = to_value(plan);
         plan.journal = Some(toji_db::journal::insert(&mut call.tx, build_id, &steps).await?);
