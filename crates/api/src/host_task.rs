@@ -69,7 +69,7 @@ rpcs! {
     /// Declines a task that is assigned to the calling host.
     #[access(host)]
     #[python("HostExports.refuseTask")]
-    write host.refuseTask(task_id: i64, soft: bool = true, msg: String = "") -> Value;
+    write host.refuseTask(task_id: i64, soft: toji_value::Truth = true, msg: String = "") -> Value;
 
     /// Sets how much of the host's capacity a task takes.
     #[access(host)]

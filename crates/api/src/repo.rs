@@ -18,10 +18,10 @@ rpcs! {
     #[example(r#"["f1-build"]"#)]
     read getRepo(
         tag: Value,
-        state: Option<i64> = None,
-        event: Option<i64> = None,
-        dist: bool = false,
-        min_event: Option<i64> = None,
+        state: Value = None,
+        event: Value = None,
+        dist: Value = false,
+        min_event: Value = None,
     ) -> Value;
 
     /// Returns a repository, or nil.

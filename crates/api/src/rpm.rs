@@ -31,8 +31,8 @@ rpcs! {
     #[access(anonymous)]
     #[example(r#"[7, null, null, ["name"]]"#)]
     read getRPMHeaders(
-        rpmID: Value = None, taskID: Option<i64> = None, filepath: Option<String> = None,
-        headers: Option<Vec<String>> = None, strict: bool = false
+        rpmID: Value = None, taskID: Value = None, filepath: Value = None, headers: Value = None,
+        strict: bool = false
     ) -> Value;
 
     /// Returns what an RPM needs, offers and so on, of one type or all.

@@ -9,7 +9,7 @@ rpcs! {
     /// Runs the scheduler now; without `force` only if none runs and the last run is long enough ago.
     #[access(admin)]
     #[python("SchedulerExports.doRun")]
-    write scheduler.doRun(force: bool = false) -> bool;
+    write scheduler.doRun(force: toji_value::Truth = false) -> bool;
 
     /// Returns what a host, or every host, last said of itself, as `host_id` and `data`.
     #[access(anonymous)]

@@ -65,12 +65,12 @@ rpcs! {
     /// Returns the newest event before a moment (seconds since 1970), or the newest of all.
     #[access(anonymous)]
     #[example("[]")]
-    read getLastEvent(before: Value = None, strict: bool = true) -> Value;
+    read getLastEvent(before: Value = None, strict: toji_value::Truth = true) -> Value;
 
     /// Returns the moment of an event.
     #[access(anonymous)]
     #[example("[1]")]
-    read getEvent(id: i64, strict: bool = true) -> Value;
+    read getEvent(id: i64, strict: toji_value::Truth = true) -> Value;
 
     /// Runs a listing call and returns the number of its results.
     #[access(anonymous)]

@@ -69,7 +69,9 @@ rpcs! {
     /// Gives a task to a host and tells whether that was possible.
     #[access(admin)]
     #[python("do_assign")]
-    write assignTask(task_id: i64, host: Value, force: bool = false, override: bool = false) -> bool;
+    write assignTask(
+        task_id: i64, host: Value, force: toji_value::Truth = false, override: toji_value::Truth = false
+    ) -> bool;
 
     /// Changes the priority of a task and, unless told otherwise, of the tasks below it.
     #[access(admin)]

@@ -57,6 +57,11 @@ pub(crate) fn fit(id: i64) -> i64 {
     i32::try_from(id).map_or(-1, i64::from)
 }
 
+/// The number of an event as the tables can hold it: what is larger than all events stays so.
+pub(crate) fn clamp(event: i64) -> i64 {
+    event.clamp(-1, i64::from(i32::MAX))
+}
+
 /// The event that a caller asks for; nil is now.
 ///
 /// # Errors
@@ -64,7 +69,7 @@ pub(crate) fn fit(id: i64) -> i64 {
 pub fn event(value: &Value) -> Result<Option<i64>, Fault> {
     match value {
         Value::Nil => Ok(None),
-        Value::Int(event) => Ok(Some((*event).clamp(-1, i64::from(i32::MAX)))),
+        Value::Int(event) => Ok(Some(clamp(*event))),
         Value::Bool(event) => Ok(Some(i64::from(*event))),
         other => Err(Fault::generic(format!("Invalid event: {}", other.repr()))),
     }

@@ -39,6 +39,22 @@ impl FromValue for bool {
     }
 }
 
+/// A truth value that Koji casts with `bool()`: nil is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Truth(pub bool);
+
+impl FromValue for Truth {
+    fn from_value(value: Value) -> Result<Self, Fault> {
+        if value.is_nil() { Err(wrong_type(&value, "bool")) } else { Ok(Truth(value.truthy())) }
+    }
+}
+
+impl IntoValue for Truth {
+    fn into_value(self) -> Value {
+        Value::Bool(self.0)
+    }
+}
+
 /// Integers also come as text of digits, as doubles and as booleans (Koji casts with `int()`).
 impl FromValue for i64 {
     fn from_value(value: Value) -> Result<Self, Fault> {

@@ -10,7 +10,7 @@ mod json;
 mod map;
 
 pub use args::{Args, Default, Param, ParamKind, Signature};
-pub use convert::{FromValue, IntoValue, float_repr};
+pub use convert::{FromValue, IntoValue, Truth, float_repr};
 pub use fault::{Fault, code};
 pub use map::{Key, Map};
 

@@ -186,7 +186,7 @@ impl Handle for HostRefuseTask {
             tracing::warn!(host, task = task.id, "host refused a task of another host");
             return Ok(Value::Nil);
         }
-        db::refuse(&mut call.tx, task.id, host, self.soft, true, &self.msg).await?;
+        db::refuse(&mut call.tx, task.id, host, self.soft.0, true, &self.msg).await?;
         let text = format!("Host refused task: {}", self.msg);
         db::log(&mut call.tx, &text, Some(task.id), Some(host)).await?;
         transition::free(call, &task).await?;

@@ -82,7 +82,6 @@ impl Handle for ListPackages {
             return simple(call, &self.prefix, &self.query_opts).await;
         }
         let mut question = Question {
-            event: crate::lookup::event(&self.event)?,
             inherit: self.inherited,
             with_owners: self.with_owners,
             with_blocked: self.with_blocked,
@@ -102,6 +101,7 @@ impl Handle for ListPackages {
             let text = "userID and with_owners=False can't be used together";
             return Err(Fault::generic(text));
         }
+        question.event = crate::lookup::event(&self.event)?;
         let prefix = self.prefix.as_str().unwrap_or_default().to_lowercase();
         let found = package::read(call, &question).await?;
         let fits = |name: &str| name.to_lowercase().starts_with(&prefix);

@@ -7,13 +7,13 @@ use toji_api::repo::*;
 use toji_db::lookup::Names;
 use toji_db::{Param, repo as sql, versioned};
 use toji_types::{BrState, RepoState};
-use toji_value::{Fault, Map, Value, map};
+use toji_value::{Fault, FromValue, Map, Truth, Value, map};
 
 use super::scheduler::view;
 use crate::dispatch::Handle;
 use crate::repo::{self, Wanted, options, queue, request, state};
 use crate::tag::{self, When};
-use crate::{Call, repod, session, task};
+use crate::{Call, lookup, repod, session, task};
 
 /// A row as an answer, or nil.
 fn optional(row: Option<toji_db::Row>) -> Value {
@@ -28,14 +28,19 @@ impl Handle for GetActiveRepos {
 
 impl Handle for GetRepo {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        // Koji looks for the tag first, and at the rest then.
         let tag = call.need(Names::Tag, &self.tag).await?.id;
+        let state = Option::<i64>::from_value(self.state)?;
+        let event = Option::<i64>::from_value(self.event)?.map(lookup::clamp);
+        let min_event = Option::<i64>::from_value(self.min_event)?.map(lookup::clamp);
+        let Truth(dist) = Truth::from_value(self.dist)?;
         // an event asks for the past, in whatever state that is now
-        let event = self.event.filter(|event| *event != 0);
+        let event = event.filter(|event| *event != 0);
         let state = match event {
             Some(_) => None,
-            None => Some(self.state.unwrap_or(RepoState::Ready as i64)),
+            None => Some(state.map_or(RepoState::Ready as i64, lookup::fit)),
         };
-        let found = sql::latest(&mut call.tx, tag, self.dist, state, event, self.min_event).await?;
+        let found = sql::latest(&mut call.tx, tag, dist, state, event, min_event).await?;
         Ok(optional(found))
     }
 }

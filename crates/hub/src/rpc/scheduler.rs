@@ -28,7 +28,7 @@ fn ordered(opts: Value) -> Value {
 
 impl Handle for SchedulerDoRun {
     async fn handle(self, call: &mut Call) -> Result<bool, Fault> {
-        crate::scheduler::run_now(call, self.force).await
+        crate::scheduler::run_now(call, self.force.0).await
     }
 }
 

@@ -207,7 +207,7 @@ impl Handle for GetLastEvent {
         let found = toji_db::event::last(&mut call.tx, before).await?;
         match found {
             Some(row) => Ok(row.into_map().into()),
-            None if self.strict => Err(toji_db::Error::NoRows.into()),
+            None if self.strict.0 => Err(toji_db::Error::NoRows.into()),
             None => Ok(Value::Nil),
         }
     }
@@ -215,9 +215,9 @@ impl Handle for GetLastEvent {
 
 impl Handle for GetEvent {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        match toji_db::event::get(&mut call.tx, self.id).await? {
+        match toji_db::event::get(&mut call.tx, crate::lookup::fit(self.id)).await? {
             Some(row) => Ok(row.into_map().into()),
-            None if self.strict => Err(toji_db::Error::NoRows.into()),
+            None if self.strict.0 => Err(toji_db::Error::NoRows.into()),
             None => Ok(Value::Nil),
         }
     }

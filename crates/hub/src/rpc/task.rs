@@ -290,15 +290,15 @@ impl Handle for AssignTask {
         let host = host.transpose()?.ok_or_else(unknown)?;
         call.tx.lock("scheduler").await?;
         let (id, task, on) = (self.task_id, Some(self.task_id), Some(host));
-        if !transition::assign(call, id, host, self.force).await? {
+        if !transition::assign(call, id, host, self.force.0).await? {
             db::log(&mut call.tx, "Assignment failed", task, on).await?;
             return Ok(false);
         }
-        let how = if self.override_ { " (override)" } else { "" };
+        let how = if self.override_.0 { " (override)" } else { "" };
         db::log(&mut call.tx, &format!("Assigning task{how}"), task, on).await?;
         db::end_runs(&mut call.tx, id).await?;
         // Without a run the scheduler does not see an assignment that it could time out.
-        if !self.override_ {
+        if !self.override_.0 {
             db::insert_run(&mut call.tx, id, host).await?;
         }
         Ok(true)

@@ -85,6 +85,44 @@ both_databases! {
         }
     }
 
+    async fn arguments_are_looked_at_in_the_order_of_a_koji_hub(db: Db) {
+        let office = Office::new(db, |_| {}).await;
+        office.boss("createTag", list!["shelf"]).await;
+        let beyond = 3_000_000_000_i64;
+        for kw in [map! { "event" => beyond }, map! { "min_event" => beyond }, map! { "state" => beyond }] {
+            assert_eq!(office.boss_kw("getRepo", list!["shelf"], kw).await, Value::Nil);
+        }
+        assert_eq!(office.boss("getEvent", list![beyond, false]).await, Value::Nil);
+        let none = "1019: Invalid type, expected type <class 'bool'>";
+        for (method, args, text) in [
+            ("getEvent", list![1, Value::Nil], none),
+            ("getLastEvent", list![Value::Nil, Value::Nil], none),
+            ("getRepo", list!["shelf", Value::Nil, Value::Nil, Value::Nil], none),
+            ("getRepo", list!["none", "x"], "1000: No such entry in table tag: none"),
+            ("getRepo", list!["shelf", "x"], "1019: Invalid type for value 'x': <class 'str'>, expected type <class 'int'>"),
+            ("listPackages", list!["none", Value::Nil, Value::Nil, Value::Nil, false, false, "x"],
+                "1000: No such entry in table tag: none"),
+            ("listPackages", list!["shelf", Value::Nil, Value::Nil, Value::Nil, false, false, "x"], "1000: Invalid event: 'x'"),
+            ("getRPMHeaders", list![999, list![], list![], list![], true], "1000: No such rpm: {'id': 999}"),
+        ] {
+            assert_eq!(office.fault(Who::Boss, method, args, Map::new()).await, text, "{method}");
+        }
+        assert_eq!(office.boss("getRPMHeaders", list!["none-1-1.src", "x", 7, 8]).await, Map::new().into());
+    }
+
+    async fn who_names_no_external_repository_means_the_only_one(db: Db) {
+        let office = Office::new(db, |_| {}).await;
+        let none = list![Value::Nil];
+        assert_eq!(office.boss("getExternalRepo", none.clone()).await, Value::Nil);
+        let said = office.fault(Who::Boss, "getExternalRepo", list![Value::Nil, true], Map::new()).await;
+        assert_eq!(said, "1000: No such repo: None");
+        let made = office.boss("createExternalRepo", list!["far", "http://far/"]).await;
+        assert_eq!(office.boss("getExternalRepo", none.clone()).await, made);
+        office.boss("createExternalRepo", list!["near", "http://near/"]).await;
+        let said = office.fault(Who::Boss, "getExternalRepo", none, Map::new()).await;
+        assert_eq!(said, "1000: More than one repo in the result.");
+    }
+
     async fn listings_of_a_tag_take_names_only(db: Db) {
         let office = Office::new(db, |_| {}).await;
         office.boss("createTag", list!["shelf"]).await;

@@ -5,7 +5,7 @@ use toji_db::rpm::Filter;
 use toji_db::{QueryOpts, Time};
 use toji_rpmfile::Package;
 use toji_types::{BuildState, DepType};
-use toji_value::{Fault, Map, Value, list, map};
+use toji_value::{Fault, FromValue, Map, Value, list, map};
 
 use super::readable;
 use crate::dispatch::Handle;
@@ -28,8 +28,9 @@ impl Handle for GetRPMHeaders {
                 return refuse(self.strict, format!("Build {} is deleted", build.nvr()));
             }
             path
-        } else if let Some(task) = self.task_id.filter(|id| *id != 0) {
-            rpm::task_file(call, task, self.filepath.as_deref())?
+        } else if self.task_id.truthy() {
+            let filepath = Option::<String>::from_value(self.filepath)?;
+            rpm::task_file(call, i64::from_value(self.task_id)?, filepath.as_deref())?
         } else {
             let text = "either rpmID or taskID and filepath must be specified";
             return Err(Fault::generic(text));
@@ -38,8 +39,8 @@ impl Handle for GetRPMHeaders {
         let Some(package) = rpm::read(path).await? else {
             return refuse(self.strict, format!("Missing rpm file: {shown}"));
         };
-        let names = match &self.headers {
-            Some(names) => names.clone(),
+        let names = match Option::<Vec<String>>::from_value(self.headers)? {
+            Some(names) => names,
             None => package.field_names().into_iter().map(str::to_owned).collect(),
         };
         let mut fields = Map::new();
