@@ -65,14 +65,6 @@ pub async fn set_state(tx: &mut Tx, id: i64, state: BrState) -> Result<()> {
     tx.execute(sql, params![id, state.number()]).await.map(drop)
 }
 
-/// RPMs with one of these names: `id`, `name`, `version`, `release`, `epoch`, `arch`, `draft`,
-/// `external_repo_id`, `payloadhash`.
-pub async fn rpms_named(tx: &mut Tx, names: &[String]) -> Result<Vec<Row>> {
-    let sql = "SELECT id, name, version, release, epoch, arch, draft, external_repo_id, payloadhash
-                 FROM rpminfo WHERE name = ANY($1) ORDER BY id";
-    tx.query(sql, params![names]).await
-}
-
 /// An RPM of an external repository.
 #[derive(Clone, Debug)]
 pub struct ExternalRpm<'a> {

@@ -63,11 +63,6 @@ pub async fn candidates(
     tx.query(sql, params![names, versions, releases]).await
 }
 
-/// The number of an external repository by name.
-pub async fn external_repo(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
-    tx.scalar_opt("SELECT id FROM external_repo WHERE name = $1", params![name]).await
-}
-
 /// The digests that an RPM's signature header states, in hexadecimal.
 ///
 /// `payloadhash` is the first of them that there is: RPM 6 packages have no MD5.

@@ -67,13 +67,28 @@ fn location(rpm: &Map) -> Option<&Value> {
     rpm.get("location").filter(|location| location.truthy())
 }
 
-fn own<'k>(known: &'k Known, rpm: &Map) -> Result<&'k Map, Fault> {
-    let missing = || Fault::generic(format!("No such rpm: {}", Value::from(rpm.clone()).repr()));
-    let found = known.find(rpm).ok_or_else(missing)?;
-    if found.truthy("draft") {
-        return Err(Fault::generic("Draft rpm not supported"));
+/// Which RPMs of this system a list may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// Those of builds that are no drafts, by name.
+    Finished,
+    /// Those of drafts too, by name or by number.
+    Drafts,
+}
+
+impl Own {
+    fn find(self, known: &Known, rpm: &Map) -> Result<i64, Fault> {
+        if let (Own::Drafts, Some(id)) = (self, rpm.int("id")) {
+            return Ok(id);
+        }
+        let missing =
+            || Fault::generic(format!("No such rpm: {}", Value::from(rpm.clone()).repr()));
+        let found = known.find(rpm).ok_or_else(missing)?;
+        if self == Own::Finished && found.truthy("draft") {
+            return Err(Fault::generic("Draft rpm not supported"));
+        }
+        Ok(found.int("id").unwrap_or_default())
     }
-    Ok(found)
 }
 
 /// Refuses a list with RPMs that are neither known nor come from another place, and drafts.
@@ -86,7 +101,7 @@ pub async fn check(call: &mut Call, rpms: &[Value]) -> Result<(), Fault> {
     for rpm in rpms {
         match location(rpm) {
             Some(_) => drop(external::Fields::of(rpm)?),
-            None => drop(own(&known, rpm)?),
+            None => drop(Own::Finished.find(&known, rpm)?),
         }
     }
     Ok(())
@@ -97,14 +112,14 @@ pub async fn check(call: &mut Call, rpms: &[Value]) -> Result<(), Fault> {
 ///
 /// # Errors
 /// As [`check`], and when one of another place has changed.
-pub async fn resolve(call: &mut Call, rpms: &[Value]) -> Result<Vec<i64>, Fault> {
+pub async fn resolve(call: &mut Call, rpms: &[Value], own: Own) -> Result<Vec<i64>, Fault> {
     let rpms = mappings(rpms)?;
     let known = Known::load(call, &rpms).await?;
     let mut repos: HashMap<String, i64> = HashMap::new();
     let mut ids = Vec::with_capacity(rpms.len());
     for rpm in rpms {
         let Some(place) = location(rpm) else {
-            ids.extend(own(&known, rpm)?.int("id"));
+            ids.push(own.find(&known, rpm)?);
             continue;
         };
         let repo = match repos.get(&place.repr()) {

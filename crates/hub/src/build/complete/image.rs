@@ -9,7 +9,7 @@ use super::{finish, in_progress, member, policy_data, read, task_dir, texts, wra
 use crate::archive::import::{Content, Incoming, btype, check_type};
 use crate::archive::kind::Kinds;
 use crate::lookup::Entry;
-use crate::rpm::known;
+use crate::rpm::known::{self, Own};
 use crate::{Call, task};
 
 /// RPMs of the archives in a range.
@@ -145,7 +145,7 @@ pub(super) async fn add_components(
     all: Vec<Components>,
 ) -> Result<(), Fault> {
     for components in all {
-        let ids = known::resolve(call, &components.rpms).await?;
+        let ids = known::resolve(call, &components.rpms, Own::Finished).await?;
         for archive in &mut intake.archives_mut()[components.archives] {
             if !archive.filename.ends_with("xml") {
                 archive.rpms.clone_from(&ids);
