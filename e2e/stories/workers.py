@@ -67,7 +67,7 @@ def stock_library(own):
         stuck = w.hub.call("listTasks", {"state": [0, 1, 4]})
         eq([(t["id"], t["method"]) for t in stuck], [], "unfinished tasks")
         running = make_task(w, "sleep", 600)
-        until(lambda: w.hub.call("getTaskInfo", running)["state"] == 1, "opening of the task")
+        opened(w, running)
         eq(worker.end(120), 0, "the exit code of the worker")
         # The library gives its tasks back before it says that it takes no more, so this one may have been given to it once more.
         that(w.hub.call("getTaskInfo", running)["state"] in (0, 4), "the task of a worker that has ended is still open")
@@ -116,6 +116,11 @@ def until(done, what, timeout=60):
         that(time.monotonic() < deadline, f"no {what} after {timeout} s")
         time.sleep(0.1)
     return found
+
+
+def opened(w, task):
+    """Waits until a builder has the task."""
+    until(lambda: w.hub.call("getTaskInfo", task)["state"] == 1, f"opening of task {task}")
 
 
 def repositories(w, target):
@@ -252,7 +257,7 @@ def polling_only(own):
         has(w.build(target, w.srpm("polled")), "completed successfully")
         eq(w.hub.call("getBuild", "polled-1.0-1")["state"], 1, "the state of the build")
         long = make_task(w, "sleep", 600)
-        until(lambda: w.hub.call("getTaskInfo", long)["state"] == 1, "opening of the task")
+        opened(w, long)
         w.koji("cancel", str(long))
         builder.says("taken away")
         lacks(builder.said(), "live connection host=")
@@ -272,7 +277,7 @@ def signals(own):
         add_host(w, "obedient")
         builder = TojiBuilder(w, "obedient", own.toji)
         running = make_task(w, "sleep", 6)
-        until(lambda: w.hub.call("getTaskInfo", running)["state"] == 1, "opening of the task")
+        opened(w, running)
         builder.signal(signal.SIGUSR1)
         builder.says("draining")
         until(lambda: not w.hub.call("getHost", "obedient")["ready"], "word that the builder drains")
@@ -286,7 +291,7 @@ def signals(own):
         that(builder.process.poll() is None, "the process is another one")
         for number in (signal.SIGTERM, signal.SIGHUP):
             task = make_task(w, "sleep", 600)
-            until(lambda: w.hub.call("getTaskInfo", task)["state"] == 1, "opening of the task")
+            opened(w, task)
             builder.signal(number)
             eq(builder.wait(), 0, f"the exit code after signal {number}")
             eq([w.hub.call("getTaskInfo", task)[k] for k in ("state", "host_id")], [0, None], "the task")
@@ -334,7 +339,7 @@ def enrolment(own):
         first = Program("enrolled", w.dir, [*words, place])
         until(lambda: first.said().count("live connection") == 2, "second live connection")
         task = make_task(w, "sleep", 5, channel="heavy")
-        until(lambda: w.hub.call("getTaskInfo", task)["state"] == 1, "opening of the task")
+        opened(w, task)
         begin = time.monotonic()
         said = admin(w, own, "builder-revoke", "enrolled")
         has(said, "enrolled was revoked", f"tasks that others get: {task}")
