@@ -1,6 +1,7 @@
 """What each benchmark does. A benchmark returns its figures and its ratios to peers of the same run."""
 
 import contextlib
+import json
 import os
 import re
 import resource
@@ -460,6 +461,17 @@ def repo_latency(b):
         times.append(time.perf_counter() - begin)
     p50, p99 = quantiles(times)
     return {"p50_ms": p50 * 1000, "p99_ms": p99 * 1000}, {}
+
+
+@bench
+def solve(b):
+    """Warm questions to the dependency solver on 5,000 packages, and to dnf on the same ones."""
+    program = Path(b.toji).parent / "examples/bench_solve"
+    packages, questions = (1000, 50) if b.quick else (5000, 1000)
+    figures = json.loads(run(program, packages, questions).out)
+    ratios = {"dnf_p50_to_ours": figures["dnf_p50_s"] / figures["p50_s"],
+              "dnf_p99_to_ours": figures["dnf_p99_s"] / figures["p99_s"]}
+    return figures, ratios
 
 
 @bench

@@ -186,6 +186,11 @@ impl Package {
         name.map_or(&self.name, |(name, _)| name)
     }
 
+    /// Where the file is, relative to the repository.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
     /// Another place of the file, relative to the repository.
     pub fn set_location(&mut self, location: &str) {
         self.location = location.into();

@@ -1,5 +1,6 @@
 //! The solver's answers beside dnf's, its words, and its limits.
 
+mod ask;
 mod dnf;
 mod equality;
 mod limits;
