@@ -17,7 +17,7 @@ from .sql import Gone
 COMPLETIONS = ("SELECT key, count(*) FROM toji_outbox WHERE kind = 'task.state' AND seq > {seq} "
                "AND (body::json)->>'new' IN ('CLOSED', 'FAILED', 'CANCELED') GROUP BY key HAVING count(*) > 1")
 OPEN = "SELECT id, method, state, host_id, waiting FROM task WHERE id > {since} AND state IN (0, 1, 4) ORDER BY id"
-IDLE = ("SELECT pid, state, query FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
+IDLE = ("SELECT pid, state, replace(query, chr(10), ' ') FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
         "AND now() - state_change > interval '2 seconds'")
 
 
@@ -209,8 +209,11 @@ class Repetitions:
             self.check_files()
 
     def check_transactions(self):
-        """No transaction is left open."""
-        for row in self.farm.sql.rows(IDLE):
+        """No transaction is left open; what was said during a cut may take a while to be said again."""
+        deadline = time.monotonic() + 30
+        while (left := self.farm.sql.rows(IDLE)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for row in left:
             self.figures.note("transactions", " ".join(row))
 
     def check_files(self):

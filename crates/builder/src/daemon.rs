@@ -39,7 +39,8 @@ pub struct Builder {
     host_id: i64,
     host: Value,
     running: HashMap<i64, Running>,
-    workers: JoinSet<i64>,
+    /// They end with the task's number, and whether the hub knows how it ended.
+    workers: JoinSet<(i64, bool)>,
     status: watch::Sender<Status>,
     /// The hub goes away; until it is back no task is begun.
     draining: bool,
@@ -281,8 +282,8 @@ impl Builder {
         };
         self.running.insert(id, running);
         self.workers.spawn(async move {
-            worker.run().await;
-            id
+            let known = worker.run().await;
+            (id, known)
         });
     }
 
@@ -405,16 +406,16 @@ impl Builder {
 
     async fn ended(
         &mut self,
-        ended: std::result::Result<i64, tokio::task::JoinError>,
+        ended: std::result::Result<(i64, bool), tokio::task::JoinError>,
     ) -> Result<()> {
         match ended {
-            Ok(id) => {
+            Ok((id, known)) => {
                 let ended = self.running.remove(&id);
                 if ended.as_ref().is_some_and(|running| running.again) && !self.draining {
                     self.take_assigned().await?;
                 }
-                if ended.is_some_and(|running| running.work.is_cancelled()) {
-                    // What nobody else was given after all is given back.
+                if !known || ended.is_some_and(|running| running.work.is_cancelled()) {
+                    // What is still this host's is given back.
                     self.sync().await?;
                 }
             }

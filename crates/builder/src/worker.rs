@@ -48,12 +48,14 @@ impl Work {
 }
 
 impl Worker {
-    /// Opens the task, runs it, reports the result, cleans up.
-    pub(crate) async fn run(self) {
+    /// Opens the task, runs it, reports the result, cleans up; tells whether the hub knows how it ended.
+    pub(crate) async fn run(self) -> bool {
         let id = self.id;
         if let Err(error) = self.take().await {
             tracing::error!(task = id, error = chain(&error), "the task could not be handled");
+            return false;
         }
+        true
     }
 
     async fn take(&self) -> Result<(), toji_client::Error> {
@@ -194,6 +196,8 @@ impl Worker {
                 let response = task_response(Err(&Fault::generic(text)));
                 session.call("host.failTask", (self.id, response)).await.map(drop)
             }
+            // It was taken, and only the answer was lost.
+            Err(toji_client::Error::Fault(fault)) if fault.code == code::RETRY => Ok(()),
             other => other.map(drop),
         }
     }

@@ -56,7 +56,8 @@ pub(crate) fn http(urls: &[&reqwest::Url], options: &Options) -> Result<reqwest:
 
 /// Sends until there is an answer: connection failures are retried with the same call number.
 ///
-/// The hub tells by a `RetryError` fault when it has run a call already and cannot repeat its answer.
+/// The hub tells by a `RetryError` fault when it has run a call already and cannot repeat its answer; Toji's repeats what
+/// it answered to builders.
 pub(crate) async fn exchange(
     http: &reqwest::Client,
     request: &Request,
@@ -66,7 +67,7 @@ pub(crate) async fn exchange(
     let mut failures = 0;
     let mut retried = false;
     loop {
-        let pause = match once(http, request, options).await {
+        let pause = match once(http, request, options, retried).await {
             Ok(Ok(value)) => return Ok(Reply { value, retried }),
             Ok(Err(fault)) if fault.code == code::OFFLINE && options.offline_retry => {
                 failures = 0;
@@ -95,6 +96,7 @@ async fn once(
     http: &reqwest::Client,
     request: &Request,
     options: &Options,
+    again: bool,
 ) -> Result<Answer, Error> {
     let mut post = http
         .post(request.url.clone())
@@ -104,6 +106,10 @@ async fn once(
         .body(request.body.clone());
     for (name, value) in &request.headers {
         post = post.header(*name, value);
+    }
+    if again {
+        // A hub that keeps its answers repeats the one that did not come.
+        post = post.header("Toji-Again", "1");
     }
     let failed = |source: reqwest::Error| transport(&request.url, source);
     let response = post.send().await.map_err(failed)?;

@@ -44,6 +44,26 @@ pub async fn set_callnum(tx: &mut Tx, id: i64, callnum: i64) -> Result<()> {
     tx.execute(sql, params![id, callnum]).await.map(drop)
 }
 
+/// Keeps the answer of a session's call, in the place of the one before.
+pub async fn keep_answer(tx: &mut Tx, id: i64, callnum: i64, answer: &str) -> Result<()> {
+    let sql = "INSERT INTO toji_answer (session_id, callnum, answer) VALUES ($1, $2, $3)
+               ON CONFLICT (session_id) DO UPDATE SET callnum = excluded.callnum, answer = excluded.answer";
+    tx.execute(sql, params![id, callnum, answer]).await.map(drop)
+}
+
+/// The answer of a session's call, if it was kept.
+pub async fn answer(tx: &mut Tx, id: i64, callnum: i64) -> Result<Option<String>> {
+    let sql = "SELECT answer FROM toji_answer WHERE session_id = $1 AND callnum = $2";
+    tx.scalar_opt(sql, params![id, callnum]).await
+}
+
+/// Forgets the answers of sessions that have ended.
+pub async fn drop_answers(tx: &mut Tx) -> Result<u64> {
+    let sql = "DELETE FROM toji_answer WHERE session_id IN
+               (SELECT a.session_id FROM toji_answer a JOIN sessions s ON s.id = a.session_id WHERE s.closed IS TRUE)";
+    tx.execute(sql, params![]).await
+}
+
 /// The account of this name: `id`, `password`, `status`, `usertype`.
 pub async fn account(tx: &mut Tx, name: &str) -> Result<Option<Row>> {
     let sql = "SELECT id, password, status, usertype FROM users WHERE name = $1";
@@ -81,6 +101,7 @@ pub async fn renew(tx: &mut Tx, id: i64, user_id: i64, key: &str) -> Result<bool
             params![id, user_id, key],
         )
         .await?;
+    tx.execute("DELETE FROM toji_answer WHERE session_id = $1", params![id]).await?;
     Ok(renewed > 0)
 }
 

@@ -17,6 +17,8 @@ pub struct Request {
     pub remote: String,
     /// An identity that the transport has verified.
     pub identity: Option<Identity>,
+    /// Whether the caller has sent it before, and wants the answer that did not come.
+    pub again: bool,
 }
 
 /// A claimed session.

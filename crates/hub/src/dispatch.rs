@@ -9,7 +9,7 @@ use toji_api::task::MakeTask;
 use toji_api::{Access, Declaration, Rpc};
 use toji_bus::{Message, Topic};
 use toji_db::Clash;
-use toji_value::{Args, Fault, IntoValue, Map, Value};
+use toji_value::{Args, Fault, IntoValue, Map, Value, code};
 
 use crate::plugin::{self, Plugins};
 use crate::{Call, Hub, Request, session};
@@ -143,20 +143,25 @@ impl Hub {
     ///
     /// # Errors
     /// The fault for the caller; nothing is changed then.
-    pub async fn call(
-        &self,
-        request: &Request,
-        method: &str,
-        mut args: Args,
-    ) -> Result<Value, Fault> {
+    pub async fn call(&self, request: &Request, method: &str, args: Args) -> Result<Value, Fault> {
         self.online()?;
         if !is_multicall(method) {
             self.registry.get(method)?;
         }
-        // What only reads cannot meet others; what writes may have to be done again.
         let writes = is_multicall(method) || self.registry.get(method)?.declaration.writes;
+        if !writes {
+            return self.attempt(request, method, args).await.0;
+        }
+        // A caller that goes away does not take back what was begun: its files may be in their places.
+        let (hub, request, method) = (self.clone(), request.clone(), method.to_owned());
+        let done = tokio::spawn(async move { hub.write(&request, &method, args).await });
+        done.await.unwrap_or_else(|error| Err(Fault::unexpected(error.to_string())))
+    }
+
+    /// A call that may change something; done again when another one was in the way.
+    async fn write(&self, request: &Request, method: &str, mut args: Args) -> Result<Value, Fault> {
         for number in 1.. {
-            let again = (writes && number < ATTEMPTS).then(|| args.clone());
+            let again = (number < ATTEMPTS).then(|| args.clone());
             match (self.attempt(request, method, args).await, again) {
                 ((result, Some(clash)), Some(again)) if number < attempts(clash) => {
                     let cause = result.err();
@@ -190,7 +195,7 @@ impl Hub {
         // After a conflict, answers within a multicall may be wrong: it begins anew as a whole.
         let conflict = clash == Some(Clash::Conflict);
         match result {
-            Ok(value) if !conflict => match commit(call).await {
+            Ok(value) if !conflict => match commit_with(call, Some(&value)).await {
                 Ok(()) => (Ok(value), None),
                 Err(refusal) => (Err(refusal.fault), refusal.clash),
             },
@@ -255,7 +260,12 @@ async fn pause(number: u32) {
 }
 
 async fn answer(call: &mut Call, method: &str, args: Args) -> Result<Value, Fault> {
-    session::open(call).await?;
+    match session::open(call).await {
+        Err(fault) if fault.code == code::RETRY => {
+            return session::kept_answer(call).await?.ok_or(fault);
+        }
+        other => other?,
+    }
     if is_multicall(method) {
         return multicall(call, args).await;
     }
@@ -351,7 +361,11 @@ impl From<toji_db::Error> for Refusal {
 }
 
 /// Commits and then tells others; a failed commit tells nobody, and leaves no files.
-pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
+pub(crate) async fn commit(call: Call) -> Result<(), Refusal> {
+    commit_with(call, None).await
+}
+
+async fn commit_with(mut call: Call, answer: Option<&Value>) -> Result<(), Refusal> {
     let wrote = call.tx.has_writes();
     let after = wrote && call.listens("postCommit");
     let mut prepared = Ok(());
@@ -360,6 +374,9 @@ pub(crate) async fn commit(mut call: Call) -> Result<(), Refusal> {
     }
     if prepared.is_ok() {
         prepared = session::remember_callnum(&mut call).await;
+    }
+    if let (Ok(()), Some(answer)) = (&prepared, answer) {
+        prepared = session::keep_answer(&mut call, answer).await;
     }
     let Call { hub, tx, files, request, session, method, signals, messages, .. } = call;
     let committed = match prepared {

@@ -14,7 +14,7 @@ use toji_value::Fault;
 
 use crate::Call;
 
-pub(crate) use open::{open, remember_callnum};
+pub(crate) use open::{keep_answer, kept_answer, open, remember_callnum};
 
 /// The session of a logged-in caller.
 #[derive(Clone, Debug)]

@@ -99,7 +99,8 @@ fn caller(headers: &HeaderMap, client: &Client) -> Result<toji_hub::Request, Fau
         _ => return Err(Fault::auth("session headers are incomplete")),
     };
     let remote = client.address.ip().to_canonical().to_string();
-    Ok(toji_hub::Request { session, remote, identity: client.identity.clone() })
+    let again = headers.contains_key("toji-again");
+    Ok(toji_hub::Request { session, remote, identity: client.identity.clone(), again })
 }
 
 async fn read_body(body: Body, limit: usize) -> Result<Bytes, String> {

@@ -111,6 +111,7 @@ async fn write(call: &mut Call, batch: &Batch, holder: &str) -> Result<(), Fault
     }
     if !batch.sessions.is_empty() {
         sql::touch(&mut call.tx, &batch.sessions).await?;
+        toji_db::session::drop_answers(&mut call.tx).await?;
     }
     for host in &batch.told {
         let lost = batch.lost.contains(host);

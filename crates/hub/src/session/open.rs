@@ -1,6 +1,6 @@
 //! Validation of the session that a request claims.
 
-use toji_value::Fault;
+use toji_value::{Fault, Value};
 
 use super::Session;
 use crate::Call;
@@ -118,6 +118,39 @@ fn check_callnum(
         )));
     }
     Ok(())
+}
+
+/// Answers above this size are not kept, in bytes.
+const KEPT: usize = 64 << 10;
+/// Their answers say nothing, and there are many of them.
+const SILENT: [&str; 3] = ["host.closeTask", "host.failTask", "logout"];
+
+/// Keeps a builder's answer together with its changes, for a builder that does not get it.
+pub(crate) async fn keep_answer(call: &mut Call, answer: &Value) -> Result<(), Fault> {
+    let Some(session) = call.session.as_ref().filter(|session| session.exclusive) else {
+        return Ok(());
+    };
+    let (id, Some(callnum), true) = (session.id, session.callnum, call.tx.has_writes()) else {
+        return Ok(());
+    };
+    if SILENT.contains(&call.method.as_str()) {
+        return Ok(());
+    }
+    let text = crate::task::text::write_result(&Ok(answer.clone()));
+    if text.len() <= KEPT {
+        toji_db::session::keep_answer(&mut call.tx, id, callnum, &text).await?;
+    }
+    Ok(())
+}
+
+/// What was answered to the call that the caller sends again; nothing if that was not kept.
+pub(crate) async fn kept_answer(call: &mut Call) -> Result<Option<Value>, Fault> {
+    let claim = call.request.session.as_ref().filter(|_| call.request.again);
+    let Some((id, Some(callnum))) = claim.map(|claim| (claim.id, claim.callnum)) else {
+        return Ok(None);
+    };
+    let text = toji_db::session::answer(&mut call.tx, id, callnum).await?;
+    text.map(|text| crate::task::text::read_result(&text)?).transpose()
 }
 
 /// Stores the call's number together with its changes: a number that is found later means that

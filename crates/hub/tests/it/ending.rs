@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures::stream;
 use sha2::{Digest, Sha256};
 use toji_db::Db;
+use toji_hub::Request;
 use toji_hub::live::{Limits, Said, flush};
 use toji_hub::scheduler::{run_once, serve};
 use toji_hub::upload::parts::Announced;
 use toji_testkit::both_databases;
 use toji_types::{BuildState, TaskState};
-use toji_value::{Value, list, map};
+use toji_value::{Value, code, list, map};
 
 use super::build::packages;
 use super::people::{Stage, login};
@@ -106,6 +107,49 @@ both_databases! {
         assert_eq!(fault.message, "the task is no longer this builder's");
         let file = stage.dir.path().join("work").join(hub.paths.taskrelpath(task)).join("x");
         assert_eq!(fs::read(file).unwrap(), b"once");
+    }
+
+    async fn an_answer_that_was_lost_is_given_again(db: Db) {
+        let stage = Stage::new(db).await;
+        let task = stage.open_task("sleep", list![1]).await;
+        let numbered = |who: &Request, callnum: i64, again: bool| {
+            let mut request = Request { again, ..who.clone() };
+            request.session.as_mut().unwrap().callnum = Some(callnum);
+            request
+        };
+        let subtask = list!["sleep", list![1], task];
+        let builder = |again| numbered(&stage.builder, 7, again);
+        let child = stage.ok(&builder(false), "host.subtask", subtask.clone()).await;
+        assert_eq!(stage.ok(&builder(true), "host.subtask", subtask.clone()).await, child);
+        let children = "SELECT count(*) FROM task WHERE parent = $1";
+        assert_eq!(stage.world.get(children, &[task.into()]).await, Value::Int(1));
+        // Who does not ask for it is told as by Koji.
+        let fault = stage.call(&builder(false), "host.subtask", subtask.clone()).await.unwrap_err();
+        assert_eq!(fault.code, code::RETRY);
+        // An older answer is not given for a newer call, nor to somebody else.
+        let next = stage.ok(&numbered(&stage.builder, 8, true), "host.subtask", subtask).await;
+        assert_ne!(next, child);
+        let make = list!["sleep", list![1]];
+        stage.ok(&numbered(&stage.admin, 7, false), "makeTask", make.clone()).await;
+        let fault = stage.call(&numbered(&stage.admin, 7, true), "makeTask", make).await.unwrap_err();
+        assert_eq!(fault.code, code::RETRY);
+    }
+
+    async fn a_caller_that_goes_away_does_not_break_off_what_it_began(db: Db) {
+        let stage = Stage::new(db).await;
+        for n in 0..TIMES {
+            let name = format!("tag-{n}");
+            let calling = stage.call(&stage.admin, "createTag", list![name.as_str()]);
+            // Looked at once, and dropped.
+            let first = futures::FutureExt::now_or_never(calling);
+            assert!(first.is_none());
+        }
+        let all = async {
+            while stage.world.get("SELECT count(*) FROM tag", &[]).await != Value::Int(TIMES as i64) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), all).await.expect("some were not made");
     }
 
     async fn an_oversized_result_is_refused_and_the_task_stays_its_builders(db: Db) {

@@ -66,6 +66,7 @@ impl Builder for Service {
             }),
             remote,
             identity: None,
+            again: false,
         };
         let host_id = self.shared.hub.identify_host(&caller).await.map_err(|fault| {
             tracing::info!(text = fault.message, "refused a builder's stream");
