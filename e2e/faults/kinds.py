@@ -15,6 +15,8 @@ class Kind:
     """A fault; `farm` says what it needs, `points` where it strikes."""
 
     farm, points, builds, needs_network, settle = {}, ["random"], 0, False, 90
+    # Seconds that another task of each blow takes, if it has one.
+    extra = 0
     # How many builders are struck in a round, each at a point of its own; 1 for what there is only one of.
     strikes = 1
     # Whether a victim is made whole before the next one is struck.
@@ -212,11 +214,15 @@ class Cut(Kind):
     def strike(self, farm, blow):
         blow.pairs = self.pairs(farm, blow)
         blow.long = farm.dice.random() < self.long
-        seconds = farm.dice.uniform(1.1, 1.5) * farm.given_away() if blow.long else farm.dice.uniform(0.2, 1.5)
+        seconds = self.seconds(farm, blow)
         for pair in blow.pairs:
             farm.network.cut(*pair)
         blow.timer = threading.Timer(seconds, self.heal, (farm, blow))
         blow.timer.start()
+
+    def seconds(self, farm, blow):
+        """How long a cut is."""
+        return farm.dice.uniform(1.1, 1.5) * farm.given_away() if blow.long else farm.dice.uniform(0.2, 1.5)
 
     def heal(self, farm, blow):
         """Lets everything through again."""
@@ -245,6 +251,29 @@ class CutHubBuilder(OfBuilders, Cut):
     def pairs(self, farm, blow):
         """From whom to whom."""
         return [(hub.name, blow.victim.name) for hub in farm.hubs]
+
+
+class CutOff(OfBuilders, Cut):
+    """A builder is cut off both ways for so long that its tasks are surely others': it stops them."""
+
+    name, points, at_once, long, extra = "cut-off", ["opened"], False, 1.0, 15
+
+    def pairs(self, farm, blow):
+        """From whom to whom."""
+        blow.before = blow.victim.told("others have this builder's tasks by now")
+        names = [hub.name for hub in farm.hubs]
+        return [(blow.victim.name, name) for name in names] + [(name, blow.victim.name) for name in names]
+
+    def seconds(self, farm, blow):
+        return farm.given_away() + 20
+
+    def watch(self, farm, blows):
+        lines = []
+        for blow in blows:
+            blow.timer.join()
+            if blow.victim.told("others have this builder's tasks by now") == blow.before:
+                lines.append(f"{blow.victim.name} has not stopped its tasks")
+        return lines
 
 
 class CutHubDatabase(Cut):

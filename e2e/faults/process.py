@@ -76,6 +76,10 @@ class Process:
                 return int(line.split()[1])
         return 0
 
+    def told(self, text):
+        """How often its log has a text."""
+        return self.log.read_text(errors="replace").count(text)
+
     def tail(self, lines=30):
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else "(no log)"

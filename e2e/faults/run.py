@@ -75,6 +75,8 @@ class Repetitions:
     def submit(self, admin, number):
         """What is in work when the fault strikes."""
         tasks = [admin.call("makeTask", "sleep", [round(self.farm.dice.uniform(0, 0.3), 2)], arch="noarch") for _ in range(4)]
+        if self.kind.extra:
+            tasks.append(admin.call("makeTask", "sleep", [self.kind.extra], arch="noarch"))
         children = [["sleep", [0.1], {"label": "a"}], ["sleep", [0.2], {"label": "b"}]]
         tasks.append(admin.call("makeTask", "dependantTask", [[], children], arch="noarch"))
         if self.kind.builds and number % self.kind.builds == 0:
@@ -258,5 +260,5 @@ def repeat(kind, farm, times, enough=lambda: False):
         figures.with_times = farm.times()
         logs = [process.log.read_text(errors="replace") for process in farm.hubs]
         figures.refused = sum(log.count("does not own task") for log in logs)
-        figures.abandoned = sum(process.log.read_text(errors="replace").count("others have this builder's tasks by now") for process in farm.builders)
+        figures.abandoned = sum(process.told("others have this builder's tasks by now") for process in farm.builders)
         return figures

@@ -129,9 +129,14 @@ async fn attach(
     let mut period = Duration::from_secs(10);
     let mut heartbeat = tokio::time::interval(period);
     let mut number = 0;
+    absence.heard = Instant::now();
     loop {
         let message = tokio::select! {
-            message = tokio::time::timeout(period * SILENCE, incoming.message()) => message,
+            message = incoming.message() => message,
+            // Whether it is gone or cut off is seen when a new connection is tried.
+            () = tokio::time::sleep_until(absence.heard + period * SILENCE) => {
+                return Ended::Cut("the hub is silent".to_owned());
+            }
             _ = heartbeat.tick() => {
                 number += 1;
                 let resources = Some(measure(&shared.config.workdir));
@@ -149,11 +154,9 @@ async fn attach(
             }
         };
         let message = match message {
-            // Whether it is gone or cut off is seen when a new connection is tried.
-            Err(_) => return Ended::Cut("the hub is silent".to_owned()),
-            Ok(Err(refused)) => return Ended::Reached(refused.to_string()),
-            Ok(Ok(None)) => return Ended::Reached("the hub hung up".to_owned()),
-            Ok(Ok(Some(message))) => message.message,
+            Err(refused) => return Ended::Reached(refused.to_string()),
+            Ok(None) => return Ended::Reached("the hub hung up".to_owned()),
+            Ok(Some(message)) => message.message,
         };
         absence.heard = Instant::now();
         let signal = match message {

@@ -35,6 +35,15 @@ pub async fn heard(tx: &mut Tx, hosts: &[i64]) -> Result<()> {
         .map(drop)
 }
 
+/// Has hosts that said so be ready, should somebody have taken them for silent meanwhile; tells which were not.
+pub async fn revive(tx: &mut Tx, hosts: &[i64]) -> Result<Vec<i64>> {
+    let sql = "UPDATE host SET ready = TRUE
+                WHERE id = ANY($1) AND ready IS NOT TRUE AND user_id IN (SELECT id FROM users WHERE status = 0)
+               RETURNING id";
+    let rows = tx.query(sql, params![hosts]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
+}
+
 /// Stores one state of several hosts; one that has been blocked since it said so is not ready.
 pub async fn say(tx: &mut Tx, hosts: &[i64], ready: bool, load: f64) -> Result<()> {
     let sql = "UPDATE host SET ready = ($2 AND user_id IN (SELECT id FROM users WHERE status = 0)),

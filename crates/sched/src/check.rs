@@ -136,6 +136,11 @@ fn given_up(host: &Host, snapshot: &Snapshot) -> Option<f64> {
     host.lost.map(|lost| lost.max(snapshot.since) + snapshot.config.lost_timeout)
 }
 
+/// When the host of an open task was last heard of, or could have been.
+fn heard(task: &ActiveTask, host: &Host, snapshot: &Snapshot) -> Option<f64> {
+    host.updated.or(task.assigned).map(|at| at.max(snapshot.since))
+}
+
 /// The next moment at which time alone changes what is decided; nothing if it never does.
 ///
 /// Refusals that lapse count only while tasks wait.
@@ -151,7 +156,7 @@ pub fn next_check(snapshot: &Snapshot) -> Option<f64> {
         moments.extend(given_up(host, snapshot));
         moments.extend(match task.state {
             ActiveState::Assigned => task.assigned.map(|at| at + config.assign_timeout),
-            ActiveState::Open => host.updated.or(task.assigned).map(|at| at + config.host_timeout),
+            ActiveState::Open => heard(task, host, snapshot).map(|at| at + config.host_timeout),
         });
     }
     if !snapshot.free.is_empty() {
@@ -195,7 +200,7 @@ fn overdue(task: &ActiveTask, host: &Host, snapshot: &Snapshot) -> Option<FreeRe
             })
         }
         ActiveState::Open => {
-            let heard = host.updated.or(task.assigned)?;
+            let heard = heard(task, host, snapshot)?;
             (snapshot.now - heard > snapshot.config.host_timeout).then_some(FreeReason::HostSilent)
         }
     }

@@ -211,6 +211,10 @@ fn tasks_are_taken_back() {
     assert_eq!(decide(&s), []);
     s.hosts[0].updated = Some(NOW - 901.0);
     assert_eq!(decide(&s), free(FreeReason::HostSilent));
+    // the database was away so long that nobody could be heard
+    s.since = NOW - 10.0;
+    assert_eq!(decide(&s), []);
+    s.since = 0.0;
     s.hosts[0].enabled = false;
     assert_eq!(decide(&s), free(FreeReason::HostSilent));
     s.hosts.clear();

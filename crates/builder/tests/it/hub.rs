@@ -50,6 +50,10 @@ pub(crate) struct Inner {
     pub(crate) extra: Map,
     pub(crate) groups: Value,
     stream: Option<mpsc::Sender<Result<ToBuilder, Status>>>,
+    /// Live connections until now.
+    pub(crate) attached: usize,
+    /// Whether the hub says nothing over them.
+    pub(crate) mute: bool,
 }
 
 pub(crate) struct Hub {
@@ -391,19 +395,26 @@ impl builder_server::Builder for Live {
         let (sender, receiver) = mpsc::channel(100);
         let welcome = to_builder::Message::Welcome(Welcome {
             host_id: 1,
-            heartbeat_ms: 1000,
+            heartbeat_ms: 200,
             keeps_status: false,
             abandon_ms: 0,
         });
         let _ = sender.send(Ok(ToBuilder { message: Some(welcome) })).await;
         let beats = sender.clone();
+        let hub = self.0.clone();
         tokio::spawn(async move {
             while let Ok(Some(_)) = incoming.message().await {
+                if hub.lock().mute {
+                    continue;
+                }
                 let beat = to_builder::Message::Heartbeat(Default::default());
                 let _ = beats.send(Ok(ToBuilder { message: Some(beat) })).await;
             }
         });
-        self.0.lock().stream = Some(sender);
+        let mut inner = self.0.lock();
+        inner.stream = Some(sender);
+        inner.attached += 1;
+        drop(inner);
         self.0.changed.notify_waiters();
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }

@@ -254,6 +254,18 @@ async fn cancelled_tasks_end_with_everything_they_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_silent_hub_is_connected_to_anew() {
+    let world = World::new(true).await;
+    world.hub.lock().mute = true;
+    // The builder goes on with its own heartbeats; they do not stand for the hub's.
+    world.hub.until(|inner| inner.attached > 1).await;
+    world.hub.lock().mute = false;
+    let id = world.hub.submit("sleep", vec![0.into()]);
+    assert_eq!(world.hub.ended(id).await.state, CLOSED);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_builder_that_stops_gives_its_tasks_back() {
     let world = World::new(true).await;
     let id = world.hub.submit("sleep", vec![1000.into()]);

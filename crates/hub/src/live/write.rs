@@ -28,6 +28,8 @@ struct Batch {
     /// Hosts of which the scheduler should look again.
     told: Vec<i64>,
     heard: Vec<i64>,
+    /// Those of them that are ready.
+    ready: Vec<i64>,
     sessions: Vec<i64>,
 }
 
@@ -39,6 +41,8 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
     let period = period(&hub);
     let mut tick = tokio::time::interval(period);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // What could not be written is written whole.
+    let mut owed = false;
     loop {
         let all = tokio::select! {
             () = &mut stop => break,
@@ -48,10 +52,14 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
             }
             _ = tick.tick() => true,
         };
-        if let Err(fault) = flush(&hub, all).await {
-            tracing::warn!(%fault, "cannot store what builders say");
-            live.urgent.notify_one();
-            tokio::time::sleep(period / 10).await;
+        owed |= all;
+        match flush(&hub, owed).await {
+            Ok(()) => owed = false,
+            Err(fault) => {
+                tracing::warn!(%fault, "cannot store what builders say");
+                live.urgent.notify_one();
+                tokio::time::sleep(period / 10).await;
+            }
         }
         if all {
             remind(&hub).await;
@@ -109,11 +117,16 @@ async fn write(call: &mut Call, batch: &Batch, holder: &str) -> Result<(), Fault
     if !batch.heard.is_empty() {
         sql::heard(&mut call.tx, &batch.heard).await?;
     }
+    let mut told = batch.told.clone();
+    if !batch.ready.is_empty() {
+        // While the database was away, nothing was heard of them.
+        told.extend(sql::revive(&mut call.tx, &batch.ready).await?);
+    }
     if !batch.sessions.is_empty() {
         sql::touch(&mut call.tx, &batch.sessions).await?;
         toji_db::session::drop_answers(&mut call.tx).await?;
     }
-    for host in &batch.told {
+    for host in &told {
         let lost = batch.lost.contains(host);
         call.emit(
             "host.state",
@@ -121,7 +134,7 @@ async fn write(call: &mut Call, batch: &Batch, holder: &str) -> Result<(), Fault
             map! { "host_id" => *host, "lost" => lost },
         );
     }
-    if !batch.told.is_empty() {
+    if !told.is_empty() {
         call.signal(Topic::Scheduler);
     }
     Ok(())
@@ -168,6 +181,7 @@ impl Live {
             match known.now() {
                 Some(now) if known.written.as_ref() == Some(&now) => {
                     batch.heard.extend(all.then_some(id));
+                    batch.ready.extend((all && now.ready).then_some(id));
                 }
                 Some(now) if all || known.is_urgent() => {
                     batch.changed.push((id, known.number, now));

@@ -49,7 +49,7 @@ both_databases! {
         let before = world.hub.db.statement_count();
         flush(&world.hub, true).await.unwrap();
         let statements = world.hub.db.statement_count() - before;
-        assert!(statements <= 6, "{statements} statements");
+        assert!(statements <= 8, "{statements} statements");
         assert_eq!(world.get(count, &[]).await, Value::Int(500));
     }
 
@@ -88,6 +88,22 @@ both_databases! {
         alone = stage.ok(&stage.admin, "makeTask", list!["sleep", list![1]]).await.as_int().unwrap();
         run_once(&world.hub, false).await.unwrap();
         assert_eq!(world.get(holder, &[alone.into()]).await, Value::Int(host));
+    }
+
+    async fn a_host_that_was_taken_for_silent_is_ready_again(db: Db) {
+        let world = World::new(db, |_| {}).await;
+        let host = world.host("builder").await;
+        let live = &world.hub.live;
+        let connection = live.attach(host, 0);
+        live.say(connection, ready(), &Limits::default());
+        flush(&world.hub, true).await.unwrap();
+        // The database was away for longer than `ReadyTimeout`, and the scheduler is the first to be back.
+        world.set("UPDATE host SET update_time = toji_ago(500.0)", &[]).await;
+        assert_eq!(run_once(&world.hub, true).await.unwrap().silent, 1);
+        world.task("default", "noarch", 20).await;
+        assert_eq!(run_once(&world.hub, true).await.unwrap().assigned, 0);
+        flush(&world.hub, true).await.unwrap();
+        assert_eq!(run_once(&world.hub, true).await.unwrap().assigned, 1);
     }
 
     async fn a_connection_that_ended_before_it_was_noted_is_lost_too(db: Db) {
