@@ -37,7 +37,8 @@ def main():
     parser.add_argument("--database", choices=["sqlite", "postgres"], help="what the stories' servers keep their data in")
     options = parser.parse_args()
     os.chdir(ROOT)
-    os.environ.setdefault("CARGO_INCREMENTAL", "0")
+    if os.environ.get("CI"):
+        os.environ.setdefault("CARGO_INCREMENTAL", "0")
     target = Path(os.environ.setdefault("CARGO_TARGET_DIR", str(ROOT / "target")))
     toji = target / "debug" / "toji"
     chosen = ["--database", options.database] if options.database else []

@@ -60,3 +60,13 @@ def version(w):
     said = w.anonymous("version")
     matches(said, r"Client: 1\.36\.1")
     matches(said, r"Hub:\s+1\.36\.\d+")
+
+
+@story(own=True)
+def without_namespaces(own):
+    """Where the kernel refuses namespaces to builds, the start says so."""
+    from harness.command import run
+    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"'
+    limited = ["unshare", "--user", "--map-root-user", "sh", "-c", script, own.toji, "up", "--data", own.dir / "data"]
+    said = run(*limited, "--listen", "127.0.0.1:0", code=1)
+    has(said.err, "this machine cannot build", "--no-builder", "user.max_user_namespaces")

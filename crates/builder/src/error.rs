@@ -19,6 +19,9 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// Commands cannot be isolated here.
+    #[error("isolate builds on this machine")]
+    Sandbox(#[from] toji_sandbox::Error),
     /// A plugin that cannot be loaded.
     #[error("use the plugins")]
     Plugin(#[from] toji_plugin::Error),

@@ -25,6 +25,7 @@ mod scm;
 mod source;
 mod stream;
 mod tasks;
+mod trial;
 mod wait;
 mod worker;
 
@@ -35,3 +36,4 @@ pub use error::Error;
 pub use leave::Ending;
 pub use toji_mail::{Letter as MailLetter, Server as MailServer};
 pub use toji_sandbox::{CancellationToken, Limits};
+pub use trial::trial;

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::limits::Limits;
@@ -139,15 +139,30 @@ impl Group {
     }
 }
 
+/// How long a group may be empty before it is taken for a leftover. A process of another process namespace seems
+/// not to live, and its group is empty until the command has joined it.
+const LEFT: Duration = Duration::from_secs(600);
+
 /// Removes empty groups of processes that no longer live; the kernel refuses where one is in use.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        let gone = owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        if gone && entry.metadata().is_ok_and(|group| old(&group)) {
             let _ = fs::remove_dir(entry.path());
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the time that the kernel gives a group"
+)]
+fn old(group: &fs::Metadata) -> bool {
+    group
+        .modified()
+        .is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > LEFT))
 }
 
 /// Directories in which a group with this controller might be made, best first.

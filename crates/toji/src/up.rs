@@ -87,6 +87,11 @@ pub(crate) fn run(options: Options, log: &Log) -> anyhow::Result<()> {
 
 async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
     let data = data::Dir::open(&options.data)?;
+    if !options.no_builder {
+        toji_builder::trial(&data.workdir(1))
+            .await
+            .context("this machine cannot build (--no-builder starts without a builder)")?;
+    }
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("failed to listen at {}", options.listen))?;
@@ -137,7 +142,8 @@ async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
         let stopped = stop.clone();
         parts.spawn(async move {
             if let Err(error) = toji_builder::Builder::run(builder, stopped).await {
-                tracing::error!("the builder {} stopped: {error}", login.user);
+                let error = anyhow::Error::from(error);
+                tracing::error!("the builder {} stopped: {error:#}", login.user);
             }
         });
     }

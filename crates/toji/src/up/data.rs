@@ -92,18 +92,22 @@ impl Dir {
 
     /// The settings of a builder in this process, which works in a directory of its own; the first has number 1.
     pub(crate) fn builder(&self, url: &str, login: &Login, number: usize) -> toji_builder::Config {
-        let dir = if number == 1 { "builder".to_owned() } else { format!("builder{number}") };
         let mut config = toji_builder::Config::new(
             format!("{url}/kojihub"),
             &login.user,
             &login.password,
-            self.0.join(dir),
+            self.workdir(number),
         );
         // A single machine builds what its owner gives it: sources may come from anywhere.
         config.allowed_scms = "*:*:no".to_owned();
         config.minspace = 512;
         config.max_load = 0.0;
         config
+    }
+
+    /// Where a builder works.
+    pub(crate) fn workdir(&self, number: usize) -> PathBuf {
+        self.0.join(if number == 1 { "builder".to_owned() } else { format!("builder{number}") })
     }
 }
 
