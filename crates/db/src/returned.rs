@@ -1,6 +1,6 @@
 //! Tasks that builders gave back because something of their own failed.
 
-use crate::{Result, Time, Tx, params};
+use crate::{Result, Row, Time, Tx, params};
 
 /// What is kept of a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,22 @@ pub async fn set(
                ON CONFLICT (task_id) DO UPDATE
                   SET times = excluded.times, reason = excluded.reason, not_before = excluded.not_before";
     tx.execute(sql, params![task_id, times, reason, not_before]).await.map(drop)
+}
+
+/// The arch of a task and the `arches` of each other host that is ready for its channel and has not refused it.
+pub async fn other_hosts(tx: &mut Tx, task_id: i64, host: i64) -> Result<Vec<Row>> {
+    let sql = "SELECT task.arch AS arch, host_config.arches AS arches
+                 FROM task
+                 JOIN host_channels ON host_channels.channel_id = task.channel_id
+                 JOIN host_config ON host_config.host_id = host_channels.host_id
+                 JOIN host ON host.id = host_channels.host_id
+                WHERE task.id = $1 AND host.id <> $2 AND host.ready IS TRUE
+                  AND host_channels.active IS TRUE
+                  AND host_config.active IS TRUE AND host_config.enabled IS TRUE
+                  AND NOT EXISTS (SELECT 1 FROM scheduler_task_refusals AS refusal
+                                   WHERE refusal.task_id = task.id AND refusal.host_id = host.id)
+                ORDER BY host.id";
+    tx.query(sql, params![task_id, host]).await
 }
 
 /// Forgets tasks that have ended or are no more.

@@ -8,6 +8,7 @@ use toji_bus::Topic;
 use toji_db::returned;
 use toji_store::Area;
 use toji_types::TaskState;
+use toji_types::arch::canonical;
 use toji_value::{Fault, Value, map};
 
 use crate::Call;
@@ -35,11 +36,16 @@ impl Handle for HostReturnTask {
         let now = toji_db::scheduler::now(&mut call.tx).await?;
         let not_before = toji_db::Time::from_epoch(now + pause)?;
         returned::set(&mut call.tx, task.id, times, &reason, not_before).await?;
-        toji_db::task::refuse(&mut call.tx, task.id, host, true, true, &reason).await?;
         let again = times <= most;
-        let what = match again {
-            true => format!("tried again elsewhere in {pause:.0} s"),
-            false => "not tried again".to_owned(),
+        // Where no other host could take the task, the pause is all that this one can do about it.
+        let elsewhere = others(call, task.id, host).await?;
+        if elsewhere {
+            toji_db::task::refuse(&mut call.tx, task.id, host, true, true, &reason).await?;
+        }
+        let what = match (again, elsewhere) {
+            (true, true) => format!("tried again elsewhere in {pause:.0} s"),
+            (true, false) => format!("tried again in {pause:.0} s"),
+            (false, _) => "not tried again".to_owned(),
         };
         let text = format!("Host gave task back ({times} of {most}), {what}: {reason}");
         toji_db::task::log(&mut call.tx, &text, Some(task.id), Some(host)).await?;
@@ -54,6 +60,20 @@ impl Handle for HostReturnTask {
         wake(call, task.id, pause);
         Ok(true)
     }
+}
+
+/// Whether a host besides this one could take a task now, but for its load.
+async fn others(call: &mut Call, task: i64, host: i64) -> Result<bool, Fault> {
+    for other in returned::other_hosts(&mut call.tx, task, host).await? {
+        let (arch, arches): (Option<String>, Option<String>) =
+            (other.get("arch")?, other.get("arches")?);
+        let arch = arch.as_deref().map_or("noarch", canonical);
+        let arches = arches.unwrap_or_default();
+        if arch == "noarch" || arches.split_whitespace().any(|own| canonical(own) == arch) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn shortened(reason: &str) -> String {
