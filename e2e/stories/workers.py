@@ -4,16 +4,19 @@ import base64
 import shutil
 import signal
 import time
+import xml.etree.ElementTree as tree
 from pathlib import Path
 
 from harness import stock
 from harness.builders import StockWorker, TojiBuilder, add_host
 from harness.command import run
+from harness.fronts import KojiFront
 from harness.gpg import Keyring
 from harness.hub import Fault
 from harness.nginx import PlainNginx
 from harness.program import Program
-from harness.rpms import spec
+from harness.repodata import parts, unpack
+from harness.rpms import binary_rpm, spec
 from harness.server import Server
 from harness.story import eq, has, lacks, story, that
 
@@ -266,6 +269,53 @@ def polling_only(own):
     finally:
         front.stop()
         stop_all(w, builder)
+
+
+@story(own=True, slow=True)
+def koji_hub(own):
+    """`toji builder` makes repositories for a hub that has no more than Koji's calls: by createrepo_c beside the hub's files, external ones merged in."""
+    w = start(own, extra=["--no-builder", "--no-repositories"])
+    front = KojiFront(w.server.address, HOST_CALLS)
+    builder = None
+    try:
+        add_host(w, "maker")
+        builder = TojiBuilder(w, "maker", own.toji, server=f"{front.url}/kojihub", topurl=f"{front.url}/kojifiles", sleeptime=1,
+                              topdir=w.ready["topdir"])
+        target = w.target("t", ["first", "second"])
+        repo = lambda: result(w, w.hub.call("newRepo", f"{target}-build"))[0]
+        empty = repo()
+        at = lambda number, *more: w.topdir("repos", f"{target}-build", str(number), "x86_64", *more)
+        that(at(empty, "repodata/EMPTY_REPO").is_file(), "the empty repository does not say so")
+        has(w.build(target, w.srpm("first")), "completed successfully")
+        task = w.hub.call("newRepo", f"{target}-build")
+        eq(named(at(result(w, task)[0])), [("first", "1.0")], "the packages of the repository")
+        child = w.hub.call("getTaskChildren", task)[0]["id"]
+        has(output(w, child, "createrepo.log"), "createrepo_c --error-exit-val", "--update --skip-stat")
+        # The package is in the next one's buildroot by way of this repository.
+        has(w.build(target, w.srpm("second", build_requires=["first"])), "completed successfully")
+        root = w.hub.call("listBuildRPMs", "second-1.0-1")[0]["buildroot_id"]
+        has([r["nvr"] for r in w.hub.call("listRPMs", componentBuildrootID=root)], "first-1.0-1")
+        outside = w.dir / "outside"
+        outside.mkdir()
+        for name in ("first", "foreign"):
+            shutil.copy(binary_rpm(w.dir, name, "9.0")[1], outside)
+        run("createrepo_c", "-q", outside)
+        w.koji("add-external-repo", "-t", f"{target}-build", "-p", "10", w.name("outside"), f"file://{outside}/")
+        # Koji's way of merging: what the tag has, an external repository cannot replace.
+        eq(named(at(repo())), [("first", "1.0"), ("foreign", "9.0"), ("second", "1.0")], "the packages of the merged repository")
+        needed = {"host.createRepo", "host.uploadToken"}
+        that(needed <= front.refused, f"calls that the front refused: {front.refused}")
+        lacks(builder.said(), "live connection host=")
+    finally:
+        front.stop()
+        stop_all(w, builder)
+
+
+def named(repo):
+    """Names and versions in a repository's list of packages."""
+    space = "{http://linux.duke.edu/metadata/common}"
+    found = tree.fromstring(unpack(parts(repo)["primary"])).iter(f"{space}package")
+    return sorted((p.find(f"{space}name").text, p.find(f"{space}version").get("ver")) for p in found)
 
 
 @story(own=True, slow=True)

@@ -80,6 +80,12 @@ pub struct Config {
     pub from_addr: String,
     /// Whether each log has a companion that tells when it grew.
     pub log_timestamps: bool,
+    /// Where the files of a hub are that makes no repositories itself.
+    pub topdir: PathBuf,
+    /// For such a hub: whether to take over metadata from the repository before.
+    pub createrepo_update: bool,
+    /// Whether that is done without looking at the packages.
+    pub createrepo_skip_stat: bool,
     /// How long the buildroot of a failed task is kept.
     pub failed_buildroot_lifetime: Duration,
     /// The plugins that add task methods.
@@ -131,6 +137,9 @@ impl Config {
             mail: toji_mail::Server::default(),
             from_addr: "Koji Build System <buildsys@example.com>".to_owned(),
             log_timestamps: false,
+            topdir: "/mnt/koji".into(),
+            createrepo_update: true,
+            createrepo_skip_stat: true,
             failed_buildroot_lifetime: Duration::from_secs(4 * 3600),
             plugins: Vec::new(),
             plugin_path: vec!["/usr/lib/koji-builder-plugins".into()],

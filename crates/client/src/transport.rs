@@ -74,6 +74,14 @@ pub(crate) async fn exchange(
                 tracing::info!(call = request.name, "the hub is offline, waiting");
                 options.offline_retry_interval
             }
+            // The attempt before this one broke off, and the hub has not noticed yet: it holds the file.
+            Ok(Err(fault))
+                if fault.code == code::LOCK && retried && failures < options.max_retries =>
+            {
+                failures += 1;
+                tracing::info!(call = request.name, failures, "locked by the attempt before");
+                options.retry_interval
+            }
             Ok(Err(fault)) => return Err(Error::Fault(fault)),
             Err(error) if retry && error.is_transient() && failures < options.max_retries => {
                 failures += 1;

@@ -282,6 +282,23 @@ async fn uploads_go_in_pieces_and_resume() {
 }
 
 #[tokio::test]
+async fn a_piece_that_broke_off_may_hold_its_file_for_a_while() {
+    let (hub, client) = start().await;
+    client.login("kojiadmin", "secret").await.expect("login");
+    let to = Upload { path: "tasks/1/1", name: "a.rpm", overwrite: true, ..Upload::default() };
+    let locked = || Trouble::Fault(Fault::lock("a.rpm is locked"));
+    hub.trouble(Trouble::Status(502));
+    hub.trouble(locked());
+    hub.trouble(locked());
+    client.upload_piece("text".into(), 0, &to).await.expect("tried again");
+    assert_eq!(*hub.uploads.lock().expect("lock"), b"text");
+    // Without an attempt before it, somebody else writes there.
+    hub.trouble(locked());
+    let error = client.upload_piece("more".into(), 4, &to).await.expect_err("another's");
+    assert_eq!(error.fault().map(|f| f.code), Some(code::LOCK));
+}
+
+#[tokio::test]
 async fn downloads_resume_and_are_checked() {
     let (hub, client) = start().await;
     let dir = tempfile::tempdir().expect("directory");

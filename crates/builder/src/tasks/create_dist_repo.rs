@@ -11,7 +11,7 @@ use toji_types::state::RepoState;
 use toji_value::{Map, Value};
 
 use super::{method, take, texts};
-use crate::context::{Context, int_of};
+use crate::context::{Context, int_of, is_unknown_method};
 use crate::failure::{Failure, Result};
 
 method!("createdistrepo", 1.5, [tag, repo_id, arch, keys, opts]);
@@ -52,8 +52,14 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let json = Value::Struct(list).to_json().to_string();
     std::fs::write(&file, json).map_err(Failure::local("write the list of packages"))?;
     task.upload(&file, "kojipkgs").await?;
-    task.call("host.createDistRepo", (task.id, repo_id, arch)).await?;
-    Ok(Value::Nil)
+    match task.hub.call("host.createDistRepo", (task.id, repo_id, arch)).await {
+        Ok(_) => Ok(Value::Nil),
+        // A kojid may be there, too.
+        Err(error) if is_unknown_method(&error) => {
+            Err(Failure::own("the hub does not make repositories for distribution itself"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// An RPM with the key of the copy that is taken; no key is the unsigned one.

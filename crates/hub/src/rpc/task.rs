@@ -272,6 +272,10 @@ impl Handle for FreeTask {
             return Err(toji_db::Error::NoRows.into());
         }
         let task = task::lock(call, self.task_id).await?;
+        // Koji takes the number of this state for none at all.
+        if task.state == TaskState::Free {
+            return Err(task::missing(self.task_id));
+        }
         transition::free(call, &task).await?;
         Ok(Value::Nil)
     }
@@ -307,7 +311,8 @@ impl Handle for AssignTask {
 
 impl Handle for SetTaskPriority {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
-        let task = task::lock(call, self.task_id).await?;
+        let row = db::lock(&mut call.tx, self.task_id).await?.ok_or(toji_db::Error::NoRows)?;
+        let task = task::Locked::from_row(&row)?;
         if task.state.is_finished() {
             return Err(Fault::generic("Finished task's priority can't be updated"));
         }
