@@ -395,7 +395,7 @@ impl builder_server::Builder for Live {
         let (sender, receiver) = mpsc::channel(100);
         let welcome = to_builder::Message::Welcome(Welcome {
             host_id: 1,
-            heartbeat_ms: 200,
+            heartbeat_ms: 1000,
             keeps_status: false,
             abandon_ms: 0,
         });
