@@ -26,7 +26,7 @@ def stages():
         ("tidy", CARGO + ["xtask", "tidy"]),
         ("clippy", CARGO + ["clippy", *locked, "--all-targets", "--quiet", "--", "-D", "warnings"]),
         ("tests", tests),
-        ("build", CARGO + ["build", "--locked", "--quiet", "-p", "toji", "-p", "toji-contract"]),
+        ("build", CARGO + ["build", "--locked", "--quiet", "-p", "toji", "-p", "toji-contract", "-p", "toji-rpmgen"]),
     ]
 
 

@@ -33,8 +33,8 @@ def load():
 def select(names):
     """The stories whose label contains or matches one of the names; all without names."""
     if not names:
-        return list(STORIES)
-    return [s for s in STORIES if any(n in s.label or fnmatch.fnmatch(s.label, n) for n in names)]
+        return [s for s in STORIES if not s.hand]
+    return [s for s in STORIES if s.label in names or not s.hand and any(n in s.label or fnmatch.fnmatch(s.label, n) for n in names)]
 
 
 class Runner:

@@ -15,12 +15,12 @@ STORIES = []
 PASSWORD = "the password of every user that a story makes"
 
 
-def story(own=False, slow=False):
-    """Declares a story; `own` ones start servers of their own, `slow` ones are begun first."""
+def story(own=False, slow=False, hand=False):
+    """Declares a story; `own` ones start servers of their own, `slow` ones are begun first, `hand` ones run when they are named only."""
     def declare(function):
         area = function.__module__.rsplit(".", 1)[-1]
         function.label = f"{area}.{function.__name__}"
-        function.own, function.slow = own, slow
+        function.own, function.slow, function.hand = own, slow, hand
         STORIES.append(function)
         return function
     return declare

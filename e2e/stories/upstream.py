@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = ROOT / "e2e/upstream"
 
 
-def releases():
+def releases(file="list"):
     """Name, binary packages that must come out, and whether it needs one built before, in the order of building."""
     found, needs = [], False
-    for line in (HERE / "list").read_text().splitlines():
+    for line in (HERE / file).read_text().splitlines():
         if line.startswith("# needs"):
             needs = True
         elif line and not line.startswith("#"):
@@ -38,8 +38,8 @@ def releases_are_built(own):
 def build_releases(w):
     """The waves of builds, and what must come out."""
     sources = ROOT / ".x/upstream"
-    run(HERE / "fetch", sources, timeout=900)
     todo = releases()
+    run(HERE / "fetch", sources, *(name for name, _, _ in todo), timeout=900)
     that(len(todo) >= 8, f"only {len(todo)} releases")
     target = w.target("up", [name for name, _, _ in todo] + ["toji-runtime"])
     w.koji("edit-tag", target, "--arches", "x86_64")

@@ -1,5 +1,6 @@
 //! Settings of a builder; names and defaults are those of `kojid.conf` where it has them.
 
+mod buildroots;
 mod file;
 mod login;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use buildroots::{Buildroots, Kind};
 use toji_client::Keys;
 use toji_sandbox::Limits;
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub build_arch_can_fail: bool,
     /// Bounds of a build.
     pub limits: Limits,
+    /// How buildroots are made.
+    pub buildroots: Buildroots,
     /// Further names that the machine itself provides to builds, beside what is found on it.
     pub host_provides: Vec<String>,
     /// The variables that source checkouts inherit: proxies, certificates.
@@ -131,6 +135,7 @@ impl Config {
             allowed_scms_use_policy: false,
             build_arch_can_fail: false,
             limits: Limits::for_build(),
+            buildroots: Buildroots::default(),
             host_provides: Vec::new(),
             environment: BTreeMap::new(),
             cache_size: 10_240,

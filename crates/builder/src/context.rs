@@ -22,6 +22,8 @@ use crate::plugins::Plugins;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) packages: PackageCache,
+    /// The layers of buildroots, opened at the first use.
+    pub(crate) chroots: tokio::sync::OnceCell<toji_sandbox::Chroots>,
     pub(crate) plugins: Plugins,
     /// Whether the live connection is up, so that waiting tasks need not ask.
     pub(crate) live: AtomicBool,

@@ -130,11 +130,13 @@ impl Builder {
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
         salvage::logs(&hub, &config.workdir).await;
         toji_sandbox::remove_tree(&config.workdir.join("tasks")).map_err(unusable)?;
+        let chroots = tokio::sync::OnceCell::new();
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
         let (live, quiet, leave) = (AtomicBool::new(false), AtomicBool::new(false), Leave::new());
         let plugins = Plugins::load(&config).await?;
         let work = Mutex::default();
-        let shared = Arc::new(Shared { config, packages, plugins, live, quiet, leave, work });
+        let shared =
+            Arc::new(Shared { config, packages, chroots, plugins, live, quiet, leave, work });
         tracing::info!(host = host_id, "logged in");
         let mut builder = Builder {
             shared,

@@ -29,7 +29,7 @@ mod trial;
 mod wait;
 mod worker;
 
-pub use config::Config;
+pub use config::{Buildroots, Config, Kind};
 pub use credential::{Enrolment, enrol};
 pub use daemon::Builder;
 pub use error::Error;

@@ -1,18 +1,19 @@
 //! What a tag's repository offers: its metadata, fetched and checked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toji_client::Download;
+use toji_client::{Download, args};
 use toji_repodata::reader::{Dependency, Filelists, Primary, PrimaryEntry, ReadLimits};
 use toji_repodata::{Record, Repomd, decoder};
 use toji_rpmfile::sense;
 use toji_types::Evr;
+use toji_value::Value;
 
-use crate::context::Context;
+use crate::context::{Context, int_of, text_of};
 use crate::failure::{Failure, Result};
 use crate::resolve::Offer;
 use crate::rich::Capability;
@@ -20,19 +21,45 @@ use crate::rich::Capability;
 /// More than any `repomd.xml` needs, in bytes.
 const REPOMD_LIMIT: usize = 1 << 20;
 
-/// A repository for one arch.
+/// What a tag offers for one arch: its own repository, and the external ones beside it.
 pub(crate) struct Repository {
-    /// Its directory below the published files.
-    dir: String,
-    filelists: Option<Record>,
+    sources: Vec<Source>,
     pub(crate) offers: Arc<Vec<Offer>>,
     pkgids: HashMap<String, usize>,
 }
 
+/// One repository.
+struct Source {
+    /// Its directory below the published files, or its URL.
+    dir: String,
+    /// Its name, if it is an external one.
+    name: Option<Arc<str>>,
+    /// Whether names that another one before has are left out, as Koji does it unless told otherwise.
+    by_name: bool,
+    filelists: Option<Record>,
+}
+
 impl Repository {
-    /// Fetches the list of packages.
-    pub(crate) async fn load(task: &Context, tag: &str, repo_id: i64, arch: &str) -> Result<Self> {
-        let dir = format!("repos/{tag}/{repo_id}/{arch}");
+    /// Fetches the lists of packages.
+    pub(crate) async fn load(
+        task: &Context,
+        tag: (i64, &str),
+        repo: &Value,
+        arch: &str,
+    ) -> Result<Self> {
+        let dir = format!("repos/{}/{}/{arch}", tag.1, int_of(repo, "id")?);
+        let own = Source { dir, name: None, by_name: true, filelists: None };
+        let mut repository =
+            Repository { sources: Vec::new(), offers: Arc::default(), pkgids: HashMap::new() };
+        repository.add(task, own).await?;
+        for source in external(task, tag.0, repo, arch).await? {
+            repository.add(task, source).await?;
+        }
+        Ok(repository)
+    }
+
+    async fn add(&mut self, task: &Context, mut source: Source) -> Result<()> {
+        let dir = source.dir.clone();
         let text =
             task.hub.fetch_bytes(&format!("{dir}/repodata/repomd.xml"), REPOMD_LIMIT).await?;
         let bad = Failure::local::<toji_repodata::Error>;
@@ -42,31 +69,42 @@ impl Repository {
         let Some(primary) = repomd.record("primary") else {
             return Err(Failure::buildroot(format!("{dir}: no primary metadata")));
         };
-        let filelists = repomd.record("filelists").cloned();
-        let mut repository =
-            Repository { dir, filelists, offers: Arc::default(), pkgids: HashMap::new() };
-        let file = repository.fetch(task, primary).await?;
+        source.filelists = repomd.record("filelists").cloned();
+        let file = fetch(task, &dir, primary).await?;
         let name = primary.href.clone();
         let entries = tokio::task::spawn_blocking(move || read_primary(&name, &file)).await;
         let entries = entries.map_err(Failure::local("read the repository"))?;
-        let offers = Arc::make_mut(&mut repository.offers);
-        for entry in entries.map_err(bad(format!("{}: primary", repository.dir)))? {
-            repository.pkgids.insert(entry.checksum.clone(), offers.len());
-            offers.push(offer(entry));
+        let entries = entries.map_err(bad(format!("{dir}: primary")))?;
+        let offers = Arc::make_mut(&mut self.offers);
+        let names: HashSet<String> = offers.iter().map(|offer| offer.name.clone()).collect();
+        let known: HashSet<String> = offers.iter().map(Offer::nevra).collect();
+        for entry in entries {
+            let checksum = entry.checksum.clone();
+            let offer = offer(entry, &source)?;
+            let hidden = source.by_name && names.contains(&offer.name);
+            if source.name.is_some() && (hidden || known.contains(&offer.nevra())) {
+                continue;
+            }
+            self.pkgids.insert(checksum, offers.len());
+            offers.push(offer);
         }
-        Ok(repository)
+        self.sources.push(source);
+        Ok(())
     }
 
     /// Adds all files of all packages, for needs that are paths.
     pub(crate) async fn load_files(&mut self, task: &Context) -> Result<()> {
-        let Some(record) = self.filelists.take() else { return Ok(()) };
-        let file = self.fetch(task, &record).await?;
-        let read = tokio::task::spawn_blocking(move || read_filelists(&record.href, &file)).await;
-        let read = read.map_err(Failure::local("read the repository"))?;
-        let offers = Arc::make_mut(&mut self.offers);
-        for (pkgid, files) in read.map_err(Failure::local(format!("{}: filelists", self.dir)))? {
-            if let Some(at) = self.pkgids.get(&pkgid) {
-                offers[*at].files = files;
+        for source in &mut self.sources {
+            let Some(record) = source.filelists.take() else { continue };
+            let file = fetch(task, &source.dir, &record).await?;
+            let read = tokio::task::spawn_blocking(move || read_filelists(&record.href, &file));
+            let read = read.await.map_err(Failure::local("read the repository"))?;
+            let offers = Arc::make_mut(&mut self.offers);
+            let failed = Failure::local(format!("{}: filelists", source.dir));
+            for (pkgid, files) in read.map_err(failed)? {
+                if let Some(at) = self.pkgids.get(&pkgid) {
+                    offers[*at].files = files;
+                }
             }
         }
         Ok(())
@@ -74,16 +112,37 @@ impl Repository {
 
     /// Fetches a package and returns where it is.
     pub(crate) async fn package(&self, task: &Context, offer: &Offer) -> Result<PathBuf> {
-        let url = resolve(&self.dir, &offer.location)?;
-        let what = Download { url: &url, size: Some(offer.size), sha256: Some(&offer.sha256) };
+        let what =
+            Download { url: &offer.location, size: Some(offer.size), sha256: Some(&offer.sha256) };
         Ok(task.shared.packages.get(&task.hub, &what, &task.make_dir("download")?).await?)
     }
+}
 
-    async fn fetch(&self, task: &Context, record: &Record) -> Result<PathBuf> {
-        let url = resolve(&self.dir, &record.href)?;
-        let what = Download { url: &url, size: Some(record.size), sha256: Some(&record.checksum) };
-        Ok(task.shared.packages.get(&task.hub, &what, &task.make_dir("download")?).await?)
-    }
+/// The external repositories of a tag for an arch, the first ones first.
+async fn external(task: &Context, tag: i64, repo: &Value, arch: &str) -> Result<Vec<Source>> {
+    let event = repo.get("create_event").clone();
+    let list = task.call("getExternalRepoList", args!(tag, event)).await?;
+    let list = list.as_array().unwrap_or_default();
+    let here = |entry: &&Value| match entry.get("arches").as_str() {
+        Some(arches) if !arches.trim().is_empty() => arches.split_whitespace().any(|a| a == arch),
+        _ => true,
+    };
+    let source = |entry: &Value| -> Result<Source> {
+        let url = text_of(entry, "url")?.replace("$arch", arch);
+        Ok(Source {
+            dir: url.trim_end_matches('/').to_owned(),
+            name: Some(text_of(entry, "external_repo_name")?.into()),
+            by_name: matches!(entry.get("merge_mode").as_str(), None | Some("koji")),
+            filelists: None,
+        })
+    };
+    list.iter().filter(here).map(source).collect()
+}
+
+async fn fetch(task: &Context, dir: &str, record: &Record) -> Result<PathBuf> {
+    let url = resolve(dir, &record.href)?;
+    let what = Download { url: &url, size: Some(record.size), sha256: Some(&record.checksum) };
+    Ok(task.shared.packages.get(&task.hub, &what, &task.make_dir("download")?).await?)
 }
 
 /// Joins a location to the repository's directory; it may lead upwards, but not out of the published files.
@@ -96,7 +155,9 @@ fn resolve(dir: &str, location: &str) -> Result<String> {
         match part {
             "" | "." => {}
             ".." => {
-                let left = parts.pop();
+                // A URL keeps its scheme and its host.
+                let least = if dir.contains("://") { 3 } else { 0 };
+                let left = if parts.len() > least { parts.pop() } else { None };
                 left.ok_or_else(|| Failure::buildroot(format!("bad location: {location}")))?;
             }
             part => parts.push(part),
@@ -118,13 +179,13 @@ fn read_filelists(name: &str, file: &Path) -> toji_repodata::Result<Vec<(String,
     entries.map(|entry| entry.map(|e| (e.pkgid, paths(e.files)))).collect()
 }
 
-fn offer(entry: PrimaryEntry) -> Offer {
+fn offer(entry: PrimaryEntry, source: &Source) -> Result<Offer> {
     let all = |list: Vec<Dependency>| list.iter().map(capability).collect();
     let location = match &entry.base {
         Some(base) => format!("{}/{}", base.trim_end_matches('/'), entry.href),
         None => entry.href,
     };
-    Offer {
+    Ok(Offer {
         name: entry.name,
         arch: entry.arch,
         evr: Evr {
@@ -132,13 +193,14 @@ fn offer(entry: PrimaryEntry) -> Offer {
             version: entry.version.version,
             release: entry.version.release,
         },
-        location,
+        location: resolve(&source.dir, &location)?,
         sha256: entry.checksum,
         size: entry.package_size,
+        origin: source.name.clone(),
         provides: all(entry.provides),
         requires: all(entry.requires),
         files: entry.files.into_iter().map(|f| f.path).collect(),
-    }
+    })
 }
 
 fn capability(dep: &Dependency) -> Capability {
@@ -170,5 +232,9 @@ mod tests {
         assert_eq!(at("../../../../packages/a.rpm").as_deref(), Some("packages/a.rpm"));
         assert_eq!(at("../../../../../etc/passwd"), None);
         assert_eq!(at("https://x.example/a.rpm").as_deref(), Some("https://x.example/a.rpm"));
+        let there = |location| resolve("http://x.example/r/a", location).ok();
+        assert_eq!(there("p/a.rpm").as_deref(), Some("http://x.example/r/a/p/a.rpm"));
+        assert_eq!(there("../a.rpm").as_deref(), Some("http://x.example/r/a.rpm"));
+        assert_eq!(there("../../../a.rpm"), None);
     }
 }

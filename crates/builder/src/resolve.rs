@@ -4,6 +4,7 @@
 //! machine already. A package of the repository wins over the machine's own.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::rich::{Capability, Need};
 
@@ -17,10 +18,12 @@ pub(crate) struct Offer {
     pub(crate) name: String,
     pub(crate) arch: String,
     pub(crate) evr: toji_types::Evr,
-    /// Where it is, relative to the repository.
+    /// Where it is: below the published files, or a URL.
     pub(crate) location: String,
     pub(crate) sha256: String,
     pub(crate) size: u64,
+    /// The external repository that it comes from.
+    pub(crate) origin: Option<Arc<str>>,
     pub(crate) provides: Vec<Capability>,
     pub(crate) requires: Vec<Capability>,
     pub(crate) files: Vec<String>,
@@ -42,6 +45,11 @@ impl Offer {
 pub(crate) trait Machine {
     /// Whether the machine itself meets the need.
     fn has(&self, need: &Capability) -> bool;
+
+    /// Whether a package of a repository never provides this name here.
+    fn owns(&self, name: &str) -> bool {
+        OWN.iter().any(|own| name.starts_with(own))
+    }
 }
 
 /// The outcome: packages to install, and what could not be had.
@@ -102,7 +110,7 @@ impl<'o> Pool<'o> {
             |other: &Option<Box<Need>>| other.as_ref().map_or(Some(vec![]), |o| choose(o));
         match need {
             Need::Plain(capability) => {
-                if OWN.iter().any(|own| capability.name.starts_with(own)) {
+                if machine.owns(&capability.name) {
                     return Some(vec![]);
                 }
                 let met = |at: &usize| self.offers[*at].meets(capability);

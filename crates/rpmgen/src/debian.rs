@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::Rpmbuild;
 pub(crate) use control::Control;
+pub(crate) use spec::{glob_escape, preamble};
 
 /// Sizes of packages that are worth converting by the hundred, in bytes.
 const SIZES: std::ops::Range<u64> = 6_000..90_000;
@@ -119,7 +120,8 @@ fn convert(deb: &Path, root: &Path, rpmbuild: &Rpmbuild) -> Result<()> {
     rpmbuild.build(&control.field("Package"), spec.as_bytes(), &["-bb"])
 }
 
-fn run(command: &mut Command) -> Result<Output> {
+/// Runs a program that must succeed.
+pub(crate) fn run(command: &mut Command) -> Result<Output> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("failed to run {name}"))?;
     let log = String::from_utf8_lossy(&output.stderr);

@@ -4,6 +4,7 @@ pub mod craft;
 pub mod debian;
 mod rpmbuild;
 pub mod synthetic;
+pub mod universe;
 pub mod variants;
 
 pub use rpmbuild::{Rpmbuild, find_rpms};

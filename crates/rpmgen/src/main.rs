@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use toji_rpmgen::{debian, synthetic, variants};
+use toji_rpmgen::{debian, synthetic, universe, variants};
 
 #[derive(Parser)]
 #[command(about = "Makes RPM packages to test and measure with")]
@@ -35,6 +35,16 @@ enum What {
         #[arg(long = "package")]
         packages: Vec<String>,
     },
+    /// A distribution to build in: Debian packages with all that they depend on, as a repository.
+    Universe {
+        /// A file with the names of Debian packages, one on each line.
+        list: PathBuf,
+        /// Where the repository goes; one that was made of the same packages is kept.
+        out: PathBuf,
+        /// Where downloaded packages are kept for the next time.
+        #[arg(long)]
+        cache: PathBuf,
+    },
     /// Packages put together from thin air.
     Synthetic {
         /// Where the packages go.
@@ -57,6 +67,14 @@ fn main() -> Result<()> {
                 writeln!(std::io::stderr(), "{failure:#}")?;
             }
             ensure!(failures.len() * 20 <= debs.len(), "{} packages failed", failures.len());
+            Ok(())
+        }
+        What::Universe { list, out, cache } => {
+            let text = std::fs::read_to_string(&list)?;
+            let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+            let names: Vec<String> = lines.filter(|l| !l.is_empty()).map(str::to_owned).collect();
+            let count = universe::make(&names, &universe::Places { cache, out: out.clone() })?;
+            writeln!(std::io::stdout(), "{count} packages in {}", out.display())?;
             Ok(())
         }
         What::Synthetic { out, count } => synthetic::write(&out, count).map(drop),

@@ -4,21 +4,25 @@ use std::{
     fs, io,
     os::unix::fs::{PermissionsExt, lchown},
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
-    Buildroot,
+    Buildroot, Layer,
+    chroot::{self, Settings},
     error::{Error, Result},
     host::etc,
     identity::Identity,
     layer,
+    userns::Space,
     view::{Bind, Union, View},
 };
 
 /// Programs which every sandbox needs, with the packages that carry them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("bwrap", "bubblewrap"),
     ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
     ("prlimit", "util-linux"),
     ("mount", "mount or util-linux-core"),
@@ -39,6 +43,7 @@ pub struct BuildrootBuilder {
     hostname: String,
     macros: String,
     host_macros: bool,
+    chroot: Option<Arc<Layer>>,
 }
 
 impl BuildrootBuilder {
@@ -52,7 +57,15 @@ impl BuildrootBuilder {
             hostname: "localhost".into(),
             macros: String::new(),
             host_macros: true,
+            chroot: None,
         }
+    }
+
+    /// Builds in a root of packages alone, without anything of the host; `packages` and `layer` have no effect then.
+    #[must_use]
+    pub fn chroot(mut self, layer: Arc<Layer>) -> Self {
+        self.chroot = Some(layer);
+        self
     }
 
     /// Adds RPM files, which appear inside as installed; without scripts, dependencies unchecked.
@@ -119,6 +132,15 @@ impl BuildrootBuilder {
                 return Err(Error::Program { program, package });
             }
         }
+        if let Some(layer) = &self.chroot {
+            let settings = Settings {
+                macros: &self.macros,
+                hostname: &self.hostname,
+                network: self.network,
+                binds: &self.binds,
+            };
+            return chroot::build(&self.work, layer, &settings).await;
+        }
         let identity = Identity::choose();
         let work = self.work.clone();
         for name in ["stage", "etc", "home", "tmp", "var", "run", "shm", "none"] {
@@ -169,6 +191,7 @@ impl BuildrootBuilder {
     fn view(&self, layers: &[PathBuf], identity: Identity) -> Result<View> {
         let mut view = base_view(&self.work, layers);
         view.network = self.network;
+        view.filter = chroot::write_filter(&self.work, false)?;
         view.hostname.clone_from(&self.hostname);
         for (source, inside, writable) in &self.binds {
             check_inside(inside)?;
@@ -234,23 +257,25 @@ pub(crate) fn bind(source: PathBuf, inside: &Path, writable: bool) -> Bind {
 
 /// Gives a tree to the identity under which commands run; only root can and needs to.
 pub(crate) fn hand_over(path: &Path, identity: Identity) -> Result<()> {
-    let Identity::Lent(id) = identity else {
-        return Ok(());
+    let [uid, gid] = match identity {
+        Identity::Lent(id) => [id, id],
+        Identity::Mapped(Space { builder: Some(ids), .. }) => ids,
+        Identity::Caller | Identity::Mapped(_) => return Ok(()),
     };
-    fn walk(path: &Path, id: u32) -> io::Result<()> {
+    fn walk(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
         // Links are not followed: what they lead to is not ours to give.
-        lchown(path, Some(id), Some(id))?;
+        lchown(path, Some(uid), Some(gid))?;
         if fs::symlink_metadata(path)?.is_dir() {
             for entry in fs::read_dir(path)? {
-                walk(&entry?.path(), id)?;
+                walk(&entry?.path(), uid, gid)?;
             }
         }
         Ok(())
     }
-    walk(path, id).map_err(Error::file("change the owner of", path))
+    walk(path, uid, gid).map_err(Error::file("change the owner of", path))
 }
 
-fn check_inside(inside: &Path) -> Result<()> {
+pub(crate) fn check_inside(inside: &Path) -> Result<()> {
     let reason = if !inside.is_absolute() {
         "the path inside is not absolute"
     } else if inside.components().any(|part| matches!(part, Component::ParentDir)) {

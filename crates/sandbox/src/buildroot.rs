@@ -5,6 +5,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, task::JoinHandle, time:
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BuildrootBuilder, Command, Outcome, Reason,
+    BuildrootBuilder, Command, Layer, Outcome, Reason,
     cgroup::Cgroup,
     error::{Error, Result},
     identity::Identity,
@@ -21,6 +22,8 @@ use crate::{
     sink::{Capture, Sink},
     supervise::{Ended, Streams, supervise},
     tree,
+    usage::UsageWatch,
+    userns::Userns,
     view::{self, Run, View},
 };
 
@@ -37,6 +40,9 @@ pub struct Buildroot {
     view: View,
     /// Variables which the layers call for.
     env: BTreeMap<String, String>,
+    /// The namespace and the layer that it needs as long as it lives.
+    userns: Option<Userns>,
+    layer: Option<Arc<Layer>>,
 }
 
 /// How a command went, with its output.
@@ -55,7 +61,22 @@ impl Buildroot {
     }
 
     pub(crate) fn new(work: PathBuf, identity: Identity, view: View) -> Self {
-        Self { work, identity, view, env: BTreeMap::new() }
+        Self { work, identity, view, env: BTreeMap::new(), userns: None, layer: None }
+    }
+
+    pub(crate) fn keep(mut self, userns: Userns) -> Self {
+        self.userns = Some(userns);
+        self
+    }
+
+    pub(crate) fn over(mut self, layer: Arc<Layer>) -> Self {
+        self.layer = Some(layer);
+        self
+    }
+
+    /// The layer that it lies on, if it has a root of its own.
+    pub fn layer(&self) -> Option<&Arc<Layer>> {
+        self.layer.as_ref()
     }
 
     pub(crate) fn set_env(&mut self, env: BTreeMap<String, String>) {
@@ -108,20 +129,33 @@ impl Buildroot {
         let mut status = StatusReader::start(status);
         let sampled = command.limits.memory.filter(|_| !group.bounds_memory());
         let init = status.init.clone();
-        let mut too_much_memory = || match (sampled, init.get()) {
-            (Some(limit), Some(pid)) => tree::memory_of_descendants(*pid) > limit,
-            _ => false,
+        let usage = UsageWatch::start(self.own_dirs(), &command.limits);
+        let mut too_much = || match (sampled, init.get()) {
+            (Some(limit), Some(pid)) if tree::memory_of_descendants(*pid) > limit => {
+                Some(Reason::MemoryLimit)
+            }
+            _ => usage.as_ref().and_then(UsageWatch::excess),
         };
         let ended =
-            supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much_memory)
-                .await;
+            supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much).await;
         let gone = status.vanished().await;
-        let short = group.ran_out_of_memory();
+        let short = if group.ran_out_of_memory() {
+            Some(Reason::MemoryLimit)
+        } else {
+            group.ran_out_of_processes().then_some(Reason::ProcessLimit)
+        };
         group.remove().await;
         let ended = ended?;
         gone?;
         let reason = reason(&ended, &status.text, short)?;
         Ok(Outcome { reason, elapsed: ended.elapsed, output: ended.output, limits })
+    }
+
+    /// Everything that commands can write to.
+    fn own_dirs(&self) -> Vec<PathBuf> {
+        let binds = self.view.binds.iter().filter(|bind| bind.writable);
+        let stacks = self.view.stacks.iter().map(|stack| stack.over.join("upper"));
+        binds.map(|bind| bind.source.clone()).chain(stacks).collect()
     }
 
     fn prepare(
@@ -130,12 +164,13 @@ impl Buildroot {
         group: &Cgroup,
     ) -> Result<(std::process::Command, Streams, Receiver)> {
         let hard_open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-        let mut argv = prlimit_words(&command.limits, hard_open_files.unwrap_or(u64::MAX));
-        argv.push("--".into());
-        argv.extend(command.argv.iter().cloned());
+        let mut bounds = prlimit_words(&command.limits, hard_open_files.unwrap_or(u64::MAX));
+        bounds.push("--".into());
         let env = environment(&self.env, &command.env);
         let run = Run {
-            argv: &argv,
+            argv: &command.argv,
+            bounds: &bounds,
+            root: command.root,
             env: &env,
             cwd: command.cwd.as_deref().unwrap_or(Path::new(HOME)),
             entrances: &group.entrances(),
@@ -199,7 +234,7 @@ fn environment(
 }
 
 /// Decides why the command ended.
-fn reason(ended: &Ended, status: &str, short_of_memory: bool) -> Result<Reason> {
+fn reason(ended: &Ended, status: &str, short: Option<Reason>) -> Result<Reason> {
     if let Some(killed) = ended.killed {
         return Ok(killed);
     }
@@ -214,10 +249,7 @@ fn reason(ended: &Ended, status: &str, short_of_memory: bool) -> Result<Reason> 
         return Err(Error::Setup { reason });
     };
     let code = i32::try_from(code).unwrap_or(255);
-    if code != 0 && short_of_memory {
-        return Ok(Reason::MemoryLimit);
-    }
-    Ok(Reason::from_code(code))
+    Ok(short.filter(|_| code != 0).unwrap_or_else(|| Reason::from_code(code)))
 }
 
 /// Finds a number in bubblewrap's status, a JSON document on each line.

@@ -89,6 +89,15 @@ impl Cgroup {
         })
     }
 
+    /// Whether the kernel refused a process in here because there were too many.
+    pub(crate) fn ran_out_of_processes(&self) -> bool {
+        let Some(group) = &self.pids else { return false };
+        fs::read_to_string(group.dir.join("pids.events")).is_ok_and(|text| {
+            let counts = text.lines().filter_map(|line| line.strip_prefix("max "));
+            counts.into_iter().any(|count| count.trim() != "0")
+        })
+    }
+
     /// Removes the groups once their last process is gone, and what earlier crashes left.
     pub(crate) async fn remove(&mut self) {
         for group in [self.memory.take(), self.pids.take()].into_iter().flatten() {

@@ -17,6 +17,8 @@ pub struct Command {
     pub limits: Limits,
     /// Whether standard error is told apart from standard output, instead of one merged stream.
     pub split: bool,
+    /// Whether it is root inside, in a root of its own that has more users than one.
+    pub root: bool,
 }
 
 impl Command {
@@ -46,6 +48,13 @@ impl Command {
         self
     }
 
+    /// Makes it root inside; only in a root of its own, which it may change until the buildroot is removed.
+    #[must_use]
+    pub fn as_root(mut self) -> Self {
+        self.root = true;
+        self
+    }
+
     /// Keeps standard error apart from standard output.
     #[must_use]
     pub fn split(mut self) -> Self {
@@ -69,6 +78,12 @@ pub enum Reason {
     OutputLimit,
     /// It failed and memory was short: the kernel or the supervisor killed a part of it.
     MemoryLimit,
+    /// It filled the disk beyond its share and was killed.
+    DiskLimit,
+    /// It made more files than allowed and was killed.
+    FileLimit,
+    /// It failed after it could not start more processes.
+    ProcessLimit,
     /// The caller cancelled it.
     Cancelled,
 }
@@ -92,6 +107,9 @@ impl std::fmt::Display for Reason {
             Self::Silent => f.write_str("wrote no output for longer than allowed"),
             Self::OutputLimit => f.write_str("wrote more output than allowed"),
             Self::MemoryLimit => f.write_str("used more memory than allowed"),
+            Self::DiskLimit => f.write_str("used more disk space than allowed"),
+            Self::FileLimit => f.write_str("made more files than allowed"),
+            Self::ProcessLimit => f.write_str("started more processes than allowed"),
             Self::Cancelled => f.write_str("was cancelled"),
         }
     }

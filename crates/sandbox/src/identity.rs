@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::userns::Space;
+
 /// User and group number that commands see inside.
 pub(crate) const INSIDE_ID: u32 = 1000;
 
@@ -22,6 +24,8 @@ pub(crate) enum Identity {
     Caller,
     /// The caller is root and lends each sandbox a number of nobody's.
     Lent(u32),
+    /// A user namespace with numbers of its own.
+    Mapped(Space),
 }
 
 impl Identity {
@@ -39,21 +43,24 @@ impl Identity {
 
 /// Chooses a number which the map of the caller's user namespace knows.
 fn lend(uid_map: &str, turn: u32) -> Identity {
-    let known = |id: u32| {
-        uid_map.lines().any(|line| {
-            let mut words = line.split_whitespace().map(|word| word.parse::<u64>().unwrap_or(0));
-            let (first, _, count) = (words.next(), words.next(), words.next());
-            match (first, count) {
-                (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),
-                _ => false,
-            }
-        })
-    };
+    let known = |id: u32| knows(uid_map, id);
     [UNUSED_RANGE, SMALL_RANGE]
         .into_iter()
         .map(|base| base + turn % COUNT)
         .find(|id| known(*id))
         .map_or(Identity::Caller, Identity::Lent)
+}
+
+/// Whether a map of a user namespace has a number.
+pub(crate) fn knows(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let mut words = line.split_whitespace().map(|word| word.parse::<u64>().unwrap_or(0));
+        let (first, _, count) = (words.next(), words.next(), words.next());
+        match (first, count) {
+            (Some(first), Some(count)) => (first..first + count).contains(&u64::from(id)),
+            _ => false,
+        }
+    })
 }
 
 #[cfg(test)]

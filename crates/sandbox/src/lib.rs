@@ -3,8 +3,10 @@
 mod builder;
 mod buildroot;
 mod cgroup;
+mod chroot;
 mod command;
 mod error;
+mod filter;
 pub mod host;
 mod identity;
 mod layer;
@@ -15,10 +17,13 @@ pub mod results;
 mod sink;
 mod supervise;
 mod tree;
+mod usage;
+mod userns;
 mod view;
 
 pub use builder::BuildrootBuilder;
 pub use buildroot::{Buildroot, Executed};
+pub use chroot::{Chroots, Installed, Layer, PackageFile};
 pub use command::{Command, Outcome, Reason};
 pub use error::{Error, Result};
 pub use limits::{Held, LimitReport, Limits};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::cgroup::Cgroup;
+
 /// Bounds for one command; `None` means unbounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -19,6 +21,10 @@ pub struct Limits {
     pub file_size: Option<u64>,
     /// Open files of each process.
     pub open_files: Option<u64>,
+    /// Bytes on the disk below the buildroot's own directories.
+    pub disk: Option<u64>,
+    /// Files and directories below the buildroot's own directories.
+    pub files: Option<u64>,
 }
 
 impl Limits {
@@ -32,6 +38,8 @@ impl Limits {
             processes: Some(16_384),
             file_size: None,
             open_files: Some(65_536),
+            disk: None,
+            files: None,
         }
     }
 
@@ -73,6 +81,10 @@ pub struct LimitReport {
     pub file_size: Held,
     /// Open files.
     pub open_files: Held,
+    /// Bytes on the disk.
+    pub disk: Held,
+    /// Files and directories.
+    pub files: Held,
 }
 
 impl LimitReport {
@@ -90,7 +102,44 @@ impl LimitReport {
             processes: if_set(limits.processes.is_some(), either(pids_group)),
             file_size: if_set(limits.file_size.is_some(), Held::Rlimit),
             open_files: if_set(limits.open_files.is_some(), Held::Rlimit),
+            disk: if_set(limits.disk.is_some(), Held::Sampled),
+            files: if_set(limits.files.is_some(), Held::Sampled),
         }
+    }
+}
+
+impl LimitReport {
+    /// Which of the limits would hold here, and how: what [`crate::Buildroot::run`] will find.
+    pub fn here(limits: &Limits) -> Self {
+        let group = Cgroup::create(limits);
+        Self::new(limits, group.bounds_memory(), group.bounds_processes())
+    }
+
+    /// Each limit with its name and how it holds.
+    pub fn entries(&self) -> [(&'static str, Held); 9] {
+        [
+            ("time", self.wall),
+            ("silence", self.silence),
+            ("output", self.output),
+            ("memory", self.memory),
+            ("processes", self.processes),
+            ("file_size", self.file_size),
+            ("open_files", self.open_files),
+            ("disk", self.disk),
+            ("files", self.files),
+        ]
+    }
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unlimited => "no limit",
+            Self::Supervisor => "supervisor",
+            Self::Cgroup => "control group",
+            Self::Rlimit => "resource limit",
+            Self::Sampled => "watched",
+        })
     }
 }
 

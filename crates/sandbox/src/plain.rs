@@ -106,10 +106,12 @@ pub async fn run_plain(
     let mut process = Process::spawn(starter, true).await.map_err(failed)?;
     let pid = process.id();
     let limit = command.limits.memory.unwrap_or(u64::MAX);
-    let mut too_much_memory = || tree::memory_of_descendants(pid) > limit;
+    let mut too_much = || {
+        let bounded = limit < u64::MAX;
+        (bounded && tree::memory_of_descendants(pid) > limit).then_some(Reason::MemoryLimit)
+    };
     let ended =
-        supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much_memory)
-            .await?;
+        supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much).await?;
     use std::os::unix::process::ExitStatusExt;
     let natural = || match (ended.status.code(), ended.status.signal()) {
         (Some(code), _) => Reason::Exited(code),
@@ -129,6 +131,8 @@ fn report(limits: &Limits) -> LimitReport {
         processes: Held::Unlimited,
         file_size: Held::Unlimited,
         open_files: Held::Unlimited,
+        disk: Held::Unlimited,
+        files: Held::Unlimited,
         ..LimitReport::new(limits, false, false)
     }
 }

@@ -113,6 +113,21 @@ fn inherit_only_standard_streams(command: &mut Command) {
     }
 }
 
+/// Has the child begin in a user namespace of its own, which has no numbers yet.
+pub(crate) fn in_new_user_namespace(command: &mut Command) {
+    let unshare = || {
+        // SAFETY: a plain system call of the child, which has one thread only.
+        #[expect(unsafe_code, reason = "only the child itself can leave its namespace")]
+        let result = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: between fork and exec only one system call is made; nothing is allocated or locked.
+    #[expect(unsafe_code, reason = "only the child itself can leave its namespace")]
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(command, unshare);
+    }
+}
+
 /// A process that is not our child, watched until it is gone.
 #[derive(Debug)]
 pub(crate) struct Watched(OwnedFd);

@@ -19,7 +19,7 @@ use crate::{
 
 /// How long the pipes may stay open after the command was ended.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How often memory is looked at where the kernel does not bound it.
+/// How often is looked at what the kernel does not bound.
 const SAMPLE: Duration = Duration::from_millis(500);
 /// How much of the end of the output is kept for error messages.
 const TAIL: usize = 2048;
@@ -56,18 +56,18 @@ struct Output<'a> {
     err_buffer: Vec<u8>,
 }
 
-/// Runs until the process has ended and its output is read; `too_much_memory` is asked now and then.
+/// Runs until the process has ended and its output is read; `too_much` is asked now and then.
 pub(crate) async fn supervise(
     process: &mut Process,
     streams: Streams,
     limits: &Limits,
     sink: &mut dyn Sink,
     cancel: &CancellationToken,
-    too_much_memory: &mut (dyn FnMut() -> bool + Send),
+    too_much: &mut (dyn FnMut() -> Option<Reason> + Send),
 ) -> Result<Ended> {
     let start = Instant::now();
     let mut output = Output::new(streams, sink, limits.output.unwrap_or(u64::MAX));
-    let watched = watch(process, &mut output, limits, cancel, too_much_memory, start).await;
+    let watched = watch(process, &mut output, limits, cancel, too_much, start).await;
     let (killed, status) = match watched {
         Ok((killed @ Some(_), _)) => {
             process.kill();
@@ -100,7 +100,7 @@ async fn watch(
     output: &mut Output<'_>,
     limits: &Limits,
     cancel: &CancellationToken,
-    too_much_memory: &mut (dyn FnMut() -> bool + Send),
+    too_much: &mut (dyn FnMut() -> Option<Reason> + Send),
     start: Instant,
 ) -> Result<(Option<Reason>, Option<std::process::ExitStatus>)> {
     let far = start + Duration::from_secs(365 * 24 * 3600);
@@ -113,9 +113,9 @@ async fn watch(
             biased;
             () = cancel.cancelled() => return kill(Reason::Cancelled),
             () = &mut wall => return kill(Reason::TimedOut),
-            _ = sample.tick(), if limits.memory.is_some() => {
-                if too_much_memory() {
-                    return kill(Reason::MemoryLimit);
+            _ = sample.tick() => {
+                if let Some(reason) = too_much() {
+                    return kill(reason);
                 }
             }
             read = output.read() => match read {

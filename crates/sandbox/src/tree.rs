@@ -13,7 +13,13 @@ pub fn remove_tree(root: &Path) -> io::Result<()> {
     match gone(fs::remove_dir_all(root)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(root);
-            gone(fs::remove_dir_all(root))
+            match gone(fs::remove_dir_all(root)) {
+                // Files of a buildroot may have numbers that only its namespace may touch.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    crate::userns::remove_with_range(root).map_err(|_| error)
+                }
+                other => other,
+            }
         }
         other => other,
     }

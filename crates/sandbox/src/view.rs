@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::identity::{INSIDE_ID, Identity};
+use crate::{
+    identity::{INSIDE_ID, Identity},
+    userns::{self, Space},
+};
 
 /// Where the gathered sources are, for bubblewrap; any directory that exists everywhere will do.
 const GATHERED: &str = "/tmp";
@@ -33,6 +36,16 @@ pub(crate) struct Union {
     pub(crate) sources: Vec<PathBuf>,
 }
 
+/// A tree that can be written to: layers with a directory over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stack {
+    pub(crate) inside: PathBuf,
+    /// Read-only trees, the uppermost first; with none, `over/upper` is the whole tree.
+    pub(crate) lower: Vec<PathBuf>,
+    /// Holds the directories `upper`, for what is written, and `work`, for overlayfs.
+    pub(crate) over: PathBuf,
+}
+
 /// Everything that a sandbox consists of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct View {
@@ -40,6 +53,12 @@ pub(crate) struct View {
     pub(crate) stage: PathBuf,
     /// Read-only unions, outer directories before inner ones.
     pub(crate) unions: Vec<Union>,
+    /// Trees that can be written to; one at `/` is the root.
+    pub(crate) stacks: Vec<Stack>,
+    /// Where in a stack `/proc` and `/dev` are needed, too.
+    pub(crate) devices_in: Option<PathBuf>,
+    /// The filter of system calls, a file with its program.
+    pub(crate) filter: Option<PathBuf>,
     /// Symbolic links in the root, such as `bin` → `usr/bin`.
     pub(crate) links: Vec<(String, String)>,
     /// Further directories and files, outer ones before inner ones.
@@ -48,14 +67,33 @@ pub(crate) struct View {
     pub(crate) network: bool,
     /// Host name inside.
     pub(crate) hostname: String,
-    /// Whether the command is root inside, with the right to change its root directory.
+    /// Whether the command may change its root directory; it is root inside where no single number forbids that.
     pub(crate) root_inside: bool,
 }
+
+/// What root inside a namespace of its own may do.
+const ROOT_MAY: [&str; 9] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+/// Forbids further user namespaces in the one that it runs in, then becomes its arguments.
+const NO_FURTHER: &str = r#"echo 0 >/proc/sys/user/max_user_namespaces; exec "$@""#;
 
 /// What differs between runs in the same view.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) argv: &'a [String],
+    /// Words that put the kernel's bounds in place and go before the command.
+    pub(crate) bounds: &'a [String],
+    /// Whether the command is root inside, where the view has a namespace with more numbers than one.
+    pub(crate) root: bool,
     pub(crate) env: &'a [(String, String)],
     pub(crate) cwd: &'a Path,
     /// Files of control groups to join.
@@ -68,11 +106,16 @@ pub(crate) struct Run<'a> {
 pub(crate) fn launcher(identity: Identity, script: String) -> Vec<String> {
     let namespaces: &[&str] = match identity {
         Identity::Caller => &["--user", "--map-root-user", "--mount"],
-        Identity::Lent(_) => &["--mount"],
+        Identity::Lent(_) | Identity::Mapped(_) => &["--mount"],
+    };
+    // Root mounts as root, because only root can reach its directories; others mount in the namespace.
+    let first = match identity {
+        Identity::Mapped(space) if !space.by_root => userns::entering(space),
+        _ => Vec::new(),
     };
     let head =
         ["unshare"].iter().chain(namespaces).chain(&["--propagation", "private", "--", "sh", "-c"]);
-    head.map(ToString::to_string).chain([script]).collect()
+    first.into_iter().chain(head.map(ToString::to_string)).chain([script]).collect()
 }
 
 /// The script: joins the control groups, gathers, mounts, and becomes the command.
@@ -91,6 +134,10 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
         // By the shell itself: a child that joins would join alone.
         let _ = writeln!(text, "join {file}");
     }
+    if let Some(filter) = &view.filter {
+        // Now: what is gathered may hide it.
+        let _ = writeln!(text, "exec 4<{}", quote(&filter.to_string_lossy()));
+    }
     let mut line = |words: &[&str]| {
         let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
         // Writing to a string cannot fail.
@@ -99,19 +146,63 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
     let stage = view.stage.to_string_lossy();
     line(&["run", "mount", "-t", "tmpfs", "-o", "mode=0755,size=4m", "tmpfs", &stage]);
     line(&["cd", &stage]);
-    let mut root = vec!["--tmpfs".to_string(), "/".into()];
+    let mut root = Vec::new();
+    gather_stacks(view, identity, &mut line, &mut root);
     gather_unions(view, &mut line, &mut root);
     for (name, target) in &view.links {
         root.extend(["--symlink".into(), target.clone(), format!("/{name}")]);
     }
     root.extend(["--proc", "/proc", "--dev", "/dev"].map(String::from));
     gather_binds(view, &mut line, &mut root);
+    if let Some(inside) = &view.devices_in {
+        for (option, name) in [("--proc", "proc"), ("--dev", "dev")] {
+            root.extend([option.to_string(), inside.join(name).to_string_lossy().into_owned()]);
+        }
+    }
     line(&["cd", "/"]);
     line(&["run", "mount", "--rbind", &stage, GATHERED]);
     let command = bubblewrap(view, identity, run, root);
     let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
     let _ = writeln!(text, "unset OLDPWD PWD\nexec {}", words.join(" "));
     text
+}
+
+/// Mounts what can be written to; the root comes first.
+fn gather_stacks(
+    view: &View,
+    identity: Identity,
+    line: &mut impl FnMut(&[&str]),
+    root: &mut Vec<String>,
+) {
+    let in_namespace =
+        !matches!(identity, Identity::Lent(_) | Identity::Mapped(Space { by_root: true, .. }));
+    if !view.stacks.iter().any(|stack| stack.inside == Path::new("/")) {
+        root.extend(["--tmpfs".to_string(), "/".into()]);
+    }
+    for (number, stack) in view.stacks.iter().enumerate() {
+        let (target, over) = (format!("s{number}"), format!("s{number}.over"));
+        line(&["mkdir", &target, &over]);
+        line(&["run", "mount", "--bind", &stack.over.to_string_lossy(), &over]);
+        if stack.lower.is_empty() {
+            line(&["run", "mount", "--bind", &format!("{over}/upper"), &target]);
+        } else {
+            let mut names = Vec::new();
+            for (part, source) in stack.lower.iter().enumerate() {
+                let name = format!("s{number}.{part}");
+                line(&["mkdir", &name]);
+                line(&["run", "mount", "--bind", &source.to_string_lossy(), &name]);
+                names.push(name);
+            }
+            // Without rights over the whole machine overlayfs keeps its notes in attributes of users.
+            let notes = if in_namespace { ",userxattr" } else { "" };
+            let lower = names.join(":");
+            let option =
+                format!("lowerdir={lower},upperdir={over}/upper,workdir={over}/work{notes}");
+            line(&["run", "mount", "-t", "overlay", "-o", &option, "overlay", &target]);
+        }
+        let inside = stack.inside.to_string_lossy().into_owned();
+        root.extend(["--bind".into(), format!("{GATHERED}/{target}"), inside]);
+    }
 }
 
 fn gather_unions(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
@@ -153,46 +244,90 @@ fn gather_binds(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<Stri
 
 fn bubblewrap(view: &View, identity: Identity, run: Run<'_>, root: Vec<String>) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    if let Identity::Lent(id) = identity {
-        let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
-        words.extend(["setpriv".into(), user, group, "--clear-groups".into(), "--".into()]);
+    let mut add = |more: &[&str]| words.extend(more.iter().map(ToString::to_string));
+    let mapped = match identity {
+        Identity::Mapped(space) => Some(space),
+        Identity::Lent(id) => {
+            let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
+            add(&["setpriv", &user, &group, "--clear-groups", "--"]);
+            None
+        }
+        Identity::Caller => None,
+    };
+    if let Some(space) = mapped {
+        // The root may have no program for it.
+        words.extend(run.bounds.iter().cloned());
+        if space.by_root {
+            words.extend(userns::entering(space));
+        }
+        if space.ranged {
+            words.extend(["sh", "-c", NO_FURTHER, "sh"].map(String::from));
+        }
     }
-    let id = if view.root_inside { 0 } else { INSIDE_ID }.to_string();
-    let fixed = [
-        "bwrap",
-        "--json-status-fd",
-        "3",
-        "--die-with-parent",
-        "--new-session",
-        "--unshare-all",
-        "--unshare-user",
-        "--uid",
-        &id,
-        "--gid",
-        &id,
-        "--hostname",
-        &view.hostname,
-        "--cap-drop",
-        "ALL",
-    ];
-    words.extend(fixed.map(String::from));
-    if view.root_inside {
-        words.extend(["--cap-add", "CAP_SYS_CHROOT"].map(String::from));
-    } else {
-        words.push("--disable-userns".into());
-    }
-    if view.network {
-        words.push("--share-net".into());
+    let ranged = mapped.is_some_and(|space| space.ranged);
+    let as_root = run.root || view.root_inside;
+    words.extend(
+        ["bwrap", "--json-status-fd", "3", "--die-with-parent", "--new-session"].map(String::from),
+    );
+    words.extend(namespaces(view, mapped));
+    words.extend(["--hostname", &view.hostname, "--cap-drop", "ALL"].map(String::from));
+    let caps: &[&str] = match (ranged, as_root) {
+        (true, true) => &ROOT_MAY,
+        // To become the builder, which has none.
+        (true, false) => &["CAP_SETUID", "CAP_SETGID"],
+        (false, _) if view.root_inside => &["CAP_SYS_CHROOT"],
+        (false, _) => &[],
+    };
+    words.extend(caps.iter().flat_map(|cap| ["--cap-add".to_owned(), (*cap).to_owned()]));
+    if view.filter.is_some() {
+        words.extend(["--seccomp", "4"].map(String::from));
     }
     words.extend(root);
-    // The root and /dev are memory: nothing may be left writable in them.
-    words.extend(["--remount-ro", "/dev", "--remount-ro", "/", "--clearenv"].map(String::from));
+    words.extend(["--remount-ro", "/dev"].map(String::from));
+    if !view.stacks.iter().any(|stack| stack.inside == Path::new("/")) {
+        // The root is memory: nothing may be left writable in it.
+        words.extend(["--remount-ro", "/"].map(String::from));
+    }
+    words.push("--clearenv".into());
     for (name, value) in run.env {
         words.extend(["--setenv".into(), name.clone(), value.clone()]);
     }
     words.extend(["--chdir".into(), run.cwd.to_string_lossy().into_owned(), "--".into()]);
+    if ranged && !as_root {
+        let id = INSIDE_ID;
+        words.extend(["setpriv".into(), format!("--reuid={id}"), format!("--regid={id}")]);
+        words.extend(["--clear-groups", "--inh-caps=-all", "--"].map(String::from));
+    }
+    if mapped.is_none() {
+        words.extend(run.bounds.iter().cloned());
+    }
     words.extend(run.argv.iter().cloned());
     words
+}
+
+/// The namespaces that bubblewrap makes, with a user namespace for one number where there is no range.
+fn namespaces(view: &View, mapped: Option<Space>) -> Vec<String> {
+    let mut words: Vec<&str> = Vec::new();
+    // rpm gives files away where it is root, which a single number does not allow.
+    let id = match (view.root_inside, mapped) {
+        (true, None) => "0".to_owned(),
+        _ => INSIDE_ID.to_string(),
+    };
+    if mapped.is_some_and(|space| space.ranged) {
+        words.extend(["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]);
+        if !view.network {
+            words.push("--unshare-net");
+        }
+    } else {
+        words.extend(["--unshare-all", "--unshare-user", "--uid", &id, "--gid", &id]);
+        if !view.root_inside {
+            words.push("--disable-userns");
+        }
+        if view.network {
+            words.push("--share-net");
+        }
+    }
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// Quotes a word for the shell.
@@ -228,7 +363,15 @@ mod tests {
         };
         let script_of = |unions| {
             let view = View { stage: "/s".into(), unions, ..View::default() };
-            let run = Run { argv: &[], env: &[], cwd: Path::new("/"), entrances: &[], parent: 1 };
+            let run = Run {
+                argv: &[],
+                bounds: &[],
+                root: false,
+                env: &[],
+                cwd: Path::new("/"),
+                entrances: &[],
+                parent: 1,
+            };
             script(&view, Identity::Caller, run)
         };
         let one = script_of(vec![union(&["/usr"])]);
@@ -240,7 +383,15 @@ mod tests {
 
     #[test]
     fn root_lends_an_identity() {
-        let run = Run { argv: &[], env: &[], cwd: Path::new("/"), entrances: &[], parent: 1 };
+        let run = Run {
+            argv: &[],
+            bounds: &[],
+            root: false,
+            env: &[],
+            cwd: Path::new("/"),
+            entrances: &[],
+            parent: 1,
+        };
         let text = script(&View::default(), Identity::Lent(77), run);
         assert!(
             text.contains("\nexec setpriv --reuid=77 --regid=77 --clear-groups -- bwrap"),

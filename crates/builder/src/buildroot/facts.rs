@@ -1,8 +1,10 @@
 //! What a buildroot is told and tells: its repository, groups, machine, packages.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use toji_client::args;
+use toji_sandbox::{LimitReport, Limits};
 use toji_types::state::RepoState;
 use toji_value::{Value, map};
 
@@ -60,9 +62,12 @@ pub(super) async fn group_packages(
 }
 
 /// The listing of a buildroot's packages for the hub.
-pub(super) fn listing(files: &[PathBuf]) -> Result<Value> {
+pub(super) fn listing(
+    files: &[PathBuf],
+    origins: impl Iterator<Item = Option<Arc<str>>>,
+) -> Result<Value> {
     let mut list = Vec::new();
-    for file in files {
+    for (file, origin) in files.iter().zip(origins) {
         let package = source::header(file)?;
         let header = package.header();
         let bad = Failure::local::<toji_rpmfile::Error>;
@@ -76,13 +81,17 @@ pub(super) fn listing(files: &[PathBuf]) -> Result<Value> {
             "payloadhash" => package.content_id(),
             "size" => number(header.installed_size()),
             "buildtime" => number(header.build_time()),
+            "location" => origin.as_deref(),
         }));
     }
     Ok(Value::Array(list))
 }
 
 /// What of the machine may matter to whoever reads the logs.
-pub(super) fn write_hardware(log: &mut Log) {
+pub(super) fn write_hardware(log: &mut Log, limits: &Limits) {
+    let held = LimitReport::here(limits).entries();
+    let held = held.map(|(name, held)| format!("{name}: {held}")).join(", ");
+    log.line(format!("limits: {held}"));
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     log.line(read("/proc/version").trim());
     let cpus = read("/proc/cpuinfo");

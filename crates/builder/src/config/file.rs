@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Config;
 use super::login::Login;
+use super::{Config, Kind};
 use crate::error::Error;
 
 /// Options of Koji's builder that mean nothing here: other kinds of builds, mock.
@@ -150,6 +150,19 @@ fn set_own(config: &mut Config, name: &str, value: &str) -> Result<bool, Error> 
         }
         "log_size_limit" => config.limits.output = mebibytes(name, value)?,
         "memory_limit" => config.limits.memory = mebibytes(name, value)?,
+        "disk_limit" => config.limits.disk = mebibytes(name, value)?,
+        "file_count_limit" => config.limits.files = positive(name, value)?,
+        "process_limit" => config.limits.processes = positive(name, value)?,
+        "require_limits" => {
+            let names = value.split([' ', ',']).filter(|name| !name.is_empty());
+            config.buildroots.required = names.map(str::to_owned).collect();
+        }
+        "buildroot" => {
+            let kind = Kind::parse(value);
+            config.buildroots.kind =
+                kind.ok_or_else(|| wrong(name, "must be auto, chroot or host"))?;
+        }
+        "buildroot_cache_size" => config.buildroots.cache_size = number(name, value)?,
         "file_size_limit" => config.limits.file_size = mebibytes(name, value)?,
         _ => return Ok(false),
     }
@@ -167,6 +180,11 @@ struct Entry {
     own: bool,
     name: String,
     value: String,
+}
+
+/// A count; 0 means no bound.
+fn positive(name: &str, value: &str) -> Result<Option<u64>, Error> {
+    Ok(Some(number::<u64>(name, value)?).filter(|n| *n > 0))
 }
 
 /// The options of the sections `[kojid]` and `[toji]`; indented lines continue a value.
@@ -247,6 +265,7 @@ mod tests {
             ("[kojid]\nserver = x\n[toji]\nstream = perhaps\n", "stream"),
             ("[kojid]\nserver = x\nmaxjobs = five\n", "maxjobs"),
             ("[kojid]\nserver\n", "server"),
+            ("[kojid]\nserver = x\n[toji]\nbuildroot = cellar\n", "buildroot"),
         ] {
             let Err(Error::Option { name: named, .. }) = parse(text).map(drop) else {
                 panic!("{text}")
@@ -265,10 +284,13 @@ mod tests {
     #[test]
     fn own_options_have_a_section() {
         let text = "[kojid]\nserver = x\ncache_size = 5\n[toji]\nstream = no\nsilence_timeout = 600\n\
-                    log_size_limit = 2\nmemory_limit = 0\n";
+                    log_size_limit = 2\nmemory_limit = 0\nbuildroot = chroot\nprocess_limit = 9\n\
+                    require_limits = memory, disk\n";
         let (config, _) = parse(text).expect("configuration");
         assert!(!config.stream && config.cache_size == 5);
         assert_eq!(config.limits.silence, Some(Duration::from_secs(600)));
         assert_eq!((config.limits.output, config.limits.memory), (Some(2 << 20), None));
+        assert_eq!((config.buildroots.kind, config.limits.processes), (Kind::Chroot, Some(9)));
+        assert_eq!(config.buildroots.required, ["memory", "disk"]);
     }
 }

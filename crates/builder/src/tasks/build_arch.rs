@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use toji_client::args;
+use toji_sandbox::Reason;
 use toji_value::{Default, Value, map};
 
 use super::rebuild_srpm::build_srpm;
@@ -10,9 +11,13 @@ use super::{find_arch, method, repo_id, take};
 use crate::buildroot::{Room, TOPDIR, Wish};
 use crate::context::{Context, int_of};
 use crate::failure::{Failure, Result};
+use crate::logs::Log;
 use crate::source;
 
 method!("buildArch", 1.5, [pkg, root, arch, keep_srpm, opts = Default::Nil]);
+
+/// How often a spec file may ask for more.
+const ROUNDS: usize = 10;
 
 async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let [pkg, root, arch, keep_srpm, opts] = take(values)?;
@@ -68,6 +73,7 @@ async fn build(task: &Context, room: &mut Room<'_>, srpm: &Path, arch: &str) -> 
         room.unpack(srpm, &mut log).await?;
         build_srpm(room, &spec, &["--target", arch], &mut log).await?;
     }
+    dynamic(room, srpm, &spec, arch, &mut log).await?;
     let argv = ["rpmbuild", "-bb", "--nodeps", "--target", arch, &spec];
     let outcome = room.run(&argv, TOPDIR, &mut log).await?;
     if outcome.success() {
@@ -76,6 +82,40 @@ async fn build(task: &Context, room: &mut Room<'_>, srpm: &Path, arch: &str) -> 
     Err(Failure::build(format!(
         "error building package (arch {arch}), rpmbuild {}; see build.log for more information",
         outcome.reason
+    )))
+}
+
+/// Asks the spec file again and again what else it needs, until it needs no more.
+async fn dynamic(
+    room: &mut Room<'_>,
+    srpm: &Path,
+    spec: &str,
+    arch: &str,
+    log: &mut Log,
+) -> Result<()> {
+    if !room.generates_requires(spec)? {
+        return Ok(());
+    }
+    for _ in 0..ROUNDS {
+        let argv = ["rpmbuild", "-br", "--nodeps", "--target", arch, spec];
+        let outcome = room.run(&argv, TOPDIR, log).await?;
+        match outcome.reason {
+            Reason::Exited(0) => return Ok(()),
+            Reason::Exited(11) => {}
+            reason => {
+                return Err(Failure::build(format!(
+                    "error building package (arch {arch}), rpmbuild {reason} while it looked for build requirements; see build.log for more information"
+                )));
+            }
+        }
+        let needs = source::build_requires(source::header(&room.take_requires()?)?.header());
+        if !room.fill_more(&needs).await? {
+            return Ok(());
+        }
+        room.unpack(srpm, log).await?;
+    }
+    Err(Failure::build(format!(
+        "error building package (arch {arch}), its build requirements grew in each of {ROUNDS} rounds; see build.log for more information"
     )))
 }
 

@@ -105,7 +105,7 @@ async fn work(
     };
     let script = format!("{{ {line}\n}} < /dev/null 2>&1");
     let mut log = task.log(LOG)?;
-    let outcome = room.execute(&["/bin/sh", "-c", &script], HOME, &mut log).await?;
+    let outcome = room.execute_as_root(&["/bin/sh", "-c", &script], HOME, &mut log).await?;
     for path in upload_logs {
         save(task, room, path).await?;
     }
@@ -125,7 +125,7 @@ async fn save(task: &Context, room: &Room<'_>, path: &str) -> Result<()> {
     }
     let inside = format!("{HOME}/.upload-{name}");
     let mut log = task.log("upload.log")?;
-    let copied = room.execute(&["cp", "--", path, &inside], HOME, &mut log).await?;
+    let copied = room.execute_as_root(&["cp", "--", path, &inside], HOME, &mut log).await?;
     if !copied.success() {
         return Ok(());
     }

@@ -71,12 +71,15 @@ fn single(text: &str) -> Option<String> {
     let name = name.split([':', ' ', '[', '<']).next()?;
     let Some(version) = version else { return Some(name.to_owned()) };
     let cut = version.find(|c: char| !"<>=".contains(c))?;
-    let operator = match &version[..cut] {
+    let (operator, version) = (&version[..cut], version[cut..].trim());
+    let operator = match operator {
         "<<" | "<" => "<",
+        // To Debian 2.36-9 is later than 2.36; to RPM they are equal.
+        ">>" if !version.contains('-') => ">=",
         ">>" | ">" => ">",
         other => other,
     };
-    Some(format!("{name} {operator} {}", version_of(version[cut..].trim())))
+    Some(format!("{name} {operator} {}", version_of(version)))
 }
 
 /// RPM allows one dash in a version, before the release.

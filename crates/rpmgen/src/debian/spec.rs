@@ -29,7 +29,7 @@ const COMMON: &[&str] =
 
 pub(super) fn write(control: &Control, files: &Path, control_dir: &Path) -> Result<String> {
     let mut spec = String::new();
-    write_preamble(&mut spec, control)?;
+    write_preamble(&mut spec, control, |_| true)?;
     let description = control.field("Description");
     let description = description.split_once('\n').map_or("", |(_, rest)| rest);
     writeln!(spec, "\n%description")?;
@@ -45,7 +45,16 @@ pub(super) fn write(control: &Control, files: &Path, control_dir: &Path) -> Resu
     Ok(spec)
 }
 
-fn write_preamble(spec: &mut String, control: &Control) -> Result<()> {
+/// The head of a spec file without scripts, with the dependencies that matter to those who install.
+pub(crate) fn preamble(control: &Control) -> Result<String> {
+    let mut spec = String::new();
+    // What Debian calls a replacement is about files, not about packages.
+    let kept = |field: &str| !["Replaces", "Breaks", "Enhances"].contains(&field);
+    write_preamble(&mut spec, control, kept)?;
+    Ok(spec)
+}
+
+fn write_preamble(spec: &mut String, control: &Control, kept: impl Fn(&str) -> bool) -> Result<()> {
     let (epoch, version, release) = control.evr();
     let text = |name: &str| escape(&control.field(name));
     let summary = text("Description");
@@ -64,7 +73,7 @@ fn write_preamble(spec: &mut String, control: &Control) -> Result<()> {
     if control.field("Architecture") == "all" {
         writeln!(spec, "BuildArch: noarch")?;
     }
-    for (field, tag) in DEPENDENCIES {
+    for (field, tag) in DEPENDENCIES.iter().filter(|(field, _)| kept(field)) {
         for line in control.dependencies(field, tag) {
             writeln!(spec, "{}", escape(&line))?;
         }
@@ -134,7 +143,7 @@ fn escape(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-fn glob_escape(path: &str) -> String {
+pub(crate) fn glob_escape(path: &str) -> String {
     let mut out = String::new();
     for c in path.chars() {
         match c {

@@ -1,5 +1,6 @@
 //! The sandbox tried with real programs, as the user who runs the tests and, under root, as nobody too.
 
+mod chroot;
 mod escape;
 mod identity;
 mod layers;

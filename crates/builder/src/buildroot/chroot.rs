@@ -1,0 +1,174 @@
+//! Rooms of the `chroot` kind: which packages, from where, in which layers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use toji_sandbox::{Chroots, Layer, PackageFile};
+use toji_value::{Value, map};
+
+use super::Room;
+use crate::config::Kind;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::logs::Log;
+use crate::resolve::{Machine, Offer, Plan};
+use crate::rich::Capability;
+
+/// The option of a tag that chooses a kind.
+const OPTION: &str = "toji.buildroot";
+/// What makes packages, by which a root is known to be one for building.
+const PROGRAM: &str = "/usr/bin/rpmbuild";
+
+/// A root has nothing of the machine; only what rpm itself can do is there without a package.
+pub(super) struct Nothing;
+
+impl Machine for Nothing {
+    fn has(&self, need: &Capability) -> bool {
+        self.owns(&need.name)
+    }
+
+    fn owns(&self, name: &str) -> bool {
+        name.starts_with("rpmlib(")
+    }
+}
+
+/// Whether a plan brings what builds packages.
+pub(super) fn brings_rpmbuild(offers: &[Offer], plan: &Plan) -> bool {
+    plan.packages.iter().any(|at| {
+        let offer = &offers[*at];
+        offer.files.iter().any(|file| file == PROGRAM)
+            || offer.provides.iter().any(|provided| provided.name == "rpm-build")
+    })
+}
+
+/// The kind that a tag asks for and this builder allows.
+///
+/// # Errors
+/// When the tag wants what this builder does not do.
+pub(super) fn wanted(own: Kind, config: &Value) -> Result<Kind> {
+    let option = config.get("extra").get(OPTION);
+    let Some(name) = option.as_str() else { return Ok(own) };
+    match (own, Kind::parse(name)) {
+        (_, None) => Err(Failure::buildroot(format!(
+            "{OPTION} of the tag is {name}; there are auto, chroot and host"
+        ))),
+        (Kind::Auto, Some(kind)) => Ok(kind),
+        (own, Some(kind)) if own == kind || kind == Kind::Auto => Ok(own),
+        (_, Some(_)) => {
+            Err(Failure::own(format!("this builder makes no buildroots of the kind {name}")))
+        }
+    }
+}
+
+/// The layers of this builder, opened at the first use.
+pub(super) async fn cache(task: &Context) -> Result<&Chroots> {
+    let config = task.config();
+    let open = || Chroots::open(config.workdir.join("chroots"), config.buildroots.cache_size << 20);
+    Ok(task.shared.chroots.get_or_try_init(open).await?)
+}
+
+impl Room<'_> {
+    /// The layer of a plan: the group's, which many builds share, and what this one needs beside.
+    pub(super) async fn layers(&mut self, plan: &Plan) -> Result<Arc<Layer>> {
+        let group = self.group_plan.clone().filter(|group| group.is_subset(&plan.packages));
+        let below = match group {
+            Some(group) if !group.is_empty() => Some(self.one_layer(None, &group).await?),
+            _ => None,
+        };
+        let known = below.as_ref().and(self.group_plan.clone()).unwrap_or_default();
+        let rest: BTreeSet<usize> = plan.packages.difference(&known).copied().collect();
+        match below {
+            Some(layer) if rest.is_empty() => Ok(layer),
+            below => self.one_layer(below.as_ref(), &rest).await,
+        }
+    }
+
+    async fn one_layer(
+        &mut self,
+        below: Option<&Arc<Layer>>,
+        packages: &BTreeSet<usize>,
+    ) -> Result<Arc<Layer>> {
+        let chroots = cache(self.task).await?;
+        let offers = self.repository.offers.clone();
+        let digests: Vec<&str> = packages.iter().map(|at| offers[*at].sha256.as_str()).collect();
+        if let Some(layer) = chroots.found(below, &digests) {
+            self.log.line(format!("layer {} with {} packages", short(&layer), packages.len()));
+            return Ok(layer);
+        }
+        let mut files = Vec::new();
+        for at in packages {
+            let offer = &offers[*at];
+            self.log.line(format!("install {}", offer.nevra()));
+            let path = self.repository.package(self.task, offer).await?;
+            files.push(PackageFile { path, sha256: offer.sha256.clone() });
+        }
+        let begin = std::time::Instant::now();
+        let cancel = &self.task.cancel;
+        let made = chroots.layer(below, &files, &mut Said(&mut self.log), cancel).await?;
+        let seconds = begin.elapsed().as_secs_f64();
+        self.log.line(format!("layer {} made in {seconds:.1} s", short(&made)));
+        Ok(made)
+    }
+}
+
+fn short(layer: &Layer) -> &str {
+    layer.key().get(..12).unwrap_or_default()
+}
+
+/// What rpm says while it installs, without the list that ends it.
+struct Said<'l>(&'l mut Log);
+
+impl toji_sandbox::Sink for Said<'_> {
+    fn write(&mut self, _: toji_sandbox::Stream, chunk: &[u8]) -> std::io::Result<()> {
+        let text = String::from_utf8_lossy(chunk);
+        let noise =
+            |line: &&str| !line.is_empty() && !line.contains('\t') && !line.starts_with("===");
+        text.lines().filter(noise).for_each(|line| self.0.line(line));
+        Ok(())
+    }
+}
+
+/// The listing of a root's packages for the hub, as the database of rpm inside has them.
+pub(super) fn listing<'o>(layer: &Layer, offers: impl Iterator<Item = &'o Offer>) -> Value {
+    let nvra = |n: &str, v: &str, r: &str, a: &str| format!("{n}-{v}-{r}.{a}");
+    let origins: HashMap<String, &str> = offers
+        .filter_map(|offer| {
+            let Offer { name, evr, arch, .. } = offer;
+            let name = nvra(name, &evr.version, &evr.release, arch);
+            Some((name, offer.origin.as_deref()?))
+        })
+        .collect();
+    let entry = |p: &toji_sandbox::Installed| {
+        Value::Struct(map! {
+            "name" => p.name.as_str(),
+            "version" => p.version.as_str(),
+            "release" => p.release.as_str(),
+            "epoch" => p.epoch,
+            "arch" => p.arch.as_str(),
+            "payloadhash" => p.sigmd5.as_str(),
+            "size" => p.size,
+            "buildtime" => p.buildtime,
+            "location" => origins.get(&nvra(&p.name, &p.version, &p.release, &p.arch)).copied(),
+        })
+    };
+    Value::Array(layer.packages().iter().map(entry).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_chooses_where_the_builder_lets_it() {
+        let tag = |kind: &str| {
+            let extra = Value::Struct(map! {"toji.buildroot" => kind});
+            Value::Struct(map! {"extra" => extra})
+        };
+        assert_eq!(wanted(Kind::Auto, &tag("host")).ok(), Some(Kind::Host));
+        assert_eq!(wanted(Kind::Chroot, &tag("chroot")).ok(), Some(Kind::Chroot));
+        assert_eq!(wanted(Kind::Chroot, &tag("auto")).ok(), Some(Kind::Chroot));
+        assert_eq!(wanted(Kind::Host, &Value::Nil).ok(), Some(Kind::Host));
+        assert!(wanted(Kind::Chroot, &tag("host")).is_err());
+        assert!(wanted(Kind::Auto, &tag("cellar")).is_err());
+    }
+}

@@ -1,0 +1,247 @@
+"""Buildroots of packages alone: upstream releases, roots without anything of the host, and spec files that try to break out."""
+
+import base64
+import time
+
+from harness import universe
+from harness.builders import TojiBuilder, add_host
+from harness.rpms import from_spec
+from harness.server import Server
+from harness.story import eq, has, lacks, story, that
+from stories.upstream import HERE, ROOT, build_all, releases, run
+
+# The releases that every run builds; `./x test chroots.all_releases` builds them all.
+CHOSEN = ["hello", "tinyxml2", "oniguruma", "jq"]
+# Needs a compiler that is larger than all the rest.
+LEFT_OUT = ["hexyl"]
+
+
+def spec(directory, name, text):
+    """The source package of a spec file of a story."""
+    directory = directory / f"spec-{name}"
+    directory.mkdir(parents=True, exist_ok=True)
+    head = f"Name: {name}\nVersion: 1\nRelease: 1\nSummary: A story\nLicense: MIT\n"
+    (directory / f"{name}.spec").write_text(head + text)
+    return from_spec(directory / f"{name}.spec", directory)
+
+
+def task_of(w, parent, method="buildArch"):
+    """The child of a task that did the work."""
+    return next(t for t in w.hub.call("getTaskDescendents", parent)[str(parent)] if t["method"] == method)
+
+
+def log_of(w, task, name="build.log"):
+    """A log of a task."""
+    return base64.b64decode(w.hub.call("downloadTaskOutput", task, name)).decode(errors="replace")
+
+
+def fails(w, target, source, *options):
+    """Builds what must fail; returns the reason in the task's result, and the task of the arch."""
+    said = w.build(target, source, "--scratch", *options, code=1)
+    return said.out + said.err, task_of(w, w.task_of(said))["id"]
+
+
+@story(own=True, slow=True)
+def releases_in_roots(own):
+    """Upstream releases are built in roots of the distribution's packages, one on another; what they need is found out in rounds."""
+    server = Server(own.toji, own.dir / "data").start()
+    try:
+        with universe.served(own.toji) as url:
+            w = own.world(server)
+            target = universe.target(w, url, "roots", [*CHOSEN, "asking"])
+            build_releases(w, target, CHOSEN)
+            finds_out(w, target)
+            nothing_of_the_host(w, target)
+            wrong_ones(w, target)
+        eq(server.stop(), 0, "the exit code after SIGTERM")
+    finally:
+        server.stop()
+
+
+@story(own=True, slow=True, hand=True)
+def all_releases(own):
+    """All upstream releases, those that only roots of the distribution build included."""
+    server = Server(own.toji, own.dir / "data").start()
+    try:
+        with universe.served(own.toji) as url:
+            w = own.world(server)
+            names = [name for name, _, _ in [*releases(), *releases("rest")] if name not in LEFT_OUT]
+            that(len(names) >= 30, f"only {len(names)} releases")
+            target = universe.target(w, url, "all", names)
+            build_releases(w, target, names)
+    finally:
+        server.stop()
+
+
+def build_releases(w, target, chosen):
+    """The waves of builds, and what must come out."""
+    sources = ROOT / ".x/upstream"
+    run(HERE / "fetch", sources, *chosen, timeout=900)
+    todo = [entry for entry in [*releases(), *releases("rest")] if entry[0] in chosen]
+    for needy in (False, True):
+        wave = [name for name, _, needs in todo if needs == needy]
+        build_all(w, target, [run(HERE / "srpm", name, sources, w.dir / "srpms").out.split()[-1] for name in wave])
+        w.koji("request-repo", "--wait", "--timeout", "3", "--current", f"{target}-build")
+    for name, packages, _ in todo:
+        (build,) = w.hub.call("getLatestBuilds", target, package=name)
+        rpms = w.hub.call("listRPMs", build["id"])
+        eq({f"{r['name']}.{r['arch']}" for r in rpms if r["arch"] != "src"}, packages, f"the packages of {build['nvr']}")
+        root = next(r["buildroot_id"] for r in rpms if r["arch"] == "x86_64")
+        inside = {r["name"] for r in w.hub.call("listRPMs", componentBuildrootID=root)}
+        that({"gcc-12", "libc6", "rpm", "coreutils"} <= inside, f"the buildroot of {name} lists {sorted(inside)[:20]}")
+
+
+def finds_out(w, target):
+    """A spec file whose answer depends on what is there: two rounds, each with more."""
+    source = spec(w.dir, "asking", "BuildArch: noarch\n%description\nd\n%generate_buildrequires\necho 'python3dist(wheel)'\n"
+                  "if python3 -c 'import wheel'; then echo tcl; fi\n%build\npython3 -c 'import wheel'\necho 'puts found' | tclsh\n"
+                  "%install\nmkdir -p %{buildroot}/usr/share/asking\n%files\n/usr/share/asking\n")
+    said = w.build(target, source, "--scratch")
+    log = log_of(w, task_of(w, w.task_of(said))["id"])
+    has(log, "\nfound\n")
+    that(log.count("$ rpmbuild -br ") == 3, f"{log.count('$ rpmbuild -br ')} rounds")
+
+
+def nothing_of_the_host(w, target):
+    """A root has the files of its packages and no others; the command is root in it."""
+    w.koji("grant-permission", "--new", "runroot", w.ready["admin_user"], code=None)
+    script = "id -u; rpm -qf /* /usr/bin/* /usr/sbin/* /usr/lib/rpm/* /etc/* | grep 'not owned'; " \
+        "ls /root /home /usr/bin/dpkg /usr/bin/dnf /usr/bin/bwrap /usr/bin/cargo; hostname -f; echo end"
+    said = w.koji("runroot", "--use-shell", f"{target}-build", "x86_64", script)
+    has(said, "end\n", "cannot access '/usr/bin/dnf'", "cannot access '/usr/bin/bwrap'")
+    that(said.out.splitlines()[0] == "0", f"the command is {said.out.splitlines()[0]}")
+    # Made for the build: names of the machine, users, time zone.
+    known = {"/builddir", "/etc/hosts", "/etc/hostname", "/etc/localtime", "/etc/ld.so.cache", "/etc/rpm"}
+    stray = {line.split()[1] for line in said.out.splitlines() if "not owned" in line} - known
+    eq(stray, set(), "files that no package has")
+
+
+def wrong_ones(w, target):
+    """What cannot be built fails with a reason."""
+    said, _ = fails(w, target, spec(w.dir, "needy", "BuildRequires: no-such-package\n%description\nd\n%files\n"))
+    has(said, "No matching package to install: no-such-package")
+    said, child = fails(w, target, spec(w.dir, "broken", "%description\nd\n%build\necho 'int main(void) { return x; }' > a.c\ngcc a.c\n%files\n"))
+    has(said, "rpmbuild exited with status 1; see build.log")
+    has(log_of(w, child), "undeclared")
+
+
+@story(own=True, slow=True)
+def escapes(own):
+    """Hostile spec files are contained, each for a reason that its task tells, and the builds after them are clean."""
+    server = Server(own.toji, own.dir / "data", extra=["--no-builder"]).start()
+    try:
+        with universe.served(own.toji) as url:
+            w = own.world(server)
+            add_host(w, "guard")
+            limits = {"buildroot": "chroot", "log_size_limit": 2, "memory_limit": 600, "disk_limit": 300, "file_count_limit": 30000,
+                      "process_limit": 200, "silence_timeout": 8}
+            builder = TojiBuilder(w, "guard", own.toji, own=limits)
+            try:
+                target = universe.target(w, url, "cage", ["prisoner", "next"])
+                # Makes the layer that all others lie on.
+                w.build(target, spec(w.dir, "next", CLEAN), "--scratch")
+                break_out(w, target, builder)
+                for name, body, reason in EXCESSES:
+                    excess(w, target, name, body, reason)
+                w.build(target, spec(w.dir, "after", CLEAN), "--scratch")
+            finally:
+                builder.end()
+    finally:
+        server.stop()
+
+
+# A build that notices what another one left.
+CLEAN = """%description
+d
+%build
+set -x
+test -z "$(find /tmp /var/tmp /dev/shm -mindepth 1 -not -name 'rpm-tmp.*')"
+test "$(ls -d /proc/[0-9]* | wc -l)" -lt 12
+test ! -e /usr/bin/poison
+if grep -r poison /etc /usr/bin/ls /builddir/.rpmmacros; then exit 1; fi
+if find / -xdev -user builder -perm /6000 -print | grep .; then exit 1; fi
+if grep poison /proc/mounts; then exit 1; fi
+%install
+mkdir -p %{buildroot}
+%files
+"""
+
+# Tries everything that needs no time, and says what succeeded.
+PRISONER = """BuildRequires: python3
+%description
+d
+%build
+set +e
+exec 2>&1
+try() {{ what=$1; shift; if timeout 5 "$@" </dev/null; then echo "ESCAPED $what"; fi; }}
+try credential cat {credential}
+try credentials sh -c "cat {workdir}/*.json {workdir}/*conf* {conf}"
+try others ls {workdir}/tasks
+try host-home ls /root/.ssh /home/*/.ssh
+try environ sh -c 'cat /proc/[0-9]*/environ | tr "\\0" "\\n" | grep -E "PASSWORD|TOKEN|HOME=/root"'
+try foreign-processes sh -c 'ls -d /proc/[0-9]*/exe | xargs -n1 readlink | grep -E "toji|koji"'
+try host-root sh -c 'ls /proc/1/root/work /proc/1/cwd/work /proc/1/root{workdir}'
+for place in 1.1.1.1/53 169.254.169.254/80 {hub}; do
+  try "network $place" bash -c "exec 3<>/dev/tcp/$place"
+done
+try dns sh -c 'getent hosts example.com'
+try vsock python3 -c 'import socket; socket.socket(40, socket.SOCK_STREAM)'
+try raw-socket python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)'
+try mount mount -t tmpfs poison /mnt
+try namespace unshare --user --map-root-user true
+try chroot python3 -c 'import os; os.chroot("/tmp")'
+try device mknod /tmp/sda b 8 0
+try bpf python3 -c 'import ctypes, sys; sys.exit(0 if ctypes.CDLL(None).syscall(321, 0, 0, 0) >= 0 else 1)'
+try keyring python3 -c 'import ctypes, sys; sys.exit(0 if ctypes.CDLL(None).syscall(250, 0, -3, 0) >= 0 else 1)'
+try system-file sh -c 'echo poison >>/usr/bin/ls'
+try root-file sh -c 'echo poison >/etc/poison'
+try sysctl sh -c 'echo x >/proc/sys/kernel/core_pattern'
+try disk sh -c 'cat /dev/sda /dev/vda /dev/mem /dev/kmsg'
+try setuid sh -c 'cp /usr/bin/id /tmp/id && chmod 6777 /tmp/id && /tmp/id -u | grep -x 0'
+try su su root -c true
+ls /dev
+# What may be left behind.
+cp /usr/bin/id /var/tmp/poison && chmod 6777 /var/tmp/poison
+echo '%%poison 1' >>/builddir/.rpmmacros
+setsid nohup sleep 1000 >/dev/null 2>&1 &
+echo tried
+%install
+mkdir -p %{{buildroot}}
+ln -s {credential} %{{buildroot}}/../../../RPMS/stolen.rpm || ln -s {credential} %{{_rpmdir}}/stolen.rpm
+true
+%files
+"""
+
+# Name, what the build does, what the reason must say.
+EXCESSES = [
+    ("memory", "perl -e '$x = \"x\" x 2000000000; sleep 60'", "used more memory than allowed"),
+    ("disk", "head -c 2000000000 /dev/zero > big; sleep 60", "used more disk space than allowed"),
+    ("inodes", "i=0; while :; do i=$((i+1)); : > f$i; [ $((i % 1000)) != 0 ] || echo $i; done", "made more files than allowed"),
+    ("processes", "perl -e 'while (defined(my $p = fork)) { if (!$p) { sleep 60; exit } } print \"no more: $!\\n\"; exit 1'", "started more processes than allowed"),
+    ("log", "yes", "wrote more output than allowed"),
+    ("sleep", "sleep 100000", "wrote no output for longer than allowed"),
+]
+
+
+def break_out(w, target, builder):
+    """One build tries every way out, and none leads there."""
+    credential = builder.workdir / "credential.json"
+    hub = w.ready["hub"].split("//", 1)[1].split("/")[0].replace(":", "/")
+    text = PRISONER.format(credential=credential, workdir=builder.workdir, conf=builder.conf, hub=hub)
+    said = w.build(target, spec(w.dir, "prisoner", text), "--scratch", code=None)
+    log = log_of(w, task_of(w, w.task_of(said))["id"])
+    has(log, "\ntried\n")
+    # The traces of the shell have the word, too.
+    eq([line for line in log.splitlines() if line.startswith("ESCAPED")], [], "ways out")
+    devices = log[log.rindex("+ ls /dev"):].split("+ cp")[0].split()[3:]
+    eq(set(devices) - {"core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero", "console"},
+       set(), "devices")
+    w.build(target, spec(w.dir, "next", CLEAN), "--scratch")
+
+
+def excess(w, target, name, body, reason):
+    """A build that takes too much ends, and its task says why."""
+    begin = time.monotonic()
+    said, _ = fails(w, target, spec(w.dir, name, f"%description\nd\n%build\n{body}\n%files\n"))
+    has(said, reason)
+    that(time.monotonic() - begin < 240, f"{name} took {time.monotonic() - begin:.0f} s")
