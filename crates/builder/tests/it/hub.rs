@@ -269,6 +269,7 @@ impl Hub {
                 map! {"name" => "t", "build_tag" => 2, "build_tag_name" => "t-build", "dest_tag" => 3, "dest_tag_name" => "t"},
             ),
             "getTagGroups" => self.lock().groups.clone(),
+            "getExternalRepoList" => Value::Array(Vec::new()),
             "getPackageConfig" if name(arg(1)) != "unlisted" => {
                 Value::Struct(map! {"blocked" => false, "extra_arches" => ""})
             }
