@@ -41,7 +41,7 @@ def fails(w, target, source, *options):
     return said.out + said.err, task_of(w, w.task_of(said))["id"]
 
 
-@story(own=True, slow=True)
+@story(own=True, slow=True, hand=True)
 def releases_in_roots(own):
     """Upstream releases are built in roots of the distribution's packages, one on another; what they need is found out in rounds."""
     server = Server(own.toji, own.dir / "data").start()
@@ -125,7 +125,7 @@ def wrong_ones(w, target):
     has(log_of(w, child), "undeclared")
 
 
-@story(own=True, slow=True)
+@story(own=True, slow=True, hand=True)
 def escapes(own):
     """Hostile spec files are contained, each for a reason that its task tells, and the builds after them are clean."""
     server = Server(own.toji, own.dir / "data", extra=["--no-builder"]).start()

@@ -26,6 +26,7 @@ fn everything_holds_as_nobody() {
 
 /// As root: once more as nobody with a range of subordinate numbers, which a mount of its own gives.
 #[test]
+#[ignore = "run by name: it mounts over files of the machine in a namespace of its own"]
 fn roots_hold_as_nobody_with_a_range() {
     if !rustix::process::geteuid().is_root() {
         return;
