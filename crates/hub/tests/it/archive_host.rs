@@ -272,6 +272,48 @@ both_databases! {
         assert_eq!(shown.get("rootid"), &false.into());
     }
 
+    async fn a_buildroot_has_packages_of_this_system_and_of_others(db: Db) {
+        let work = Work::new(db, "build").await;
+        let stage = &work.stage;
+        stage.ok(&stage.admin, "createExternalRepo", list!["ext", "http://localhost/"]).await;
+        let build = stage.ok(&stage.admin, "createEmptyBuild", list!["own", "1", "1", Value::Nil]).await.as_int();
+        let draft = stage.ok(&stage.admin, "createEmptyBuild", list!["own", "1", "2", Value::Nil]).await.as_int();
+        stage.world.set("UPDATE build SET draft = TRUE, release = release || ',draft_' || id WHERE id = $1", &[draft.into()]).await;
+        stage.world.set(
+            "INSERT INTO rpminfo (build_id, name, version, release, arch, draft, external_repo_id, payloadhash, size, buildtime)
+             VALUES ($1, 'own', '1', '1', 'noarch', FALSE, 0, '', 1, 1), ($2, 'own', '1', '1', 'noarch', TRUE, 0, '', 1, 1),
+                    ($2, 'draft', '1', '1', 'noarch', TRUE, 0, '', 1, 1)",
+            &[build.into(), draft.into()],
+        ).await;
+        let rpm = |name: &str| map! { "name" => name, "version" => "1", "release" => "1", "arch" => "noarch" };
+        let far = |hash: &str| {
+            let mut far = rpm("own");
+            for (key, value) in map! { "location" => "ext", "epoch" => Value::Nil, "payloadhash" => hash, "size" => 1, "buildtime" => 1 } {
+                far.insert(key, value);
+            }
+            far
+        };
+        let list = list![rpm("own"), rpm("draft"), far("abc"), far("abc")];
+        work.ok("host.setBuildRootList", list![work.root, list, work.task]).await;
+        let shown = stage.ok(&stage.alice, "getBuildrootListing", list![work.root]).await;
+        let shown = shown.as_array().unwrap().iter().map(|rpm| {
+            let part = |key: &str| rpm.get(key).display();
+            format!("{} {} {}", part("name"), part("draft"), part("external_repo_name"))
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), ["own False INTERNAL", "draft True INTERNAL", "own None ext"]);
+        let mut elsewhere = far("abc");
+        elsewhere.insert("location", "far");
+        for (rpm, text) in [
+            (far("def"), "hash changed for external rpm: own-1-1.noarch@ext (abc -> def)"),
+            (rpm("none"), "No such rpm: {'name': 'none', 'version': '1', 'release': '1', 'arch': 'noarch'}"),
+            (elsewhere, "No such entry in table external_repo: far"),
+        ] {
+            let root = work.new_root().await;
+            let refused = work.refused("host.setBuildRootList", list![root, list![rpm], work.task]).await;
+            assert_eq!(refused, text);
+        }
+    }
+
     async fn scratch_results_go_to_the_owner(db: Db) {
         let work = Work::new(db, "image").await;
         let (task, by) = (work.task, work.made_by);
