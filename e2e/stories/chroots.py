@@ -177,10 +177,10 @@ try() {{ what=$1; shift; if timeout 5 "$@" </dev/null; then echo "ESCAPED $what"
 try credential cat {credential}
 try credentials sh -c "cat {workdir}/*.json {workdir}/*conf* {conf}"
 try others ls {workdir}/tasks
-try host-home ls /root/.ssh /root/.gnupg /root/.cargo
+try host-home sh -c 'ls -A /root | grep .'
 try environ sh -c 'cat /proc/[0-9]*/environ | tr "\\0" "\\n" | grep -E "PASSWORD|TOKEN|HOME=/root"'
 try foreign-processes sh -c 'ls -d /proc/[0-9]*/exe | xargs -n1 readlink | grep -E "toji|koji"'
-try host-root sh -c 'ls /proc/1/root/work /proc/1/cwd/work /proc/1/root{workdir}'
+try host-root sh -c 'ls /proc/1/root{workdir} /proc/1/cwd{workdir}'
 for place in 1.1.1.1/53 169.254.169.254/80 {hub}; do
   try "network $place" bash -c "exec 3<>/dev/tcp/$place"
 done

@@ -7,8 +7,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+/// A program, its arguments, and the files that it wants to see.
+type Generator = (&'static str, &'static [&'static str], fn(&str) -> bool);
+
 /// rpm's own programs that read files' names and write what they provide.
-const GENERATORS: [(&str, &[&str], fn(&str) -> bool); 3] = [
+const GENERATORS: [Generator; 3] = [
     ("/usr/lib/rpm/elfdeps", &["--provides"], is_library),
     ("/usr/lib/rpm/pkgconfigdeps.sh", &["--provides"], is_pkgconfig),
     ("/usr/lib/rpm/perl.prov", &[], is_perl),
