@@ -104,9 +104,15 @@ impl Opened {
                         Ok(left) => left.take(PIECE).read_to_end(&mut piece),
                         Err(_) => return,
                     };
-                    let last = !matches!(read, Ok(n) if n > 0);
-                    let piece = read.map(|_| bytes::Bytes::from(piece));
-                    if last && piece.is_ok() || out.blocking_send(piece).is_err() || last {
+                    let goes_on = match read {
+                        Ok(0) => false,
+                        Ok(_) => out.blocking_send(Ok(bytes::Bytes::from(piece))).is_ok(),
+                        Err(error) => {
+                            let _ = out.blocking_send(Err(error));
+                            false
+                        }
+                    };
+                    if !goes_on {
                         return;
                     }
                 }

@@ -152,10 +152,13 @@ fn command(files: Vec<String>) -> Command {
     Command::new(head.chain(files)).env("format", FORMAT).env("TMPDIR", "/tmp").cwd("/")
 }
 
+/// Directories with their places inside, and paths inside.
+type Inside = (Vec<(PathBuf, PathBuf)>, Vec<String>);
+
 /// Where the packages' directories appear inside, and the packages' paths there.
 ///
 /// A cache has them in hundreds of directories, so what these have in common is shown.
-fn inside(packages: &[PackageFile]) -> Result<(Vec<(PathBuf, PathBuf)>, Vec<String>)> {
+fn inside(packages: &[PackageFile]) -> Result<Inside> {
     let mut real = BTreeSet::new();
     for package in packages {
         real.insert(fs::canonicalize(&package.path).map_err(Error::file("find", &package.path))?);
