@@ -26,9 +26,10 @@ both_databases! {
     }
 
     async fn again_changes_nothing(db: Db) {
+        let count = async || db.begin().scalar::<i64>("SELECT count(*) FROM toji_migration", &[]).await.unwrap();
+        let before = count().await;
         db.migrate().await.unwrap();
-        let count: i64 = db.begin().scalar("SELECT count(*) FROM toji_migration", &[]).await.unwrap();
-        assert_eq!(count, 9);
+        assert_eq!(count().await, before);
     }
 
     async fn newer_schema_is_refused(db: Db) {

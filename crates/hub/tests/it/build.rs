@@ -223,12 +223,15 @@ both_databases! {
         config.plugin_path = vec![running.top("")];
         let hanging = hub.reloaded(config).await.unwrap();
         let args = Args { positional: list![list![make("gone"), import(file)]].as_array().unwrap().to_vec(), keywords: map! {} };
-        let mut call = Box::pin(hanging.call(&stage.admin, "multiCall", args));
+        let process = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let admin = stage.admin.clone();
+        let mut call = process.spawn(async move { hanging.call(&admin, "multiCall", args).await });
         while !to.is_file() {
             let look = std::time::Duration::from_millis(1);
             if let Ok(answer) = tokio::time::timeout(look, &mut call).await { panic!("{answer:?}") }
         }
-        drop(call);
+        process.shutdown_background();
+        assert!(call.await.is_err(), "the call ended by itself");
         assert!(to.is_file());
         assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 1);
         assert!(!running.top("packages/hello").exists());
