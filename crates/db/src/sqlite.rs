@@ -298,6 +298,9 @@ async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) 
 }
 
 fn open_conn(path: &Path, options: &Options, writer: bool) -> Result<Conn> {
+    // Two that switch a new file to WAL at once are told that it is busy, however long they would wait.
+    let turn = path.parent().and_then(|dir| std::fs::File::open(dir).ok());
+    let _ = turn.as_ref().map(std::fs::File::lock);
     let sqlite = Connection::open(path).map_err(error)?;
     setup(&sqlite, options, writer).map_err(error)?;
     let now = Arc::new(AtomicI64::new(functions::clock()));
