@@ -40,6 +40,7 @@ mod it {
     mod special;
     mod tag;
     mod task;
+    mod task_tree;
     mod two_hubs;
     mod user;
     mod volume;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use bytes::{Buf as _, BufMut as _};
 use toji_bus::Bus;
 use toji_db::Db;
 use toji_hub::{Config, Hub, Request, SessionKey};
@@ -10,6 +11,7 @@ use toji_proto::builder::builder_client::BuilderClient;
 use toji_proto::builder::{
     FromBuilder, Heartbeat, Hello, Status, ToBuilder, from_builder, to_builder,
 };
+use toji_proto::tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use toji_proto::tonic::transport::Channel;
 use toji_proto::tonic::{self, Code, Streaming};
 use toji_server::{Front, Listeners, Options, Site};
@@ -146,7 +148,139 @@ fn hello(who: &Request) -> Hello {
     Hello { session_id: session.id, session_key: session.key.clone(), ..Hello::default() }
 }
 
+/// A stream whose messages are written by hand, as a builder of another version has them.
+struct Raw {
+    out: mpsc::Sender<Vec<u8>>,
+    answers: Streaming<Vec<u8>>,
+}
+
+/// Passes bytes on as they are.
+struct Bytes;
+
+impl Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Bytes;
+    type Decoder = Bytes;
+
+    fn encoder(&mut self) -> Bytes {
+        Bytes
+    }
+
+    fn decoder(&mut self) -> Bytes {
+        Bytes
+    }
+}
+
+impl Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = tonic::Status;
+
+    fn encode(&mut self, item: Vec<u8>, to: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
+        to.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = tonic::Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, tonic::Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
+    }
+}
+
+/// A field with a length before it; numbers and lengths are short.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2, u8::try_from(content.len()).unwrap()];
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+/// A field with a number in it.
+fn number(field: u8, mut value: u64) -> Vec<u8> {
+    let mut bytes = vec![field << 3];
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A field and a kind of message that nobody has yet: number 900, bytes.
+const NEWER: &[u8] = &[0xa2, 0x38, 3, b'n', b'e', b'w'];
+
+impl Raw {
+    /// Greets with the fields of the first version, and `more` behind them.
+    async fn greet(world: &World, who: &Request, more: &[u8]) -> Raw {
+        let session = who.session.as_ref().unwrap();
+        let id = u64::try_from(session.id).unwrap();
+        let hello =
+            [number(1, id), field(2, session.key.as_bytes()), field(3, b"0.0.1"), more.to_vec()];
+        let (out, outgoing) = mpsc::channel(16);
+        out.send(field(1, &hello.concat())).await.unwrap();
+        let mut client = tonic::client::Grpc::new(world.channel().await);
+        client.ready().await.unwrap();
+        let path = axum::http::uri::PathAndQuery::from_static("/toji.builder.v1.Builder/Attach");
+        let request = tonic::Request::new(ReceiverStream::new(outgoing));
+        let answers = client.streaming(request, path, Bytes).await.unwrap().into_inner();
+        Raw { out, answers }
+    }
+
+    /// The next message of one of these kinds, by the numbers of the first version.
+    async fn next(&mut self, kinds: &[u8]) -> Vec<u8> {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(60), self.answers.message()).await;
+            let message = next.expect("an answer in time").unwrap().expect("no end");
+            if kinds.contains(&(message[0] >> 3)) {
+                return message;
+            }
+        }
+    }
+
+    /// Is told of a task that was given to its host, and of its end.
+    async fn works(&mut self, world: &World, host: &str) {
+        let root = world.login("root").await;
+        let made = world.call(&root, "makeTask", list!["sleep", list![0]]).await;
+        let id = u64::try_from(made.as_int().unwrap()).unwrap();
+        world.call(&root, "assignTask", list![&made, host]).await;
+        let told = self.next(&[2, 3]).await;
+        // What a later version put behind the number is passed over.
+        assert_eq!((told[0], &told[2..2 + number(1, id).len()]), (2 << 3 | 2, &*number(1, id)));
+        world.call(&root, "cancelTask", list![&made]).await;
+        assert_eq!(self.next(&[2, 3]).await, field(3, &number(1, id)));
+    }
+}
+
 both_databases! {
+    async fn a_builder_of_the_first_version_is_served(db: Db) {
+        let world = World::new(db).await;
+        let one = world.builder("one").await;
+        let mut stream = Raw::greet(&world, &one, &[]).await;
+        let welcome = stream.next(&[1]).await;
+        let host = number(1, world.call(&one, "host.getID", list![]).await.as_int().unwrap() as u64);
+        // The host's number and the period of heartbeats, which the first version knows; then what it does not.
+        assert_eq!(welcome[2..2 + host.len()], host);
+        assert_eq!(welcome[2 + host.len()], 2 << 3);
+        // It says only that it is ready, and its heartbeats have no figures.
+        stream.out.send(field(2, &number(3, 1))).await.unwrap();
+        stream.out.send(field(3, &number(1, 1))).await.unwrap();
+        stream.works(&world, "one").await;
+    }
+
+    async fn a_builder_of_a_later_version_is_served(db: Db) {
+        let world = World::new(db).await;
+        let one = world.builder("one").await;
+        let mut stream = Raw::greet(&world, &one, NEWER).await;
+        stream.next(&[1]).await;
+        stream.out.send(NEWER.to_vec()).await.unwrap();
+        stream.out.send(field(2, &[&number(3, 1), NEWER].concat())).await.unwrap();
+        stream.out.send([field(3, &[&number(1, 1), NEWER].concat()), NEWER.to_vec()].concat()).await.unwrap();
+        stream.works(&world, "one").await;
+    }
+
     async fn a_hello_with_another_session_is_refused(db: Db) {
         let world = World::new(db).await;
         let (one, two) = (world.builder("one").await, world.builder("two").await);
