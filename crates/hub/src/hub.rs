@@ -41,6 +41,8 @@ pub struct Inner {
     pub chunks: crate::repo::assemble::Chunks,
     /// Builders with a live connection to this process.
     pub live: Arc<Live>,
+    /// Pools of the dependency solver.
+    pub solver: Arc<crate::solve::Solver>,
     pub(crate) registry: Registry,
 }
 
@@ -108,6 +110,7 @@ impl Hub {
             names,
             chunks,
             live,
+            solver: Arc::default(),
             registry,
         };
         Hub(Arc::new(inner))
@@ -134,6 +137,7 @@ impl Hub {
     fn living(mut self, before: &Hub) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.live = before.live.clone();
+            inner.solver = before.solver.clone();
         }
         self
     }

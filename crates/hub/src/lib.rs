@@ -38,6 +38,7 @@ pub mod rpm;
 pub mod scheduler;
 pub mod session;
 pub mod sidetag;
+pub mod solve;
 pub mod tag;
 pub mod tagged;
 pub mod tagging;

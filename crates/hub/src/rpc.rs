@@ -24,6 +24,7 @@ mod rpm;
 mod scheduler;
 mod session;
 mod sidetag;
+mod solve;
 mod submit;
 mod system;
 mod tag;

@@ -37,6 +37,7 @@ mod it {
     mod sidetag;
     mod signature;
     mod snapshot;
+    mod solve;
     mod special;
     mod tag;
     mod task;

@@ -4,12 +4,14 @@ mod admin;
 mod builder;
 mod carrier;
 mod conf;
+mod fetch;
 mod gc;
 mod hub;
 mod log;
 mod migrate;
 mod parts;
 mod policy;
+mod solve;
 mod up;
 
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Command {
     Gc(Box<gc::Options>),
     /// Check policies, explain a decision, try changed policies on past decisions.
     Policy(policy::Options),
+    /// Ask the dependency solver: what would be installed, why, and what depends on what.
+    Solve(solve::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options),
         Command::Gc(options) => gc::run(*options),
         Command::Policy(options) => policy::run(options),
+        Command::Solve(options) => solve::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

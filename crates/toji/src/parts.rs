@@ -7,6 +7,7 @@ use toji_server::{Front, InProcess, Site};
 use tokio_util::sync::CancellationToken;
 
 use crate::carrier::Amqp;
+use crate::fetch::Web;
 
 /// Tells what was committed, until `stop`.
 pub(crate) async fn relay(hub: Hub, stop: CancellationToken) {
@@ -23,6 +24,7 @@ pub(crate) async fn live(hub: Hub, stop: CancellationToken) {
 
 /// The hub with its web pages, and how logins come in.
 pub(crate) fn site(hub: &Hub, front: Front, stop: &CancellationToken) -> Site {
+    Web::serve(hub);
     let backend = InProcess { hub: hub.clone(), stop: stop.clone() };
     Site { hub: hub.clone(), pages: toji_web::router(Arc::new(backend)), front }
 }

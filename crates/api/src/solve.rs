@@ -1,0 +1,34 @@
+//! The dependency solver: what would be installed, why, and what depends on what. None of these calls is in Koji.
+
+use toji_api_macros::rpcs;
+use toji_value::Value;
+
+rpcs! {
+    area solve;
+
+    /// Tells what would be installed in an empty buildroot of a tag, now or at an event: with `solved` true the `packages`
+    /// and their `lockfile`, else what is `missing` or the `problems`. `packages` are what `dnf install` takes; `opts` may
+    /// have `requires` (as BuildRequires), `groups` (of the tag), `exclude`, `weak`, `best`. Not in Koji.
+    #[access(anonymous)]
+    #[example(r#"["f40-build", "x86_64", ["gcc"]]"#)]
+    read solve.install(tag: Value, arch: String, packages: Value = None, event: Value = None, opts: Value = None) -> Value;
+
+    /// Tells why a package is in the answer to `solve.install` with the same arguments: the steps from what is wanted
+    /// to it, each a `package`, what `needs` it, and `by` which package; no step if it is not in. Not in Koji.
+    #[access(anonymous)]
+    #[example(r#"["f40-build", "x86_64", "glibc", ["gcc"]]"#)]
+    read solve.why(
+        tag: Value,
+        arch: String,
+        name: String,
+        packages: Value = None,
+        event: Value = None,
+        opts: Value = None,
+    ) -> Value;
+
+    /// Lists the packages that require what a name, capability or path means, up to a `distance` (1: directly), of a tag
+    /// now or at an event, with what each `needs`. Not in Koji.
+    #[access(anonymous)]
+    #[example(r#"["f40-build", "x86_64", "glibc"]"#)]
+    read solve.depends(tag: Value, arch: String, name: String, distance: i64 = 1, event: Value = None) -> Value;
+}

@@ -1,0 +1,38 @@
+//! Fetches metadata of repositories by HTTP, or from files.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use toji_client::{Client, Options};
+use toji_hub::solve::Fetch;
+
+/// The fetcher of this process.
+pub(crate) struct Web;
+
+impl Web {
+    /// Lets a hub read the external repositories of its tags.
+    pub(crate) fn serve(hub: &toji_hub::Hub) {
+        hub.solver.fetch_with(Arc::new(Self));
+    }
+}
+
+impl Fetch for Web {
+    fn fetch(&self, url: String, limit: usize) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+        Box::pin(async move {
+            if let Some(path) = url.strip_prefix("file://") {
+                return file(path, limit).await.map_err(|error| format!("{path}: {error}"));
+            }
+            let client = Client::new(&url, Options::default()).map_err(|e| e.to_string())?;
+            client.fetch_bytes(&url, limit).await.map_err(|error| error.to_string())
+        })
+    }
+}
+
+async fn file(path: &str, limit: usize) -> std::io::Result<Vec<u8>> {
+    let size = tokio::fs::metadata(path).await?.len();
+    if usize::try_from(size).is_ok_and(|size| size <= limit) {
+        tokio::fs::read(path).await
+    } else {
+        Err(std::io::Error::other("too long"))
+    }
+}
