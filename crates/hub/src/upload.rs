@@ -231,8 +231,10 @@ impl Hub {
                 }
             }
         }
-        if broken.is_none() {
-            let _ = done.send(());
+        // Either way the writer must hear of it: it waits for this with the file locked.
+        match &broken {
+            None => drop(done.send(())),
+            Some(_) => drop(done),
         }
         drop(chunks);
         let written = writer.await.map_err(|error| Fault::unexpected(error.to_string()))?;

@@ -76,6 +76,20 @@ both_databases! {
         assert_eq!(state().await, Some(BuildState::Complete as i64));
     }
 
+    async fn an_upload_that_breaks_off_leaves_the_file_to_the_next_attempt(db: Db) {
+        let stage = Stage::new(db).await;
+        let hub = &stage.world.hub;
+        let task = stage.open_task("sleep", list![1]).await;
+        let query = format!("filepath=tasks/{}/{task}&filename=x&overwrite=1&offset=0", task % 10_000);
+        let params = toji_hub::upload::Params::from_query(&query).unwrap();
+        let broken = stream::iter([Ok("01".into()), Err("connection reset".to_owned())]);
+        let ended = tokio::time::timeout(Duration::from_secs(60), hub.upload(&stage.builder, params.clone(), broken)).await;
+        let fault = ended.expect("the upload ends").unwrap_err();
+        assert!(fault.message.contains("connection reset"), "{fault}");
+        let again = hub.upload(&stage.builder, params, content_of(b"0123".to_vec())).await.unwrap();
+        assert_eq!(again.get("size"), Some(&Value::Int(4)));
+    }
+
     async fn the_failure_of_a_part_reaches_the_caller(db: Db) {
         let stage = Stage::new(db).await;
         let hub = &stage.world.hub;
