@@ -116,6 +116,9 @@ const OWN: &[&str] = &[
     "revokeBuilder",
     "scheduler.explain",
     "scheduler.forecast",
+    "solve.depends",
+    "solve.install",
+    "solve.why",
 ];
 
 /// Groups of calls in the order in which a Koji hub registers them; others come in between, by name.
