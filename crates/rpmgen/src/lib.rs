@@ -2,6 +2,7 @@
 
 pub mod craft;
 pub mod debian;
+mod files;
 mod rpmbuild;
 pub mod synthetic;
 pub mod universe;

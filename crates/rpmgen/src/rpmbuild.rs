@@ -82,18 +82,6 @@ impl Rpmbuild {
 
 /// Every RPM below a directory, sorted by path.
 pub fn find_rpms(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut pending = vec![dir.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for entry in fs::read_dir(&dir)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                pending.push(path);
-            } else if path.extension().is_some_and(|e| e == "rpm") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
+    let rpm = |path: &PathBuf| path.extension().is_some_and(|e| e == "rpm");
+    Ok(crate::files::list(dir)?.into_iter().filter(rpm).map(|path| dir.join(path)).collect())
 }

@@ -9,7 +9,7 @@ mod convert;
 mod publish;
 mod tree;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,7 @@ pub struct Places {
 
 /// Makes the repository, unless it is there already; returns how many packages it has.
 pub fn make(names: &[String], places: &Places) -> Result<usize> {
+    let _alone = lock(places)?;
     let archive = Archive::read()?;
     let chosen = archive.closure(names)?;
     let made_of = made_of(&chosen);
@@ -70,6 +71,20 @@ pub fn make(names: &[String], places: &Places) -> Result<usize> {
         }
     }
     Ok(debs.len() + 1)
+}
+
+/// Waits until nobody else uses the cache and makes this repository; the locks last as long as the files are open.
+fn lock(places: &Places) -> Result<[File; 2]> {
+    fs::create_dir_all(&places.cache)?;
+    if let Some(parent) = places.out.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let take = |path: PathBuf| -> Result<File> {
+        let file = File::create(&path)?;
+        file.lock().with_context(|| format!("failed to lock {}", path.display()))?;
+        Ok(file)
+    };
+    Ok([take(places.cache.join(".lock"))?, take(places.out.with_extension("lock"))?])
 }
 
 /// What decides about the result, as text.

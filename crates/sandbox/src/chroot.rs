@@ -198,8 +198,7 @@ impl Chroots {
         let below = below.map_or("none", |layer| layer.key());
         let kind = if self.overlay { "over" } else { "copy of" };
         let text = format!("{FORMAT}\n{}\n{kind} {below}\n{}\n", self.numbering, list.join("\n"));
-        // A digest's own bytes cannot fail to be written.
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", Sha256::digest(text))
     }
 
     fn find(&self, key: &str, below: Option<&Arc<Layer>>) -> Option<Arc<Layer>> {

@@ -344,6 +344,18 @@ fn quote(word: &str) -> String {
 mod tests {
     use super::*;
 
+    fn run() -> Run<'static> {
+        Run {
+            argv: &[],
+            bounds: &[],
+            root: false,
+            env: &[],
+            cwd: Path::new("/"),
+            entrances: &[],
+            parent: 1,
+        }
+    }
+
     #[test]
     fn words_reach_the_command_unchanged() {
         for word in ["plain", "", "a b", "it's", "$HOME", "`id`", "a\nb", "--x=\"y\"", "ä*"] {
@@ -363,16 +375,7 @@ mod tests {
         };
         let script_of = |unions| {
             let view = View { stage: "/s".into(), unions, ..View::default() };
-            let run = Run {
-                argv: &[],
-                bounds: &[],
-                root: false,
-                env: &[],
-                cwd: Path::new("/"),
-                entrances: &[],
-                parent: 1,
-            };
-            script(&view, Identity::Caller, run)
+            script(&view, Identity::Caller, run())
         };
         let one = script_of(vec![union(&["/usr"])]);
         assert!(one.contains("mount --rbind /usr u0") && !one.contains("overlay"), "{one}");
@@ -383,16 +386,7 @@ mod tests {
 
     #[test]
     fn root_lends_an_identity() {
-        let run = Run {
-            argv: &[],
-            bounds: &[],
-            root: false,
-            env: &[],
-            cwd: Path::new("/"),
-            entrances: &[],
-            parent: 1,
-        };
-        let text = script(&View::default(), Identity::Lent(77), run);
+        let text = script(&View::default(), Identity::Lent(77), run());
         assert!(
             text.contains("\nexec setpriv --reuid=77 --regid=77 --clear-groups -- bwrap"),
             "{text}"

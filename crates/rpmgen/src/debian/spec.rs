@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -98,14 +98,12 @@ fn write_scripts(spec: &mut String, control_dir: &Path) -> Result<()> {
 fn write_files(spec: &mut String, root: &Path, control_dir: &Path) -> Result<()> {
     let conffiles = fs::read_to_string(control_dir.join("conffiles")).unwrap_or_default();
     writeln!(spec, "\n%files")?;
-    let mut paths = walk(root)?;
-    paths.sort();
-    for path in paths {
-        let name = format!("/{}", path.strip_prefix(root)?.to_string_lossy());
+    for path in crate::files::list(root)? {
+        let name = format!("/{}", path.to_string_lossy());
         if COMMON.contains(&name.as_str()) {
             continue;
         }
-        let data = fs::symlink_metadata(&path)?;
+        let data = fs::symlink_metadata(root.join(&path))?;
         let mode = data.permissions().mode() & 0o7777;
         let mut line = String::new();
         if data.is_dir() {
@@ -121,22 +119,6 @@ fn write_files(spec: &mut String, root: &Path, control_dir: &Path) -> Result<()>
         writeln!(spec, "{line}\"{}\"", glob_escape(&name))?;
     }
     Ok(())
-}
-
-/// Everything below a directory, directories included.
-fn walk(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut pending = vec![root.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            }
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }
 
 fn escape(text: &str) -> String {

@@ -116,7 +116,7 @@ fn pack(
     tree::drop_documentation(&root)?;
     tree::complete(&name, &root)?;
     tree::link_alternatives(&name, &root, alternatives)?;
-    let paths = tree::list(&root)?;
+    let paths = crate::files::list(&root)?;
     let mut provides = capability::provides(&root, &paths)?;
     provides.extend(programs);
     let aliases = ALIASES.iter().filter(|(known, _)| *known == name);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -195,23 +195,6 @@ fn note(package: &str, link: &str, path: &str, priority: i64, all: &mut Alternat
     if known.is_none_or(|known| known.priority < priority) {
         all.insert(link.to_owned(), choice);
     }
-}
-
-/// Everything below a directory, relative to it and sorted, directories included.
-pub(super) fn list(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut pending = vec![root.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                pending.push(entry.path());
-            }
-            found.push(entry.path().strip_prefix(root)?.to_owned());
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! Making a layer: rpm installs packages into a tree, as root of a namespace, without a network.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +20,8 @@ use crate::{
 
 /// Where the tree is while rpm fills it.
 const TREE: &str = "/layer";
+/// Where the packages are meanwhile.
+const PACKAGES: &str = "/packages";
 /// Stands before the list of packages in the output.
 const MARK: &str = "=== installed";
 /// How rpm lists a package.
@@ -82,8 +79,9 @@ pub(super) async fn install(
     }
     root::own(&over, userns.space).await?;
     let mut view = base_view(work, &[]);
-    let (places, files) = inside(packages)?;
-    view.binds.extend(places.into_iter().map(|(dir, inside)| bind(dir, &inside, false)));
+    let gathered = work.join("packages");
+    let files = gather(packages, &gathered)?;
+    view.binds.push(bind(gathered, Path::new(PACKAGES), false));
     view.stacks.push(Stack {
         inside: TREE.into(),
         lower: if overlay { lower } else { Vec::new() },
@@ -152,33 +150,26 @@ fn command(files: Vec<String>) -> Command {
     Command::new(head.chain(files)).env("format", FORMAT).env("TMPDIR", "/tmp").cwd("/")
 }
 
-/// Directories with their places inside, and paths inside.
-type Inside = (Vec<(PathBuf, PathBuf)>, Vec<String>);
-
-/// Where the packages' directories appear inside, and the packages' paths there.
+/// Gathers the packages in a directory that has nothing else, and names them as rpm sees them.
 ///
-/// A cache has them in hundreds of directories, so what these have in common is shown.
-fn inside(packages: &[PackageFile]) -> Result<Inside> {
+/// Scripts of packages can read what rpm can, so they are not shown the directories in which a builder keeps its files.
+fn gather(packages: &[PackageFile], dir: &Path) -> Result<Vec<String>> {
+    fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
     let mut real = BTreeSet::new();
     for package in packages {
         real.insert(fs::canonicalize(&package.path).map_err(Error::file("find", &package.path))?);
     }
-    let mut common: Option<PathBuf> = None;
-    for path in &real {
-        let dir = path.parent().unwrap_or(path).to_path_buf();
-        common = Some(match common {
-            None => dir,
-            Some(known) => known
-                .ancestors()
-                .find(|ancestor| dir.starts_with(ancestor))
-                .unwrap_or(Path::new("/"))
-                .to_path_buf(),
-        });
+    let mut files = Vec::new();
+    for (number, path) in real.iter().enumerate() {
+        let name = format!("{number}.rpm");
+        let place = dir.join(&name);
+        // A link of the same file where they are on one file system.
+        if fs::hard_link(path, &place).is_err() {
+            fs::copy(path, &place).map_err(Error::file("copy", path))?;
+        }
+        files.push(format!("{PACKAGES}/{name}"));
     }
-    let Some(common) = common else { return Ok((Vec::new(), Vec::new())) };
-    let files = real.iter().filter_map(|path| path.strip_prefix(&common).ok());
-    let files = files.map(|path| format!("/packages/{}", path.to_string_lossy())).collect();
-    Ok((vec![(common, "/packages".into())], files))
+    Ok(files)
 }
 
 /// Reads one line of rpm's list.
@@ -236,17 +227,20 @@ mod tests {
     }
 
     #[test]
-    fn packages_of_a_cache_are_shown_with_one_directory() {
+    fn packages_are_gathered_and_nothing_beside_them() {
         let dir = tempfile::tempdir().unwrap();
         let mut packages = Vec::new();
         for name in ["aa/1", "bb/2"] {
-            let path = dir.path().join(name);
+            let path = dir.path().join("cache").join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, "").unwrap();
+            fs::write(&path, name).unwrap();
             packages.push(PackageFile { path, sha256: String::new() });
         }
-        let (places, files) = inside(&packages).unwrap();
-        assert_eq!(places[0].0, fs::canonicalize(dir.path()).unwrap());
-        assert_eq!(files, ["/packages/aa/1", "/packages/bb/2"]);
+        fs::write(dir.path().join("cache/secret"), "").unwrap();
+        let gathered = dir.path().join("gathered");
+        assert_eq!(gather(&packages, &gathered).unwrap(), ["/packages/0.rpm", "/packages/1.rpm"]);
+        let names = ["0.rpm", "1.rpm"].map(|name| fs::read_to_string(gathered.join(name)).unwrap());
+        assert_eq!(names, ["aa/1", "bb/2"]);
+        assert_eq!(fs::read_dir(&gathered).unwrap().count(), 2);
     }
 }

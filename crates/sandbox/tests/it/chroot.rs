@@ -55,7 +55,7 @@ fn base(dir: &Path) -> PackageFile {
     let spec = format!(
         "Name: base\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\nAutoReqProv: no\nProvides: /bin/sh\n%description\nd\n\
          %install\n{install}%post\nid -u > /etc/who; cat /proc/self/status > /dev/null && echo here >> /etc/who\n\
-         ls /usr/bin/rpm >> /etc/who 2>&1; exit 0\n%files\n%defattr(-,root,root)\n/*\n"
+         ls /usr/bin/rpm >> /etc/who 2>&1; for p in /proc/[0-9]*; do ls $p/root/packages; done > /etc/seen 2>/dev/null; exit 0\n%files\n%defattr(-,root,root)\n/*\n"
     );
     rpm(dir, &spec, "base")
 }
@@ -139,6 +139,20 @@ async fn a_root_of_packages_alone_over_layers() {
 #[tokio::test]
 async fn a_root_of_packages_alone_as_a_copy() {
     in_roots(false).await;
+}
+
+#[tokio::test]
+async fn scripts_of_packages_see_the_packages_and_nothing_beside_them() {
+    let roots = Roots::new(true).await;
+    fs::write(roots.place.path().join("secret"), "hunter2").unwrap();
+    // Their directories have the secret's in common.
+    let layer = roots.layer(None, &[&roots.base, &roots.more]).await.unwrap();
+    let root = roots.root("one", &layer).await;
+    let (outcome, text) = sh(&root, "cat /etc/seen").await;
+    assert!(outcome.success(), "{text}");
+    let seen: std::collections::BTreeSet<&str> = text.lines().collect();
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["0.rpm", "1.rpm"]);
+    root.remove().unwrap();
 }
 
 #[tokio::test]
