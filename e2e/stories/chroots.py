@@ -41,7 +41,7 @@ def fails(w, target, source, *options):
     return said.out + said.err, task_of(w, w.task_of(said))["id"]
 
 
-@story(own=True, slow=True, hand=True)
+@story(own=True, slow=True)
 def releases_in_roots(own):
     """Upstream releases are built in roots of the distribution's packages, one on another; what they need is found out in rounds."""
     server = Server(own.toji, own.dir / "data").start()

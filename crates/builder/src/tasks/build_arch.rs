@@ -112,7 +112,9 @@ async fn dynamic(
         if !room.fill_more(&needs).await? {
             return Ok(());
         }
+        // The root is another one now, and the source package may be wanted of it.
         room.unpack(srpm, log).await?;
+        build_srpm(room, spec, &["--target", arch], log).await?;
     }
     Err(Failure::build(format!(
         "error building package (arch {arch}), its build requirements grew in each of {ROUNDS} rounds; see build.log for more information"
