@@ -31,4 +31,19 @@ rpcs! {
     #[access(anonymous)]
     #[example(r#"["f40-build", "x86_64", "glibc"]"#)]
     read solve.depends(tag: Value, arch: String, name: String, distance: i64 = 1, event: Value = None) -> Value;
+
+    /// Returns the lockfile of a buildroot, the text that `toji solve` writes and reads, with its `digest`, `arch`,
+    /// `task_id`, `host_id`, and whether the hub itself has `planned` it; nothing if there is none. Not in Koji.
+    #[access(anonymous)]
+    #[example("[1]")]
+    read solve.lockfile(buildroot_id: i64, strict: bool = false) -> Value;
+
+    /// Returns the lockfiles of the buildroots in which the parts of a build were made, as `solve.lockfile`. Not in Koji.
+    #[access(anonymous)]
+    #[example(r#"["hello-1.0-1"]"#)]
+    read solve.lockfiles(build: Value) -> Vec<Value>;
+
+    /// Stores the lockfile by which a buildroot of the caller's task was filled and returns its digest. Not in Koji.
+    #[access(host)]
+    write host.setBuildRootLockfile(brootid: i64, lockfile: String, task_id: i64) -> String;
 }

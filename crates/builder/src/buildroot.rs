@@ -171,6 +171,9 @@ impl<'t> Room<'t> {
         self.root = Some(root);
         let call = if first { "host.setBuildRootList" } else { "host.updateBuildRootList" };
         self.task.call(call, args!(self.id, list; "task_id" => self.task.id)).await?;
+        if self.chroot {
+            self.store_lockfile(&plan).await?;
+        }
         self.installed = plan.packages;
         self.log.line("the buildroot is ready");
         Ok(())

@@ -10,7 +10,8 @@ use toji_client::{Download, args};
 use toji_repodata::reader::{Dependency, Filelists, Primary, PrimaryEntry, ReadLimits};
 use toji_repodata::{Record, Repomd, decoder};
 use toji_rpmfile::sense;
-use toji_types::Evr;
+use toji_types::lockfile::{self, Locked, LockfileError};
+use toji_types::{Evr, Lockfile};
 use toji_value::Value;
 
 use crate::context::{Context, int_of, text_of};
@@ -116,6 +117,39 @@ impl Repository {
             Download { url: &offer.location, size: Some(offer.size), sha256: Some(&offer.sha256) };
         Ok(task.shared.packages.get(&task.hub, &what, &task.make_dir("download")?).await?)
     }
+}
+
+/// The packages of a plan as they are stored with the buildroot; `tag` names the hub's own repository.
+///
+/// # Errors
+/// When metadata name a package, digest or place that no lockfile may have.
+pub(crate) fn lockfile<'o>(
+    tag: &str,
+    arch: &str,
+    repository: &Repository,
+    offers: impl Iterator<Item = &'o Offer>,
+) -> Result<Lockfile, LockfileError> {
+    let place = |source: &Source| match &source.name {
+        Some(name) => (name.to_string(), lockfile::Source::External { url: source.dir.clone() }),
+        None => (tag.to_owned(), lockfile::Source::Hub),
+    };
+    let sources = repository.sources.iter().map(place).collect();
+    let locked = |offer: &Offer| Locked {
+        name: offer.name.clone(),
+        epoch: offer.evr.epoch.and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0),
+        version: offer.evr.version.clone(),
+        release: offer.evr.release.clone(),
+        arch: offer.arch.clone(),
+        digest: format!("sha256:{}", offer.sha256),
+        size: offer.size,
+        location: match offer.location.split_once("/toplink/") {
+            // A repository goes one day, what it refers to stays.
+            Some((_, below)) if offer.origin.is_none() => below.to_owned(),
+            _ => offer.location.clone(),
+        },
+        repository: offer.origin.as_deref().unwrap_or(tag).to_owned(),
+    };
+    Lockfile::new(arch, sources, offers.map(locked).collect())
 }
 
 /// The external repositories of a tag for an arch, the first ones first.

@@ -47,6 +47,7 @@ pub mod journal;
 pub mod lease;
 pub mod live;
 pub mod load;
+pub mod lockfile;
 pub mod lookup;
 pub mod message;
 pub mod metrics;

@@ -6,6 +6,7 @@
 mod content;
 mod outside;
 mod pools;
+pub mod stored;
 mod words;
 
 pub use outside::Fetch;

@@ -1,5 +1,7 @@
 //! `toji solve`: what would be installed, why, and what depends on what; asked of a hub, or of repositories at hand.
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::io::{BufReader, Cursor, Write};
 use std::path::PathBuf;
@@ -68,6 +70,12 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         distance: u16,
     },
+    /// Print the lockfile of a buildroot, or of a build's buildroot of the arch: which packages exactly it had.
+    Lockfile {
+        /// Number of a buildroot, or name-version-release of a build.
+        #[arg(value_name = "BUILDROOT|BUILD")]
+        of: String,
+    },
 }
 
 /// What is wanted.
@@ -119,6 +127,9 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match (&options.tag, options.repos.is_empty()) {
+            (None, true) if let Command::Lockfile { of } = &options.command => {
+                stored::print(&options.server, of, &options.arch).await
+            }
             (Some(tag), true) => ask_hub(&options, tag).await,
             (None, false) => ask_here(&options).await,
             _ => bail!("either --tag or --repo says which packages there are"),
@@ -180,6 +191,7 @@ async fn ask_hub(options: &Options, tag: &str) -> anyhow::Result<()> {
                 say(&step(link.get("by").as_str(), &needs, hard, &text(link, "package")))
             })
         }
+        Command::Lockfile { .. } => bail!("a stored lockfile is asked for without a tag"),
         Command::Depends { name, distance } => {
             let call = args!(tag, arch, name.as_str(), i64::from(*distance), options.event);
             let found = hub.call("solve.depends", call).await?;
@@ -222,6 +234,7 @@ async fn ask_here(options: &Options) -> anyhow::Result<()> {
             }
             steps.iter().try_for_each(|l| say(&step(l.by.as_deref(), &l.needs, l.hard, &l.package)))
         }
+        Command::Lockfile { .. } => bail!("stored lockfiles are the hub's"),
         Command::Depends { name, distance } => {
             let found = pool.whatrequires(name, usize::from(*distance).max(1))?;
             found.iter().try_for_each(|one| say(&format!("{}: {}", one.package, one.needs)))

@@ -8,9 +8,10 @@ use toji_value::{Value, map};
 
 use super::Room;
 use crate::config::Kind;
-use crate::context::Context;
+use crate::context::{Context, is_unknown_method, text_of};
 use crate::failure::{Failure, Result};
 use crate::logs::Log;
+use crate::repository::lockfile;
 use crate::resolve::{Machine, Offer, Plan};
 use crate::rich::Capability;
 
@@ -80,6 +81,20 @@ impl Room<'_> {
         match below {
             Some(layer) if rest.is_empty() => Ok(layer),
             below => self.one_layer(below.as_ref(), &rest).await,
+        }
+    }
+
+    /// Gives the hub the list of what is in the root, if it keeps such lists.
+    pub(super) async fn store_lockfile(&mut self, plan: &Plan) -> Result<()> {
+        let offers = plan.packages.iter().map(|at| &self.repository.offers[*at]);
+        let tag = text_of(&self.config, "name")?;
+        let text = lockfile(tag, &self.arch, &self.repository, offers)
+            .and_then(|lockfile| lockfile.to_json())
+            .map_err(Failure::local("write the lockfile"))?;
+        let call = (self.id, text, self.task.id);
+        match self.task.hub.call("host.setBuildRootLockfile", call).await {
+            Err(error) if !is_unknown_method(&error) => Err(error.into()),
+            _ => Ok(()),
         }
     }
 

@@ -3,9 +3,10 @@
 use toji_api::solve::*;
 use toji_value::{Fault, Value};
 
-use crate::Call;
 use crate::dispatch::Handle;
+use crate::lookup::fit;
 use crate::solve::{self, Asked};
+use crate::{Call, build};
 
 impl Handle for SolveInstall {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
@@ -25,5 +26,29 @@ impl Handle for SolveDepends {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let asked = Asked::new(self.tag, self.arch, self.event)?;
         solve::depends(call, &asked, self.name, self.distance).await
+    }
+}
+
+impl Handle for SolveLockfile {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let id = fit(self.buildroot_id);
+        match solve::stored::of_buildroot(call, id).await? {
+            None if self.strict => Err(Fault::generic(format!("no lockfile of buildroot {id}"))),
+            found => Ok(found.unwrap_or_default()),
+        }
+    }
+}
+
+impl Handle for SolveLockfiles {
+    async fn handle(self, call: &mut Call) -> Result<Vec<Value>, Fault> {
+        let build = build::need(call, &self.build).await?;
+        solve::stored::of_build(call, build.id).await
+    }
+}
+
+impl Handle for HostSetBuildRootLockfile {
+    async fn handle(self, call: &mut Call) -> Result<String, Fault> {
+        let Self { brootid, lockfile, task_id } = self;
+        solve::stored::set(call, fit(brootid), &lockfile, fit(task_id)).await
     }
 }

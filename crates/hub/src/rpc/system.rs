@@ -109,6 +109,7 @@ const OWN: &[&str] = &[
     "host.enrol",
     "host.renewCredential",
     "host.returnTask",
+    "host.setBuildRootLockfile",
     "host.uploadToken",
     "kiwiBuild",
     "listBuilderTokens",
@@ -118,6 +119,8 @@ const OWN: &[&str] = &[
     "scheduler.forecast",
     "solve.depends",
     "solve.install",
+    "solve.lockfile",
+    "solve.lockfiles",
     "solve.why",
 ];
 

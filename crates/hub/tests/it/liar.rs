@@ -1,10 +1,12 @@
 //! A builder that lies in its calls: each `host.*` call with what belongs to another, refused without a trace.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use toji_db::Db;
 use toji_hub::Request;
 use toji_testkit::both_databases;
+use toji_types::Lockfile;
 use toji_value::{Args, Fault, Map, Value, list, map};
 
 use super::digest;
@@ -242,6 +244,18 @@ fn lies(name: &str, s: &Scene) -> Option<Vec<(Value, &'static str)>> {
             (list![root, list![], mine], ROOT),
             (list![my_root, list![], task], OWN),
         ],
+        "host.setBuildRootLockfile" => {
+            let empty =
+                Lockfile::new("x86_64", BTreeMap::new(), vec![]).unwrap().to_json().unwrap();
+            let other = Lockfile::new("s390x", BTreeMap::new(), vec![]).unwrap().to_json().unwrap();
+            vec![
+                (list![root, &empty, task], OWN),
+                (list![root, &empty, mine], ROOT),
+                (list![my_root, &empty, task], OWN),
+                (list![my_root, "{}", mine], "bad lockfile"),
+                (list![my_root, other, mine], "its lockfile of s390x"),
+            ]
+        }
         "host.tagBuild" => vec![
             (list![task, "f40", build], OWN),
             (list![mine, "f40", build], "has nothing to do with build"),

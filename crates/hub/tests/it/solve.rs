@@ -2,7 +2,8 @@
 
 use toji_db::Db;
 use toji_testkit::both_databases;
-use toji_types::Lockfile;
+use toji_types::lockfile::{Locked, Source};
+use toji_types::{Lockfile, RepoState};
 use toji_value::{Map, Value, list, map};
 
 use super::fixture::{imported, packages};
@@ -16,6 +17,22 @@ async fn install(stage: &Stage, packages: Value, keywords: Map) -> Value {
 fn names(answer: &Value) -> Vec<&str> {
     let packages = answer.get("packages").as_array().unwrap_or_default();
     packages.iter().filter_map(|package| package.get("name").as_str()).collect()
+}
+
+fn lockfile(digit: char, name: &str) -> Lockfile {
+    let package = Locked {
+        name: name.into(),
+        epoch: 0,
+        version: "1".into(),
+        release: "1".into(),
+        arch: "x86_64".into(),
+        digest: format!("sha256:{}", digit.to_string().repeat(64)),
+        size: 100,
+        location: format!("packages/{name}.rpm"),
+        repository: "f40".into(),
+    };
+    let repositories = [("f40".to_owned(), Source::Hub)].into();
+    Lockfile::new("x86_64", repositories, vec![package]).unwrap()
 }
 
 both_databases! {
@@ -69,5 +86,51 @@ both_databases! {
         let opts = map! { "groups" => list!["build"] };
         let refused = stage.refused(&stage.alice, "solve.install", list!["f40", "x86_64", list![], Value::Nil, opts]).await;
         assert_eq!(refused, "no such group in the tag: build");
+    }
+
+    async fn lockfiles_are_stored_with_buildroots_and_builds(db: Db) {
+        let stage = Stage::new(db).await;
+        let nobody = Default::default();
+        let tag = stage.world.tag("f40", &[]).await;
+        let repo = stage.world.repo(tag, RepoState::Ready, None).await;
+        let task = stage.open_task("buildArch", list!["x"]).await;
+        let mut roots = Vec::new();
+        for _ in 0..2 {
+            let args = list![repo, "x86_64", task];
+            roots.push(stage.ok(&stage.builder, "host.newBuildRoot", args).await);
+        }
+        assert_eq!(stage.ok(&nobody, "solve.lockfile", list![roots[0].clone()]).await, Value::Nil);
+        let refused = stage.refused(&nobody, "solve.lockfile", list![roots[0].clone(), true]).await;
+        assert!(refused.starts_with("no lockfile of buildroot"), "{refused}");
+        let one = lockfile('a', "bash");
+        let give = |root: &Value, text: &str| list![root.clone(), text, task];
+        for text in [lockfile('b', "sed").to_json().unwrap(), one.to_json().unwrap()] {
+            stage.ok(&stage.builder, "host.setBuildRootLockfile", give(&roots[0], &text)).await;
+        }
+        let spaced = one.to_json().unwrap().replace("  ", "    ");
+        let digest = stage.ok(&stage.builder, "host.setBuildRootLockfile", give(&roots[1], &spaced)).await;
+        assert_eq!(digest.as_str(), Some(one.digest().as_str()));
+        // the last one counts, and the same list is kept once
+        for root in &roots {
+            let found = stage.ok(&nobody, "solve.lockfile", list![root.clone()]).await;
+            assert_eq!(Lockfile::from_json(found.get("lockfile").as_str().unwrap()).unwrap(), one);
+            assert_eq!((found.get("task_id"), found.get("planned")), (&task.into(), &false.into()));
+        }
+        assert_eq!(stage.world.get("SELECT count(*) FROM toji_lockfile", &[]).await, 2.into());
+        let args = list![roots[1].clone(), "EXPIRED", task];
+        stage.ok(&stage.builder, "host.setBuildRootState", args).await;
+        let late = give(&roots[1], &spaced);
+        let refused = stage.refused(&stage.builder, "host.setBuildRootLockfile", late).await;
+        assert!(refused.ends_with("is EXPIRED"), "{refused}");
+
+        let nvr = map! { "name" => "hello", "version" => "1", "release" => "1", "epoch" => 0 };
+        stage.ok(&stage.admin, "createImageBuild", list![nvr]).await;
+        let build = stage.ok(&nobody, "getBuild", list!["hello-1-1"]).await.get("id").as_int().unwrap();
+        let sql = "INSERT INTO rpminfo (build_id, buildroot_id, name, version, release, arch, draft, external_repo_id, payloadhash, size, buildtime)
+                   VALUES ($1, $2, 'hello', '1', '1', 'x86_64', FALSE, 0, 'x', 1, 1)";
+        stage.world.set(sql, &[build.into(), roots[1].as_int().unwrap().into()]).await;
+        let all = stage.ok(&nobody, "solve.lockfiles", list!["hello-1-1"]).await;
+        let ids: Vec<_> = all.as_array().unwrap().iter().map(|one| one.get("buildroot_id")).collect();
+        assert_eq!(ids, [&roots[1]]);
     }
 }
