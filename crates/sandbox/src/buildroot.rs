@@ -127,14 +127,21 @@ impl Buildroot {
             .await
             .map_err(|source| Error::Process { program: program(), source })?;
         let mut status = StatusReader::start(status);
-        let sampled = command.limits.memory.filter(|_| !group.bounds_memory());
+        let memory = command.limits.memory.filter(|_| !group.bounds_memory());
+        let processes = command.limits.processes.filter(|_| !group.bounds_processes());
         let init = status.init.clone();
         let usage = UsageWatch::start(self.own_dirs(), &command.limits);
-        let mut too_much = || match (sampled, init.get()) {
-            (Some(limit), Some(pid)) if tree::memory_of_descendants(*pid) > limit => {
-                Some(Reason::MemoryLimit)
+        let mut crowded = false;
+        let mut too_much = || {
+            if let Some(pid) = init.get().filter(|_| memory.is_some() || processes.is_some()) {
+                let found = tree::descendants(*pid);
+                // The kernel holds this one, and does not say so.
+                crowded |= processes.is_some_and(|limit| found.threads >= limit);
+                if memory.is_some_and(|limit| found.memory > limit) {
+                    return Some(Reason::MemoryLimit);
+                }
             }
-            _ => usage.as_ref().and_then(UsageWatch::excess),
+            usage.as_ref().and_then(UsageWatch::excess)
         };
         let ended =
             supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much).await;
@@ -142,7 +149,7 @@ impl Buildroot {
         let short = if group.ran_out_of_memory() {
             Some(Reason::MemoryLimit)
         } else {
-            group.ran_out_of_processes().then_some(Reason::ProcessLimit)
+            (crowded || group.ran_out_of_processes()).then_some(Reason::ProcessLimit)
         };
         group.remove().await;
         let ended = ended?;
@@ -164,7 +171,11 @@ impl Buildroot {
         group: &Cgroup,
     ) -> Result<(std::process::Command, Streams, Receiver)> {
         let hard_open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-        let mut bounds = prlimit_words(&command.limits, hard_open_files.unwrap_or(u64::MAX));
+        let mut bounds = prlimit_words(
+            &command.limits,
+            group.bounds_processes(),
+            hard_open_files.unwrap_or(u64::MAX),
+        );
         bounds.push("--".into());
         let env = environment(&self.env, &command.env);
         let run = Run {

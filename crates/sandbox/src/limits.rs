@@ -144,14 +144,20 @@ impl std::fmt::Display for Held {
 }
 
 /// The `prlimit` words that put the kernel's per-process bounds in place; never empty.
-pub(crate) fn prlimit_words(limits: &Limits, hard_open_files: u64) -> Vec<String> {
+///
+/// Where a group bounds the processes that bound is left to it, for it tells when it was reached.
+pub(crate) fn prlimit_words(
+    limits: &Limits,
+    pids_group: bool,
+    hard_open_files: u64,
+) -> Vec<String> {
     let mut words = vec!["prlimit".to_string(), "--core=0:0".to_string()];
     let mut add = |name: &str, value: Option<u64>| {
         if let Some(value) = value {
             words.push(format!("--{name}={value}:{value}"));
         }
     };
-    add("nproc", limits.processes);
+    add("nproc", limits.processes.filter(|_| !pids_group));
     add("fsize", limits.file_size);
     add("nofile", limits.open_files.map(|n| n.min(hard_open_files)));
     words
@@ -165,8 +171,12 @@ mod tests {
     fn open_files_stay_below_the_hard_limit() {
         let limits = Limits { open_files: Some(65_536), processes: Some(7), ..Limits::default() };
         assert_eq!(
-            prlimit_words(&limits, 20_000),
+            prlimit_words(&limits, false, 20_000),
             ["prlimit", "--core=0:0", "--nproc=7:7", "--nofile=20000:20000"]
+        );
+        assert_eq!(
+            prlimit_words(&limits, true, 20_000),
+            ["prlimit", "--core=0:0", "--nofile=20000:20000"]
         );
     }
 

@@ -108,7 +108,7 @@ pub async fn run_plain(
     let limit = command.limits.memory.unwrap_or(u64::MAX);
     let mut too_much = || {
         let bounded = limit < u64::MAX;
-        (bounded && tree::memory_of_descendants(pid) > limit).then_some(Reason::MemoryLimit)
+        (bounded && tree::descendants(pid).memory > limit).then_some(Reason::MemoryLimit)
     };
     let ended =
         supervise(&mut process, streams, &command.limits, sink, cancel, &mut too_much).await?;

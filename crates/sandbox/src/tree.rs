@@ -35,36 +35,60 @@ fn open_up(dir: &Path) {
     }
 }
 
-/// Resident memory of a process and everything below it, in bytes.
-pub(crate) fn memory_of_descendants(root: i32) -> u64 {
+/// What a process and everything below it have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Descendants {
+    /// Resident memory, in bytes.
+    pub(crate) memory: u64,
+    /// Processes and threads.
+    pub(crate) threads: u64,
+}
+
+/// Looks at a process and everything below it.
+pub(crate) fn descendants(root: i32) -> Descendants {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    let mut pages: HashMap<i32, u64> = HashMap::new();
+    let mut stats: HashMap<i32, Stat> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
-        let Some((parent, resident)) = parent_and_pages(&stat) else {
+        let Some(stat) = Stat::parse(&text) else {
             continue;
         };
-        children.entry(parent).or_default().push(pid);
-        pages.insert(pid, resident);
+        children.entry(stat.parent).or_default().push(pid);
+        stats.insert(pid, stat);
     }
-    let (mut sum, mut open) = (0, vec![root]);
+    let (mut sum, mut open) = (Descendants::default(), vec![root]);
     while let Some(pid) = open.pop() {
-        sum += pages.get(&pid).copied().unwrap_or(0);
+        if let Some(stat) = stats.get(&pid) {
+            sum.memory += stat.pages * rustix::param::page_size() as u64;
+            sum.threads += stat.threads;
+        }
         open.extend(children.remove(&pid).unwrap_or_default());
     }
-    sum * rustix::param::page_size() as u64
+    sum
 }
 
-/// Fields 4 and 24 of `/proc/PID/stat`; the second field may contain spaces and brackets.
-fn parent_and_pages(stat: &str) -> Option<(i32, u64)> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    Some((parent, fields.nth(19)?.parse().ok()?))
+/// Parts of `/proc/PID/stat`.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    parent: i32,
+    threads: u64,
+    /// Resident memory.
+    pages: u64,
+}
+
+impl Stat {
+    /// Reads the fields 4, 20 and 24; the second field may contain spaces and brackets.
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+        let parent = fields.nth(1)?.parse().ok()?;
+        let threads = fields.nth(15)?.parse().ok()?;
+        Some(Self { parent, threads, pages: fields.nth(3)?.parse().ok()? })
+    }
 }
 
 #[cfg(test)]
@@ -73,10 +97,10 @@ mod tests {
 
     #[test]
     fn stat_lines_are_read_behind_the_name() {
-        let stat = "42 (a) b (c) S 7 1 1 0 -1 0 0 0 0 0 1 2 0 0 20 0 1 0 99 1000 321 18446744073709551615 1";
-        assert_eq!(parent_and_pages(stat), Some((7, 321)));
-        let own = memory_of_descendants(std::process::id().try_into().unwrap());
-        assert!(own > 100_000, "{own}");
+        let stat = "42 (a) b (c) S 7 1 1 0 -1 0 0 0 0 0 1 2 0 0 20 0 3 0 99 1000 321 18446744073709551615 1";
+        assert_eq!(Stat::parse(stat), Some(Stat { parent: 7, threads: 3, pages: 321 }));
+        let own = descendants(std::process::id().try_into().unwrap());
+        assert!(own.memory > 100_000 && own.threads > 1, "{own:?}");
     }
 
     #[test]

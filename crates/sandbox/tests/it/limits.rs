@@ -59,10 +59,13 @@ async fn a_fork_bomb_stays_below_the_process_limit() {
     let (outcome, _) = limited(
         &root,
         ":(){ :|:& };:; wait",
-        Limits { wall: Some(Duration::from_secs(3)), ..limits },
+        Limits { wall: Some(Duration::from_secs(3)), ..limits.clone() },
     )
     .await;
     assert!(outcome.elapsed < PATIENCE, "{outcome:?}");
+    let script = "python3 -c '\nimport os, time\nwhile True:\n  if os.fork() == 0: time.sleep(1000)\n' || { sleep 3; exit 1; }";
+    let (outcome, text) = limited(&root, script, limits).await;
+    assert_eq!(outcome.reason, Reason::ProcessLimit, "{text}");
     let (outcome, text) = sh(&root, "ls -d /proc/[0-9]* | wc -l").await;
     assert!(outcome.success() && text.trim().parse::<u32>().unwrap() < 8, "{text}");
 }
