@@ -1,7 +1,10 @@
 """Buildroots of packages alone: upstream releases, roots without anything of the host, and spec files that try to break out."""
 
 import base64
+import os
+import stat
 import time
+from pathlib import Path
 
 from harness import universe
 from harness.builders import TojiBuilder, add_host
@@ -139,11 +142,15 @@ def escapes(own):
             try:
                 target = universe.target(w, url, "cage", ["prisoner", "next"])
                 # Makes the layer that all others lie on.
-                w.build(target, spec(w.dir, "next", CLEAN), "--scratch")
+                clean(w, target)
                 break_out(w, target, builder)
+                clean(w, target)
+                break_out_as_root(w, target, builder)
+                clean(w, target)
                 for name, body, reason in EXCESSES:
                     excess(w, target, name, body, reason)
-                w.build(target, spec(w.dir, "after", CLEAN), "--scratch")
+                    clean(w, target)
+                nothing_left(builder)
             finally:
                 builder.end()
     finally:
@@ -167,76 +174,144 @@ mkdir -p %{buildroot}
 """
 
 # Tries everything that needs no time, and says what succeeded.
-PRISONER = """BuildRequires: python3
-%description
-d
-%build
-set +e
-exec 2>&1
+TRY = """exec 2>&1
 try() {{ what=$1; shift; if timeout 5 "$@" </dev/null; then echo "ESCAPED $what"; fi; }}
+for tool in bash python3 getent unshare mknod su timeout; do command -v $tool || echo "ESCAPED: no $tool to try it with"; done
+try control true
 try credential cat {credential}
 try credentials sh -c "cat {workdir}/*.json {workdir}/*conf* {conf}"
-try others ls {workdir}/tasks
-try host-home sh -c 'ls -A /root | grep .'
+try others ls {workdir}/tasks {workdir}/chroots
+try host-home ls -d {home}
 try environ sh -c 'cat /proc/[0-9]*/environ | tr "\\0" "\\n" | grep -E "PASSWORD|TOKEN|HOME=/root"'
 try foreign-processes sh -c 'ls -d /proc/[0-9]*/exe | xargs -n1 readlink | grep -E "toji|koji"'
-try host-root sh -c 'ls /proc/1/root{workdir} /proc/1/cwd{workdir}'
+try host-root sh -c 'ls /proc/1/root{workdir} || ls /proc/1/cwd{workdir}'
 for place in 1.1.1.1/53 169.254.169.254/80 {hub}; do
   try "network $place" bash -c "exec 3<>/dev/tcp/$place"
 done
 try dns sh -c 'getent hosts example.com'
 try vsock python3 -c 'import socket; socket.socket(40, socket.SOCK_STREAM)'
 try raw-socket python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)'
-try mount mount -t tmpfs poison /mnt
+mount() {{ python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).mount(b"poison", sys.argv[1].encode(), b"tmpfs", int(sys.argv[2]), None) != 0)' $*; }}
+if mount /mnt 0; then echo ESCAPED mount; fi
+if mount /dev 32; then echo ESCAPED remount; fi
 try namespace unshare --user --map-root-user true
-try chroot python3 -c 'import os; os.chroot("/tmp")'
 try device mknod /tmp/sda b 8 0
 try bpf python3 -c 'import ctypes, sys; sys.exit(0 if ctypes.CDLL(None).syscall(321, 0, 0, 0) >= 0 else 1)'
 try keyring python3 -c 'import ctypes, sys; sys.exit(0 if ctypes.CDLL(None).syscall(250, 0, -3, 0) >= 0 else 1)'
+try sysctl sh -c 'echo x >/proc/sys/kernel/core_pattern'
+try trigger sh -c 'echo x >/proc/sysrq-trigger'
+try disk sh -c 'cat /dev/sda || cat /dev/vda || cat /dev/mem || cat /dev/kmsg'
+try groups sh -c 'ls /sys/fs/cgroup'
+ls /dev | sed 's/^/device /'
+"""
+
+# What an ordinary user may not do even in a root of its own.
+PRISONER = "BuildRequires: python3\n%description\nd\n%build\nset +ex\n" + TRY + """
+try chroot python3 -c 'import os; os.chroot("/tmp")'
 try system-file sh -c 'echo poison >>/usr/bin/ls'
 try root-file sh -c 'echo poison >/etc/poison'
-try sysctl sh -c 'echo x >/proc/sys/kernel/core_pattern'
-try disk sh -c 'cat /dev/sda /dev/vda /dev/mem /dev/kmsg'
 try setuid sh -c 'cp /usr/bin/id /tmp/id && chmod 6777 /tmp/id && /tmp/id -u | grep -x 0'
 try su su root -c true
-ls /dev
 # What may be left behind.
 cp /usr/bin/id /var/tmp/poison && chmod 6777 /var/tmp/poison
 echo '%%poison 1' >>/builddir/.rpmmacros
-setsid nohup sleep 1000 >/dev/null 2>&1 &
+setsid nohup sleep {marker} >/dev/null 2>&1 &
 echo tried
 %install
 mkdir -p %{{buildroot}}
-ln -s {credential} %{{buildroot}}/../../../RPMS/stolen.rpm || ln -s {credential} %{{_rpmdir}}/stolen.rpm
-true
+ln -s {credential} %{{_rpmdir}}/stolen.rpm
+ln -s {conf} %{{_srcrpmdir}}/stolen.src.rpm
 %files
 """
+
+# Root inside poisons what it can.
+ROOT = TRY + """
+id -u
+echo poison >>/usr/bin/ls
+echo poison >/etc/poison
+cp /usr/bin/id /usr/bin/poison && chmod 6777 /usr/bin/poison
+chmod 6777 /usr/bin/id
+echo '%poison 1' >>/usr/lib/rpm/macros
+setsid nohup sleep {marker} >/dev/null 2>&1 &
+echo tried
+"""
+
+# A number of seconds that nothing else sleeps.
+MARKER = "98765.4321"
 
 # Name, what the build does, what the reason must say.
 EXCESSES = [
     ("memory", "perl -e '$x = \"x\" x 2000000000; sleep 60'", "used more memory than allowed"),
     ("disk", "head -c 2000000000 /dev/zero > big; sleep 60", "used more disk space than allowed"),
     ("inodes", "i=0; while :; do i=$((i+1)); : > f$i; [ $((i % 1000)) != 0 ] || echo $i; done", "made more files than allowed"),
-    ("processes", "perl -e 'while (defined(my $p = fork)) { if (!$p) { sleep 60; exit } } print \"no more: $!\\n\"; exit 1'", "started more processes than allowed"),
+    ("processes", "perl -e 'while (defined(my $p = fork)) { if (!$p) { sleep 60; exit } } print \"no more: $!\\n\"; sleep 2; exit 1'", "started more processes than allowed"),
     ("log", "yes", "wrote more output than allowed"),
     ("sleep", "sleep 100000", "wrote no output for longer than allowed"),
 ]
 
 
+def words(w, builder):
+    """What hostile scripts know: the real paths and addresses."""
+    hub = w.ready["hub"].split("//", 1)[1].split("/")[0].replace(":", "/")
+    own = [path for path in Path.home().iterdir() if path.name not in (".bashrc", ".profile")]
+    return {"credential": builder.workdir / "credential.json", "workdir": builder.workdir, "conf": builder.conf, "hub": hub, "marker": MARKER,
+            "home": (own or [Path.home() / ".ssh"])[0]}
+
+
+def clean(w, target):
+    """The next build notices nothing of those before it."""
+    w.build(target, spec(w.dir, "next", CLEAN), "--scratch")
+
+
+def no_way_out(said):
+    """What a hostile script reports: that it could report, and nothing else."""
+    lines = [line.strip() for line in said.splitlines()]
+    has(lines, "tried")
+    # The traces of a shell would have the word, too.
+    eq([line for line in lines if line.startswith("ESCAPED")], ["ESCAPED control"], "ways out")
+    devices = {line.removeprefix("device ") for line in lines if line.startswith("device ")}
+    has(devices, "null")
+    eq(devices - {"core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero", "console"},
+       set(), "devices")
+
+
 def break_out(w, target, builder):
     """One build tries every way out, and none leads there."""
-    credential = builder.workdir / "credential.json"
-    hub = w.ready["hub"].split("//", 1)[1].split("/")[0].replace(":", "/")
-    text = PRISONER.format(credential=credential, workdir=builder.workdir, conf=builder.conf, hub=hub)
-    said = w.build(target, spec(w.dir, "prisoner", text), "--scratch", code=None)
-    log = log_of(w, task_of(w, w.task_of(said))["id"])
-    has(log, "\ntried\n")
-    # The traces of the shell have the word, too.
-    eq([line for line in log.splitlines() if line.startswith("ESCAPED")], [], "ways out")
-    devices = log[log.rindex("+ ls /dev"):].split("+ cp")[0].split()[3:]
-    eq(set(devices) - {"core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero", "console"},
-       set(), "devices")
-    w.build(target, spec(w.dir, "next", CLEAN), "--scratch")
+    said = w.build(target, spec(w.dir, "prisoner", PRISONER.format(**words(w, builder))), "--scratch", code=None)
+    no_way_out(log_of(w, task_of(w, w.task_of(said))["id"]))
+    eq(sorted(path.name for path in w.topdir("work").rglob("stolen*")), [], "files of the builder that were uploaded")
+
+
+def break_out_as_root(w, target, builder):
+    """So does root inside."""
+    w.koji("grant-permission", "--new", "runroot", w.ready["admin_user"], code=None)
+    script = w.dir / "hostile"
+    script.write_text(ROOT.format(**words(w, builder)))
+    packed = base64.b64encode(script.read_bytes()).decode()
+    said = w.koji("runroot", "--use-shell", "--package", "python3", f"{target}-build", "x86_64", f"echo {packed} | base64 -d >/tmp/h; sh /tmp/h")
+    no_way_out(said.out)
+
+
+def nothing_left(builder):
+    """On the machine no process, mount, setuid file of root, or file of a hostile build is left."""
+    sleeping = [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if MARKER.encode() in read(path)]
+    eq(sleeping, [], "processes that a build left")
+    lacks(Path("/proc/mounts").read_text(), "poison", str(builder.workdir))
+    tasks = [path.name for path in (builder.workdir / "tasks").glob("*")]
+    eq(tasks, [], "directories of ended tasks")
+    for path in builder.workdir.rglob("*"):
+        lacks(path.name, "poison")
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o6000 and os.geteuid() == 0:
+            that(status.st_uid != 0, f"{path} is root's with mode {status.st_mode:o}")
+
+
+def read(path):
+    """A file's bytes; none if it is gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def excess(w, target, name, body, reason):
