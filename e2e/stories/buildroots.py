@@ -1,7 +1,9 @@
 """Work in buildroots for its own sake: commands, kept trees, and builders that start anew."""
 
+import base64
 import tarfile
 
+from harness.builders import TojiBuilder, add_host
 from harness.hub import Fault
 from harness.server import Server
 from harness.story import eq, has, story, that
@@ -59,3 +61,41 @@ def restart_hosts(own):
         has(w.build(target, w.srpm("again"), "--scratch"), "completed successfully")
     finally:
         server.stop()
+
+
+@story(own=True, slow=True)
+def limits_that_must_hold(own):
+    """A builder that must hold a limit which its machine only watches gives work back, with the reason; one that can hold its limits does it."""
+    server = Server(own.toji, own.dir / "data", extra=["--no-builder"])
+    server.data.mkdir(parents=True)
+    (server.data / "hub.conf").write_text("[hub]\nReturnPause = 1\n")
+    server.start()
+    try:
+        w = own.world(server)
+        target = w.target("strict")
+        picky, able = start(w, own, "picky", {"file_count_limit": 50000, "require_limits": "time files"}), None
+        try:
+            w.koji("request-repo", "--wait", "--timeout", "5", "--current", f"{target}-build")
+            task = w.task_of(w.koji("build", "--nowait", "--noprogress", "--scratch", target, w.srpm("strict")))
+            picky.says("this builder must hold the limit of files, and has: watched")
+            # Somebody who can is there now.
+            able = start(w, own, "able", {"silence_timeout": 300, "require_limits": "time silence output"})
+            w.hub.wait(task, timeout=120)
+            done = w.hub.call("getTaskDescendents", task)[str(task)]
+            eq({w.hub.call("getHost", t["host_id"])["name"] for t in done}, {"able"}, "who did the work")
+            refused = w.hub.call("scheduler.getTaskRefusals", [["task_id", "IN", [t["id"] for t in done]]])
+            that(all("the limit of files" in r["msg"] for r in refused), f"other refusals: {refused}")
+            arch = next(t["id"] for t in done if t["method"] == "buildArch")
+            has(base64.b64decode(w.hub.call("downloadTaskOutput", arch, "hw_info.log")).decode(), "silence: supervisor", "files: no limit")
+        finally:
+            picky.end()
+            if able:
+                able.end()
+    finally:
+        server.stop()
+
+
+def start(w, own, name, settings):
+    """A builder with these settings."""
+    add_host(w, name)
+    return TojiBuilder(w, name, own.toji, own=settings)

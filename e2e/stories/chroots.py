@@ -135,7 +135,7 @@ def escapes(own):
     try:
         with universe.served(own.toji) as url:
             w = own.world(server)
-            add_host(w, "guard")
+            add_host(w, "guard", channels=["runroot"])
             limits = {"buildroot": "chroot", "log_size_limit": 2, "memory_limit": 600, "disk_limit": 300, "file_count_limit": 30000,
                       "process_limit": 200, "silence_timeout": 8}
             builder = TojiBuilder(w, "guard", own.toji, own=limits)
@@ -225,7 +225,7 @@ ln -s {conf} %{{_srcrpmdir}}/stolen.src.rpm
 """
 
 # Root inside poisons what it can.
-ROOT = TRY + """
+POISONER = TRY + """
 id -u
 echo poison >>/usr/bin/ls
 echo poison >/etc/poison
@@ -286,7 +286,7 @@ def break_out_as_root(w, target, builder):
     """So does root inside."""
     w.koji("grant-permission", "--new", "runroot", w.ready["admin_user"], code=None)
     script = w.dir / "hostile"
-    script.write_text(ROOT.format(**words(w, builder)))
+    script.write_text(POISONER.format(**words(w, builder)))
     packed = base64.b64encode(script.read_bytes()).decode()
     said = w.koji("runroot", "--use-shell", "--package", "python3", f"{target}-build", "x86_64", f"echo {packed} | base64 -d >/tmp/h; sh /tmp/h")
     no_way_out(said.out)
