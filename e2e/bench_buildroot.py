@@ -41,7 +41,8 @@ def measure(b, url):
             shutil.rmtree(layer)
         task = submit(b, "cold", n + 1)
         done(b, task)
-        cold.append(seconds_of_root(b, task, "made in ([0-9.]+) s"))
+        # Both groups have the same packages, so the first task makes the layer that the second one finds.
+        cold.append(seconds_of_root(b, task, "made in ([0-9.]+) s", method="rebuildSRPM"))
     for n in range(times):
         begin = time.monotonic()
         task = submit(b, "tiny", n + 1)
@@ -95,14 +96,14 @@ def part(b, task, method="buildArch"):
     return next(t for t in b.hub.call("getTaskDescendents", task)[str(task)] if t["method"] == method)
 
 
-def log(b, task, name):
-    """A log of the build's task."""
-    return base64.b64decode(b.hub.call("downloadTaskOutput", part(b, task)["id"], name)).decode()
+def log(b, task, name, method="buildArch"):
+    """A log of a part of the build."""
+    return base64.b64decode(b.hub.call("downloadTaskOutput", part(b, task, method)["id"], name)).decode()
 
 
-def seconds_of_root(b, task, pattern, name="root.log"):
+def seconds_of_root(b, task, pattern, name="root.log", method="buildArch"):
     """What a log says about the time; the last one counts."""
-    return float(re.findall(pattern, log(b, task, name))[-1])
+    return float(re.findall(pattern, log(b, task, name, method))[-1])
 
 
 def to_prep(b, n):

@@ -1,6 +1,7 @@
 """Buildroots of packages alone: upstream releases, roots without anything of the host, and spec files that try to break out."""
 
 import base64
+import hashlib
 import os
 import stat
 import time
@@ -70,8 +71,12 @@ def all_releases(own):
             w = own.world(server)
             names = [name for name, _, _ in [*releases(), *releases("rest")] if name not in LEFT_OUT]
             that(len(names) >= 30, f"only {len(names)} releases")
-            target = universe.target(w, url, "all", names)
+            target = universe.target(w, url, "all", [*names, "asking", "large"])
             build_releases(w, target, names)
+            finds_out(w, target)
+            large(w, target)
+            nothing_of_the_host(w, target)
+            wrong_ones(w, target)
     finally:
         server.stop()
 
@@ -103,6 +108,22 @@ def finds_out(w, target):
     log = log_of(w, task_of(w, w.task_of(said))["id"])
     has(log, "\nfound\n")
     that(log.count("$ rpmbuild -br ") == 3, f"{log.count('$ rpmbuild -br ')} rounds")
+
+
+def large(w, target):
+    """A source of 200 MB arrives whole."""
+    directory = w.dir / "spec-large"
+    directory.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with open(directory / "large.bin", "wb") as file:
+        for _ in range(200):
+            part = os.urandom(1 << 20)
+            digest.update(part)
+            file.write(part)
+    text = f"Source0: large.bin\nBuildArch: noarch\n%description\nd\n%prep\necho '{digest.hexdigest()}  %{{SOURCE0}}' | sha256sum -c\n" \
+        "%install\nmkdir -p %{buildroot}/usr/share\ncp %{SOURCE0} %{buildroot}/usr/share/\n%files\n/usr/share/large.bin\n"
+    w.build(target, spec(w.dir, "large", "%global _source_payload w0.ufdio\n%global _binary_payload w0.ufdio\n" + text), "--scratch")
+    (directory / "large.bin").unlink()
 
 
 def nothing_of_the_host(w, target):
