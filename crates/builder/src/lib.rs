@@ -7,6 +7,7 @@ mod context;
 mod credential;
 mod daemon;
 mod error;
+mod explain;
 mod failed;
 mod failure;
 mod leave;

@@ -64,6 +64,12 @@ impl Logs {
         Ok(Log { file, stamps, shared: self.shared.clone() })
     }
 
+    /// The logs that were opened, in that order, and where they are.
+    pub(crate) fn files(&self) -> Vec<(String, PathBuf)> {
+        let names = self.shared.names().into_iter();
+        names.map(|name| (name.clone(), self.dir.join(name))).collect()
+    }
+
     fn append(&self, name: &str) -> io::Result<File> {
         let file = OpenOptions::new().create(true).append(true).open(self.dir.join(name))?;
         let mut names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,10 +10,10 @@ use toji_value::{Args, Fault, Value, code, list};
 use tokio::sync::Mutex;
 
 use crate::context::{Context, Shared, Signals, is_unknown_method, upload_dir};
-use crate::failed;
 use crate::failure::{Failure, Whose, chain};
 use crate::logs::Logs;
 use crate::tasks::{self, Method};
+use crate::{explain, failed};
 
 /// How long the rest of a stopped task's logs may take on its way to the hub.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -132,7 +132,7 @@ impl Worker {
             token: Mutex::default(),
         });
         let running = async {
-            let result = match what {
+            let mut result = match what {
                 Work::Own(method) => {
                     let values = Args::decode(request).bind(&method.signature)?;
                     (method.run)(task.clone(), values).await
@@ -142,6 +142,9 @@ impl Worker {
                     tasks::plugin::run(&task, &name, request).await
                 }
             };
+            if let Err(failure) = &mut result {
+                explain::add(&task, failure).await;
+            }
             // Whoever sees the task's end can read its logs to the end.
             let flushed = task.logs.flush().await;
             let value = result?;

@@ -4,6 +4,7 @@ mod admin;
 mod builder;
 mod carrier;
 mod conf;
+mod explain;
 mod fetch;
 mod gc;
 mod hub;
@@ -46,6 +47,8 @@ enum Command {
     Gc(Box<gc::Options>),
     /// Check policies, explain a decision, try changed policies on past decisions.
     Policy(policy::Options),
+    /// Tell why a task failed.
+    Explain(explain::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
     Solve(solve::Options),
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options),
         Command::Gc(options) => gc::run(*options),
         Command::Policy(options) => policy::run(options),
+        Command::Explain(options) => explain::run(options),
         Command::Solve(options) => solve::run(options),
     };
     match result {
