@@ -8,10 +8,12 @@ CREATE TABLE toji_lockfile (
 );
 CREATE INDEX toji_lockfile_digest ON toji_lockfile (digest);
 
--- Of a buildroot: the last one that it was filled by, and whether the hub itself has made that plan.
+-- Of a buildroot: the last one that it was filled by, and whether the hub itself has made that plan, of its tag at
+-- which event.
 CREATE TABLE toji_buildroot_lockfile (
     buildroot_id INTEGER NOT NULL PRIMARY KEY REFERENCES buildroot(id),
     sha256 TEXT NOT NULL REFERENCES toji_lockfile(sha256),
-    planned BOOLEAN NOT NULL
+    planned BOOLEAN NOT NULL,
+    event INTEGER
 );
 CREATE INDEX toji_buildroot_lockfile_sha256 ON toji_buildroot_lockfile (sha256);

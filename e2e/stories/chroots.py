@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import stat
 import time
@@ -60,6 +61,43 @@ def releases_in_roots(own):
         eq(server.stop(), 0, "the exit code after SIGTERM")
     finally:
         server.stop()
+
+
+@story(own=True, slow=True)
+def planned_by_the_hub(own):
+    """A build that was tagged a moment ago is in the next root, without a repository of it; the root's lockfile says so."""
+    server = Server(own.toji, own.dir / "data").start()
+    try:
+        with universe.served(own.toji) as url:
+            w = own.world(server)
+            target = universe.target(w, url, "planned", ["library", "program"])
+            files = "%description\nd\n%install\nmkdir -p %{{buildroot}}/usr/share/{0}\n%files\n/usr/share/{0}\n"
+            w.build(target, spec(w.dir, "library", "BuildArch: noarch\n" + files.format("library")))
+            needs = "BuildArch: noarch\nBuildRequires: library = 1-1, (library if bash)\n"
+            said = w.build(target, spec(w.dir, "program", needs + files.format("program")))
+            parent = w.task_of(said)
+            methods = {t["method"] for tasks in w.hub.call("getTaskDescendents", parent).values() for t in tasks}
+            lacks(" ".join(methods), "waitrepo", "newRepo")
+            has(log_of(w, task_of(w, parent)["id"], "root.log"), "planned by the hub at event ")
+            lockfile_of_program(w, own.toji)
+            said, child = fails(w, target, spec(w.dir, "needy", "BuildRequires: no-such-package\n%description\nd\n%files\n"))
+            has(said, "No matching package to install: no-such-package")
+            has(log_of(w, child, "root.log"), "No matching package to install: 'no-such-package'")
+    finally:
+        server.stop()
+
+
+def lockfile_of_program(w, toji):
+    """What is kept with the buildroot is what was installed in it."""
+    (kept,) = w.hub.call("solve.lockfiles", "program-1-1")
+    that(kept["planned"], "the hub has not planned the buildroot")
+    text = run(toji, "solve", "lockfile", "--server", w.ready["hub"], "program-1-1").out
+    eq(text, kept["lockfile"], "what toji prints")
+    lock = json.loads(text)
+    (library,) = [p for p in lock["packages"] if p["name"] == "library"]
+    eq(lock["repositories"][library["repository"]], {"kind": "hub"}, "where the library is from")
+    inside = {r["name"] for r in w.hub.call("listRPMs", componentBuildrootID=kept["buildroot_id"])}
+    eq(inside, {p["name"] for p in lock["packages"]}, "what is installed")
 
 
 @story(own=True, slow=True, hand=True)

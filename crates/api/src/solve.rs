@@ -8,7 +8,8 @@ rpcs! {
 
     /// Tells what would be installed in an empty buildroot of a tag, now or at an event: with `solved` true the `packages`
     /// and their `lockfile`, else what is `missing` or the `problems`. `packages` are what `dnf install` takes; `opts` may
-    /// have `requires` (as BuildRequires), `groups` (of the tag), `exclude`, `weak`, `best`. Not in Koji.
+    /// have `requires` (as BuildRequires), `groups` (of the tag), `exclude`, `weak`, `best`. Instead of the tag: `{"repo_id": N}`, or, for those who are logged
+    /// in, `{"urls": […]}`. Not in Koji.
     #[access(anonymous)]
     #[example(r#"["f40-build", "x86_64", ["gcc"]]"#)]
     read solve.install(tag: Value, arch: String, packages: Value = None, event: Value = None, opts: Value = None) -> Value;
@@ -46,4 +47,16 @@ rpcs! {
     /// Stores the lockfile by which a buildroot of the caller's task was filled and returns its digest. Not in Koji.
     #[access(host)]
     write host.setBuildRootLockfile(brootid: i64, lockfile: String, task_id: i64) -> String;
+
+    /// Tells with which `repo` and at which `event` the buildroots of a build of a tag are planned when no repository is
+    /// made for it; nothing if one is needed. For the builder of a task. Not in Koji.
+    #[access(host)]
+    read host.planRepo(task_id: i64, tag: i64) -> Value;
+
+    /// Plans a buildroot of the caller's task: the packages of a group of the tag, and what they and the `requires` need,
+    /// at an event or that of its repository. Answers and stores the lockfile, or tells why there is none. Not in Koji.
+    #[access(host)]
+    write host.planBuildRoot(
+        brootid: i64, task_id: i64, group: String, requires: Vec<String>, event: Option<i64> = None
+    ) -> Value;
 }

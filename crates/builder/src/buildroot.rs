@@ -1,14 +1,18 @@
-//! A buildroot of the hub: recorded there, filled from the tag's repository, run here.
+//! A buildroot of the hub: recorded there, planned there or here, filled and run here.
 
 mod chroot;
 mod facts;
+mod fetch;
+mod inside;
+mod plan;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use toji_client::args;
-use toji_sandbox::{Buildroot, Command, Limits, Outcome, results};
+use toji_sandbox::{Buildroot, Command, Limits, Outcome};
+use toji_types::lockfile::Locked;
 use toji_types::state::BrState;
 use toji_value::Value;
 
@@ -17,17 +21,13 @@ use crate::context::{Context, int, text_of};
 use crate::failure::{Failure, Result, chain};
 use crate::logs::Log;
 use crate::machine;
-use crate::repository::Repository;
-use crate::resolve::{Machine, Plan, Pool};
-use crate::rich::{Capability, Need};
-use crate::source;
-use facts::{ThisMachine, check_repo, group_packages, hostname, listing, write_hardware};
+use crate::rich::Need;
+use crate::tasks::texts;
+use facts::{check_repo, hostname, listing, write_hardware};
+use plan::Plan;
 
 /// Where rpmbuild works, as seen inside.
 pub(crate) const TOPDIR: &str = "/builddir/build";
-
-/// More than any spec file has, in bytes.
-const MOST_SPEC: u64 = 4 << 20;
 
 /// What kind of buildroot a task wants.
 pub(crate) struct Wish<'w> {
@@ -36,10 +36,31 @@ pub(crate) struct Wish<'w> {
     /// The arch of the buildroot.
     pub(crate) arch: &'w str,
     pub(crate) repo_id: i64,
+    /// What the tag was when the build began, if no repository was made for that.
+    pub(crate) newest: Option<Newest>,
     /// The tag's package group that is installed first.
     pub(crate) group: &'w str,
     /// Whether commands inside may use the network.
     pub(crate) network: bool,
+}
+
+/// A state of a tag that has no repository of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Newest {
+    pub(crate) event: i64,
+    /// Builds that it must have.
+    builds: Vec<String>,
+    /// Whether it must have everything.
+    current: bool,
+}
+
+impl Newest {
+    /// What a build's task says to those that it makes.
+    pub(crate) fn of(opts: &Value) -> Option<Self> {
+        let plan = opts.get("plan");
+        let (builds, current) = (texts(plan.get("builds")), plan.get("current").truthy());
+        Some(Newest { event: plan.get("event").as_int()?, builds, current })
+    }
 }
 
 /// A buildroot that the hub knows, not yet filled.
@@ -47,16 +68,23 @@ pub(crate) struct Room<'t> {
     task: &'t Context,
     pub(crate) id: i64,
     config: Value,
-    repository: Repository,
-    group: Vec<String>,
+    tag: i64,
+    repo: Value,
+    newest: Option<Newest>,
+    /// The tag's package group that is installed first.
+    group: String,
     arch: String,
     network: bool,
+    kind: Kind,
     /// Whether the root has nothing of this machine.
     chroot: bool,
-    /// What the group alone brings.
-    group_plan: Option<BTreeSet<usize>>,
+    /// Whether the hub is asked for plans.
+    hub_plans: bool,
+    /// What this builder plans from itself where the hub does not.
+    own: Option<plan::Own>,
     root: Option<Buildroot>,
-    installed: BTreeSet<usize>,
+    /// Digests of the packages.
+    installed: HashSet<String>,
     log: Log,
     state: Log,
     started: Instant,
@@ -67,8 +95,11 @@ impl<'t> Room<'t> {
     /// Records a new buildroot on the hub and reads its repository.
     pub(crate) async fn new(task: &'t Context, wish: &Wish<'_>) -> Result<Room<'t>> {
         let repo = task.call("repoInfo", args!(wish.repo_id; "strict" => true)).await?;
-        let event = repo.get("create_event").clone();
-        let config = task.call("getBuildConfig", args!(wish.tag; "event" => event.clone())).await?;
+        let event = match &wish.newest {
+            Some(newest) => Value::Int(newest.event),
+            None => repo.get("create_event").clone(),
+        };
+        let config = task.call("getBuildConfig", args!(wish.tag; "event" => event)).await?;
         if config.is_nil() {
             let tag = wish.tag;
             return Err(Failure::buildroot(format!("Could not get config info for tag: {tag}")));
@@ -91,43 +122,27 @@ impl<'t> Room<'t> {
         let started = Instant::now();
         let tag = text_of(&config, "name")?;
         log.line(format!("buildroot {tag}-{id}-{}, arch {arch}", wish.repo_id));
-        let repository = Repository::load(task, (wish.tag, tag), &repo, arch).await?;
-        log.line(format!("repository {} with {} packages", wish.repo_id, repository.offers.len()));
-        let group = group_packages(task, wish, event).await?;
-        let (arch, network) = (arch.to_owned(), wish.network);
-        let installed = Default::default();
-        let mut room = Room {
+        Ok(Room {
             task,
             id,
             config,
-            repository,
-            group,
-            arch,
-            network,
+            tag: wish.tag,
+            repo,
+            newest: wish.newest.clone(),
+            group: wish.group.to_owned(),
+            arch: arch.to_owned(),
+            network: wish.network,
+            kind,
             chroot: kind != Kind::Host,
-            group_plan: None,
+            hub_plans: kind != Kind::Host,
+            own: None,
             root: None,
-            installed,
+            installed: HashSet::new(),
             log,
             state,
             started,
             phase: "buildroot".to_owned(),
-        };
-        room.choose_kind(kind).await?;
-        Ok(room)
-    }
-
-    /// Decides whether the root is one of packages alone, and what the group brings to it.
-    async fn choose_kind(&mut self, kind: Kind) -> Result<()> {
-        if kind == Kind::Host {
-            return Ok(());
-        }
-        let plan = self.plan(&[]).await?;
-        let whole = chroot::brings_rpmbuild(&self.repository.offers, &plan);
-        self.chroot = whole || kind == Kind::Chroot;
-        self.log.line(format!("kind {}", if self.chroot { "chroot" } else { "host" }));
-        self.group_plan = Some(plan.packages);
-        Ok(())
+        })
     }
 
     /// Fills the buildroot with what the needs need.
@@ -135,33 +150,19 @@ impl<'t> Room<'t> {
     /// # Errors
     /// A build error that names what nothing provides.
     pub(crate) async fn fill(&mut self, needs: &[Need]) -> Result<()> {
-        let plan = self.complete_plan(needs).await?;
+        let plan = self.plan(needs).await?;
         self.install(plan).await
     }
 
     /// Makes the buildroot anew when the needs need more than is in it; whether that was so.
     pub(crate) async fn fill_more(&mut self, needs: &[Need]) -> Result<bool> {
-        let plan = self.complete_plan(needs).await?;
-        let more = !plan.packages.is_subset(&self.installed);
+        let plan = self.plan(needs).await?;
+        let digests = plan.lockfile.packages().iter().map(|package| &package.digest);
+        let more = !digests.into_iter().all(|digest| self.installed.contains(digest));
         if more {
             self.install(plan).await?;
         }
         Ok(more)
-    }
-
-    async fn complete_plan(&mut self, needs: &[Need]) -> Result<Plan> {
-        let begin = Instant::now();
-        let mut plan = self.plan(needs).await?;
-        if plan.missing.iter().any(|(need, _)| need.starts_with('/')) {
-            self.repository.load_files(self.task).await?;
-            plan = self.plan(needs).await?;
-        }
-        let seconds = begin.elapsed().as_secs_f64();
-        self.log.line(format!("{} packages chosen in {seconds:.1} s", plan.packages.len()));
-        if !plan.missing.is_empty() {
-            return Err(self.unmet(&plan));
-        }
-        Ok(plan)
     }
 
     async fn install(&mut self, plan: Plan) -> Result<()> {
@@ -171,10 +172,11 @@ impl<'t> Room<'t> {
         self.root = Some(root);
         let call = if first { "host.setBuildRootList" } else { "host.updateBuildRootList" };
         self.task.call(call, args!(self.id, list; "task_id" => self.task.id)).await?;
-        if self.chroot {
-            self.store_lockfile(&plan).await?;
+        if self.chroot && !plan.stored {
+            self.store_lockfile(&plan.lockfile).await?;
         }
-        self.installed = plan.packages;
+        let digests = plan.lockfile.packages().iter().map(|package| package.digest.clone());
+        self.installed = digests.collect();
         self.log.line("the buildroot is ready");
         Ok(())
     }
@@ -193,63 +195,22 @@ impl<'t> Room<'t> {
         let builder = builder.macros(macros).hostname(hostname).network(self.network);
         let root = builder.build().await?;
         self.log.line(format!("made in {:.1} s", begin.elapsed().as_secs_f64()));
-        let from = plan.packages.iter().map(|at| &self.repository.offers[*at]);
-        Ok((root, chroot::listing(&layer, from)))
+        Ok((root, chroot::listing(&layer, &plan.lockfile)))
     }
 
     /// The view of the host with packages over it, and these.
     async fn lay_over(&mut self, plan: &Plan) -> Result<(Buildroot, Value)> {
-        let mut files = Vec::new();
-        for at in &plan.packages {
-            let offer = &self.repository.offers[*at];
-            self.log.line(format!("install {}", offer.nevra()));
-            files.push(self.repository.package(self.task, offer).await?);
-        }
+        let packages: Vec<&Locked> = plan.lockfile.packages().iter().collect();
+        packages.iter().for_each(|package| self.log.line(format!("install {package}")));
+        let files = fetch::all(self.task, &plan.lockfile, &packages).await?;
         let begin = Instant::now();
         let made = self.build(&files).await;
         match &made {
             Ok(_) => self.log.line(format!("made in {:.1} s", begin.elapsed().as_secs_f64())),
             Err(failure) => self.log.line(&failure.0.message),
         }
-        let origins = plan.packages.iter().map(|at| self.repository.offers[*at].origin.clone());
+        let origins = packages.iter().map(|package| plan::origin(&plan.lockfile, package));
         Ok((made?, listing(&files, origins)?))
-    }
-
-    async fn plan(&self, needs: &[Need]) -> Result<Plan> {
-        let offers = self.repository.offers.clone();
-        let group: Vec<_> =
-            self.group.iter().map(|name| Need::of(Capability::new(name, 0, ""))).collect();
-        let needs = needs.to_vec();
-        let this = ThisMachine { granted: self.task.config().host_provides.clone() };
-        let chroot = self.chroot;
-        let decide = move || {
-            let machine: &dyn Machine = if chroot { &chroot::Nothing } else { &this };
-            let pool = Pool::new(&offers);
-            // Group members that are nowhere are left out, as dnf leaves them out.
-            let there =
-                |need: &Need| pool.plan(std::slice::from_ref(need), machine).missing.is_empty();
-            let all: Vec<_> = group.into_iter().filter(there).chain(needs).collect();
-            pool.plan(&all, machine)
-        };
-        tokio::task::spawn_blocking(decide).await.map_err(Failure::local("choose the packages"))
-    }
-
-    fn unmet(&mut self, plan: &Plan) -> Failure {
-        let mut names = Vec::new();
-        for (need, by) in &plan.missing {
-            match by {
-                None => self.log.line(format!("No matching package to install: '{need}'")),
-                Some(by) => self.log.line(format!("nothing provides {need} needed by {by}")),
-            }
-            names.push(match by {
-                None => need.clone(),
-                Some(by) => format!("{need} (needed by {by})"),
-            });
-        }
-        let (arch, names) = (&self.arch, names.join(", "));
-        Failure::build(format!(
-            "error building package (arch {arch}), No matching package to install: {names}; see root.log for more information"
-        ))
     }
 
     async fn build(&self, files: &[PathBuf]) -> Result<Buildroot> {
@@ -358,97 +319,6 @@ impl<'t> Room<'t> {
 
     fn limits(&self) -> Limits {
         self.task.config().limits.clone()
-    }
-
-    /// Unpacks a source package below [`TOPDIR`] and returns its spec file, as seen inside.
-    pub(crate) async fn unpack(&self, srpm: &Path, log: &mut Log) -> Result<String> {
-        let dir = self.home()?.join("srpm");
-        let failed = || Failure::local("put the source package into the buildroot");
-        std::fs::create_dir_all(&dir).map_err(failed())?;
-        std::fs::copy(srpm, dir.join("in.src.rpm")).map_err(failed())?;
-        let build = self.home()?.join("build");
-        for name in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
-            std::fs::create_dir_all(build.join(name)).map_err(failed())?;
-        }
-        self.root()?.hand_over(&self.home()?)?;
-        let argv = ["rpm", "-i", "--nodeps", "--nosignature", "/builddir/srpm/in.src.rpm"];
-        let outcome = self.run(&argv, "/builddir", log).await?;
-        if !outcome.success() {
-            return Err(Failure::build(format!(
-                "error unpacking the source package, rpm {}; see build.log for more information",
-                outcome.reason
-            )));
-        }
-        let spec = source::find_spec(&build)?;
-        let name = spec.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(format!("{TOPDIR}/SPECS/{name}"))
-    }
-
-    /// Whether an unpacked spec file finds out itself what it needs.
-    pub(crate) fn generates_requires(&self, spec: &str) -> Result<bool> {
-        let name = spec.rsplit('/').next().unwrap_or(spec);
-        let dir = self.home()?.join("build/SPECS");
-        let file =
-            results::open(&dir, Path::new(name)).map_err(Failure::local("read the spec file"))?;
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, MOST_SPEC), &mut bytes)
-            .map_err(Failure::local("read the spec file"))?;
-        Ok(String::from_utf8_lossy(&bytes)
-            .lines()
-            .any(|line| line.starts_with("%generate_buildrequires")))
-    }
-
-    /// Takes the package that lists what a spec file found out; it must not be taken for the result.
-    pub(crate) fn take_requires(&self) -> Result<PathBuf> {
-        let dir = self.home()?.join("build/SRPMS");
-        let all = results::list(&dir).map_err(Failure::local("read the results"))?;
-        let found =
-            all.into_iter().find(|path| path.to_string_lossy().ends_with(".buildreqs.nosrc.rpm"));
-        let path =
-            found.ok_or_else(|| Failure::build("rpmbuild wrote no list of build requirements"))?;
-        let to = self.task.make_dir("requires")?.join("buildreqs.nosrc.rpm");
-        let failed = || Failure::local("copy the list of build requirements");
-        match std::fs::remove_file(&to) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed()(e)),
-            _ => {}
-        }
-        results::copy(&dir, &path, &to).map_err(failed())?;
-        std::fs::remove_file(dir.join(&path)).map_err(failed())?;
-        Ok(to)
-    }
-
-    /// Copies what was made below a directory of [`TOPDIR`] out of the buildroot; returns the copies.
-    pub(crate) fn collect(&self, from: &str) -> Result<Vec<PathBuf>> {
-        let dir = self.home()?.join("build").join(from);
-        let to = self.task.make_dir("result")?;
-        let mut files = Vec::new();
-        for path in results::list(&dir).map_err(Failure::local("read the results"))? {
-            let Some(name) =
-                path.file_name().filter(|_| path.extension().is_some_and(|e| e == "rpm"))
-            else {
-                continue;
-            };
-            let target = to.join(name);
-            match std::fs::remove_file(&target) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Failure::local("replace a result")(e));
-                }
-                _ => {}
-            }
-            results::copy(&dir, &path, &target).map_err(Failure::local("copy the results"))?;
-            files.push(target);
-        }
-        Ok(files)
-    }
-
-    /// The one source package that was made.
-    pub(crate) fn collect_srpm(&self) -> Result<PathBuf> {
-        let mut found = self.collect("SRPMS")?;
-        match (found.pop(), found.is_empty()) {
-            (Some(srpm), true) => Ok(srpm),
-            (None, _) => Err(Failure::build("No srpms found")),
-            (Some(_), false) => Err(Failure::build("Multiple srpms found")),
-        }
     }
 
     /// Tells the hub that the buildroot is no more, and removes it.

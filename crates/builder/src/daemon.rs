@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::context::{Shared, Signals};
 use crate::credential::{self, Credential};
 use crate::error::Error;
@@ -347,7 +347,10 @@ impl Builder {
         self.host = self.hub.call("host.getHost", ()).await?;
         let ready = self.problem().is_none();
         let methods: Vec<Value> = self.shared.plugins.methods().map(Value::from).collect();
-        let data = map! {"methods" => methods, "maxjobs" => self.shared.config.maxjobs};
+        // A builder whose roots show the host needs repositories.
+        let plans = self.shared.config.buildroots.kind != Kind::Host;
+        let maxjobs = self.shared.config.maxjobs;
+        let data = map! {"methods" => methods, "maxjobs" => maxjobs, "plans" => plans};
         let call = args!(self.load(), ready; "data" => data);
         self.hub.call("host.updateHost", call).await?;
         self.tell();

@@ -110,13 +110,6 @@ impl Repository {
         }
         Ok(())
     }
-
-    /// Fetches a package and returns where it is.
-    pub(crate) async fn package(&self, task: &Context, offer: &Offer) -> Result<PathBuf> {
-        let what =
-            Download { url: &offer.location, size: Some(offer.size), sha256: Some(&offer.sha256) };
-        Ok(task.shared.packages.get(&task.hub, &what, &task.make_dir("download")?).await?)
-    }
 }
 
 /// The packages of a plan as they are stored with the buildroot; `tag` names the hub's own repository.

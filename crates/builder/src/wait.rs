@@ -102,6 +102,17 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Whether a tag had every one of these builds at an event.
+    pub(crate) async fn has_builds(&self, tag: i64, nvrs: &[String], event: Value) -> Result<bool> {
+        if nvrs.is_empty() {
+            return Ok(true);
+        }
+        let tag = self.call("getTag", args!(tag; "strict" => true)).await?;
+        Want::new(self, &tag, nvrs, Value::Nil).await?.has_builds(self, event).await
+    }
+}
+
 /// What a repository must have.
 pub(crate) struct Want {
     tag: i64,

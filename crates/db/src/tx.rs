@@ -270,6 +270,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives the connection back as long as nothing was written or locked: what follows sees the database as it is
+    /// then. Whether it did so.
+    pub fn rest(&mut self) -> bool {
+        let used = self.failed || self.has_writes() || !self.held.is_empty();
+        if used || self.savepoints.iter().any(|mark| mark.set) {
+            return false;
+        }
+        self.session = Session::None;
+        true
+    }
+
     /// Undoes everything.
     pub async fn rollback(self) -> Result<()> {
         Ok(())

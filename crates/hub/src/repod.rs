@@ -123,7 +123,7 @@ async fn news(signal: &mut Listener, events: &mut Events) {
 }
 
 /// Whether an event may make a repository out of date or end a task that makes one.
-fn concerns_repositories(event: &Event) -> bool {
+pub(crate) fn concerns_repositories(event: &Event) -> bool {
     const KINDS: [&str; 6] = ["tag:", "build:", "target:", "external_repo:", "repo:", "group:"];
     KINDS.iter().any(|kind| event.key.starts_with(kind))
         || (event.key.starts_with("task:") && event.body.contains("newRepo"))

@@ -3,16 +3,22 @@
 //! A pool belongs to a tag, an arch and the event that last changed what the tag holds, so a build is in the next
 //! answer as soon as its tagging is committed. Questions run on threads for blocking work.
 
+mod asked;
 mod content;
+pub mod keeper;
+mod memory;
 mod outside;
+pub mod plan;
 mod pools;
 pub mod stored;
 mod words;
 
+pub use asked::Asked;
+pub use memory::{Bounds, Solver};
 pub use outside::Fetch;
-pub use pools::{Bounds, Solver};
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use toji_solve::{Error, Pool};
@@ -20,7 +26,6 @@ use toji_types::lockfile::Source;
 use toji_value::{Fault, Value, map};
 
 use crate::Call;
-use crate::lookup;
 
 /// Seconds that one question may take, and that it may wait for the ones before it.
 const SECONDS: f32 = 10.0;
@@ -28,27 +33,14 @@ const SECONDS: f32 = 10.0;
 /// Dependants are followed so far.
 const DISTANCE: i64 = 50;
 
-/// Whose packages a question is about.
-pub struct Asked {
-    tag: Value,
-    arch: String,
-    event: Option<i64>,
-}
-
 /// A pool with what its lockfiles say of repositories.
 pub(crate) struct Warm {
     pool: Mutex<Pool>,
     sources: BTreeMap<String, Source>,
     tag: String,
     event: i64,
-}
-
-impl Asked {
-    /// # Errors
-    /// `ParameterError` for an event that is none.
-    pub fn new(tag: Value, arch: String, event: Value) -> Result<Self, Fault> {
-        Ok(Self { tag, arch, event: lookup::event(&event)? })
-    }
+    /// How often it was made anew since the last question.
+    idle: AtomicU32,
 }
 
 /// The answer to `solve.install`.
@@ -137,10 +129,11 @@ pub async fn depends(
 
 /// Runs a question on a thread of its own; few at a time.
 async fn question<T: Send + 'static>(
-    call: &Call,
+    call: &mut Call,
     warm: Arc<Warm>,
     ask: impl FnOnce(&mut Pool, &Warm) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Fault> {
+    call.tx.rest();
     let seats = call.hub.solver.questions.clone().acquire_owned();
     let seat = tokio::time::timeout(std::time::Duration::from_secs_f32(SECONDS), seats).await;
     let busy = || Fault::generic("the dependency solver is busy, try again");

@@ -27,6 +27,7 @@ mod it {
     mod package;
     mod past;
     mod people;
+    mod plan;
     mod plans;
     mod plugin;
     mod races;

@@ -186,6 +186,11 @@ impl Package {
         name.map_or(&self.name, |(name, _)| name)
     }
 
+    /// Of the file, with its kind: `sha256:…`.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// Where the file is, relative to the repository.
     pub fn location(&self) -> &str {
         &self.location

@@ -1,10 +1,15 @@
 //! Fetches metadata of repositories by HTTP, or from files.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use toji_client::{Client, Options};
 use toji_hub::solve::Fetch;
+
+/// How long a connection attempt may take, and a file with its second attempt: people wait for the answer.
+const CONNECT: Duration = Duration::from_secs(30);
+const TOTAL: Duration = Duration::from_secs(300);
 
 /// The fetcher of this process.
 pub(crate) struct Web;
@@ -22,10 +27,21 @@ impl Fetch for Web {
             if let Some(path) = url.strip_prefix("file://") {
                 return file(path, limit).await.map_err(|error| format!("{path}: {error}"));
             }
-            let client = Client::new(&url, Options::default()).map_err(|e| e.to_string())?;
-            client.fetch_bytes(&url, limit).await.map_err(|error| error.to_string())
+            let options = Options { connect_timeout: CONNECT, ..Options::default() };
+            let client = Client::new(&url, options).map_err(|e| e.to_string())?;
+            let fetched = tokio::time::timeout(TOTAL, twice(&client, &url, limit)).await;
+            fetched.unwrap_or_else(|_| Err(format!("{url} takes too long")))
         })
     }
+}
+
+/// Tries once more what may have failed by chance.
+async fn twice(client: &Client, url: &str, limit: usize) -> Result<Vec<u8>, String> {
+    match client.fetch_bytes(url, limit).await {
+        Err(error) if error.is_transient() => client.fetch_bytes(url, limit).await,
+        other => other,
+    }
+    .map_err(|error| error.to_string())
 }
 
 async fn file(path: &str, limit: usize) -> std::io::Result<Vec<u8>> {

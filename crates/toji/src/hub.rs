@@ -264,6 +264,7 @@ impl Upkeep {
         if !options.no_scheduler {
             loops.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
         }
+        loops.spawn(toji_hub::solve::keeper::serve(hub.clone(), stop.clone().cancelled_owned()));
         if !options.no_repod {
             loops.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
         }

@@ -1,18 +1,20 @@
 //! Rooms of the `chroot` kind: which packages, from where, in which layers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use toji_sandbox::{Chroots, Layer, PackageFile};
+use toji_types::Lockfile;
+use toji_types::lockfile::Locked;
 use toji_value::{Value, map};
 
-use super::Room;
+use super::plan::{Plan, origin};
+use super::{Room, fetch};
 use crate::config::Kind;
-use crate::context::{Context, is_unknown_method, text_of};
+use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::logs::Log;
-use crate::repository::lockfile;
-use crate::resolve::{Machine, Offer, Plan};
+use crate::resolve::{self, Machine, Offer};
 use crate::rich::Capability;
 
 /// The option of a tag that chooses a kind.
@@ -34,7 +36,7 @@ impl Machine for Nothing {
 }
 
 /// Whether a plan brings what builds packages.
-pub(super) fn brings_rpmbuild(offers: &[Offer], plan: &Plan) -> bool {
+pub(super) fn brings_rpmbuild(offers: &[Offer], plan: &resolve::Plan) -> bool {
     plan.packages.iter().any(|at| {
         let offer = &offers[*at];
         offer.files.iter().any(|file| file == PROGRAM)
@@ -71,52 +73,35 @@ pub(super) async fn cache(task: &Context) -> Result<&Chroots> {
 impl Room<'_> {
     /// The layer of a plan: the group's, which many builds share, and what this one needs beside.
     pub(super) async fn layers(&mut self, plan: &Plan) -> Result<Arc<Layer>> {
-        let group = self.group_plan.clone().filter(|group| group.is_subset(&plan.packages));
-        let below = match group {
-            Some(group) if !group.is_empty() => Some(self.one_layer(None, &group).await?),
-            _ => None,
-        };
-        let known = below.as_ref().and(self.group_plan.clone()).unwrap_or_default();
-        let rest: BTreeSet<usize> = plan.packages.difference(&known).copied().collect();
-        match below {
-            Some(layer) if rest.is_empty() => Ok(layer),
-            below => self.one_layer(below.as_ref(), &rest).await,
+        let all = plan.lockfile.packages().iter();
+        let (base, rest): (Vec<&Locked>, Vec<&Locked>) =
+            all.partition(|package| plan.base.contains(&package.digest));
+        if base.is_empty() {
+            return self.one_layer(None, &plan.lockfile, &rest).await;
         }
-    }
-
-    /// Gives the hub the list of what is in the root, if it keeps such lists.
-    pub(super) async fn store_lockfile(&mut self, plan: &Plan) -> Result<()> {
-        let offers = plan.packages.iter().map(|at| &self.repository.offers[*at]);
-        let tag = text_of(&self.config, "name")?;
-        let text = lockfile(tag, &self.arch, &self.repository, offers)
-            .and_then(|lockfile| lockfile.to_json())
-            .map_err(Failure::local("write the lockfile"))?;
-        let call = (self.id, text, self.task.id);
-        match self.task.hub.call("host.setBuildRootLockfile", call).await {
-            Err(error) if !is_unknown_method(&error) => Err(error.into()),
-            _ => Ok(()),
+        let below = self.one_layer(None, &plan.lockfile, &base).await?;
+        if rest.is_empty() {
+            return Ok(below);
         }
+        self.one_layer(Some(&below), &plan.lockfile, &rest).await
     }
 
     async fn one_layer(
         &mut self,
         below: Option<&Arc<Layer>>,
-        packages: &BTreeSet<usize>,
+        lockfile: &Lockfile,
+        packages: &[&Locked],
     ) -> Result<Arc<Layer>> {
         let chroots = cache(self.task).await?;
-        let offers = self.repository.offers.clone();
-        let digests: Vec<&str> = packages.iter().map(|at| offers[*at].sha256.as_str()).collect();
+        let digests: Vec<&str> = packages.iter().filter_map(|package| package.sha256()).collect();
         if let Some(layer) = chroots.found(below, &digests) {
             self.log.line(format!("layer {} with {} packages", short(&layer), packages.len()));
             return Ok(layer);
         }
-        let mut files = Vec::new();
-        for at in packages {
-            let offer = &offers[*at];
-            self.log.line(format!("install {}", offer.nevra()));
-            let path = self.repository.package(self.task, offer).await?;
-            files.push(PackageFile { path, sha256: offer.sha256.clone() });
-        }
+        packages.iter().for_each(|package| self.log.line(format!("install {package}")));
+        let files = fetch::all(self.task, lockfile, packages).await?;
+        let file = |(path, sha256): (_, &&str)| PackageFile { path, sha256: (*sha256).to_owned() };
+        let files: Vec<_> = files.into_iter().zip(&digests).map(file).collect();
         let begin = std::time::Instant::now();
         let cancel = &self.task.cancel;
         let made = chroots.layer(below, &files, &mut Said(&mut self.log), cancel).await?;
@@ -144,13 +129,13 @@ impl toji_sandbox::Sink for Said<'_> {
 }
 
 /// The listing of a root's packages for the hub, as the database of rpm inside has them.
-pub(super) fn listing<'o>(layer: &Layer, offers: impl Iterator<Item = &'o Offer>) -> Value {
+pub(super) fn listing(layer: &Layer, lockfile: &Lockfile) -> Value {
     let nvra = |n: &str, v: &str, r: &str, a: &str| format!("{n}-{v}-{r}.{a}");
-    let origins: HashMap<String, &str> = offers
-        .filter_map(|offer| {
-            let Offer { name, evr, arch, .. } = offer;
-            let name = nvra(name, &evr.version, &evr.release, arch);
-            Some((name, offer.origin.as_deref()?))
+    let origins: HashMap<String, &str> = lockfile
+        .packages()
+        .iter()
+        .filter_map(|p| {
+            Some((nvra(&p.name, &p.version, &p.release, &p.arch), origin(lockfile, p)?))
         })
         .collect();
     let entry = |p: &toji_sandbox::Installed| {

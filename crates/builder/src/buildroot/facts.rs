@@ -1,14 +1,12 @@
 //! What a buildroot is told and tells: its repository, groups, machine, packages.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use toji_client::args;
 use toji_sandbox::{LimitReport, Limits};
 use toji_types::state::RepoState;
 use toji_value::{Value, map};
 
-use super::Wish;
 use crate::context::{Context, int_of};
 use crate::failure::{Failure, Result};
 use crate::logs::Log;
@@ -48,12 +46,13 @@ pub(super) fn check_repo(repo: &Value, config: &Value) -> Result<()> {
 /// The package names of the tag's group.
 pub(super) async fn group_packages(
     task: &Context,
-    wish: &Wish<'_>,
+    tag: i64,
+    group: &str,
     event: Value,
 ) -> Result<Vec<String>> {
-    let groups = task.call("getTagGroups", args!(wish.tag; "event" => event)).await?;
+    let groups = task.call("getTagGroups", args!(tag; "event" => event)).await?;
     let groups = groups.as_array().unwrap_or_default();
-    let group = groups.iter().find(|group| group.get("name").as_str() == Some(wish.group));
+    let group = groups.iter().find(|one| one.get("name").as_str() == Some(group));
     let list = group.map(|group| group.get("packagelist").as_array().unwrap_or_default());
     let usable = |p: &&Value| !p.get("blocked").truthy();
     let names =
@@ -62,9 +61,9 @@ pub(super) async fn group_packages(
 }
 
 /// The listing of a buildroot's packages for the hub.
-pub(super) fn listing(
+pub(super) fn listing<'o>(
     files: &[PathBuf],
-    origins: impl Iterator<Item = Option<Arc<str>>>,
+    origins: impl Iterator<Item = Option<&'o str>>,
 ) -> Result<Value> {
     let mut list = Vec::new();
     for (file, origin) in files.iter().zip(origins) {
@@ -81,7 +80,7 @@ pub(super) fn listing(
             "payloadhash" => package.content_id(),
             "size" => number(header.installed_size()),
             "buildtime" => number(header.build_time()),
-            "location" => origin.as_deref(),
+            "location" => origin,
         }));
     }
     Ok(Value::Array(list))

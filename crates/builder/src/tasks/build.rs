@@ -1,10 +1,10 @@
 //! `build`: the parent of a package build: checks, source package, arches, import, tagging.
 
 mod arches;
+mod repository;
 
 use toji_client::args;
 use toji_rpmfile::Package;
-use toji_types::state::RepoState;
 use toji_value::{Default, Map, Value, map};
 
 use super::{method, take, texts};
@@ -13,6 +13,7 @@ use crate::failure::{Failure, Result};
 use crate::scm::is_scm_url;
 use crate::source::remote_header;
 use crate::wait::Wait;
+use repository::wanted_repo;
 
 method!("build", 0.2, [src, target, opts = Default::Nil]);
 
@@ -60,6 +61,8 @@ struct Build<'t> {
     /// The repository that was asked for, or the one that was waited for.
     repo: Value,
     event: Value,
+    /// The state of the tag that its buildroots are planned at, if there is no repository of it.
+    plan: Value,
 }
 
 impl<'t> Build<'t> {
@@ -90,6 +93,7 @@ impl<'t> Build<'t> {
             skip_tag,
             repo,
             event,
+            plan: Value::Nil,
         };
         build.find_tags(target).await?;
         Ok(build)
@@ -171,17 +175,6 @@ impl<'t> Build<'t> {
         Ok(())
     }
 
-    async fn choose_repo(&mut self) -> Result<()> {
-        if !self.repo.is_nil() {
-            return Ok(());
-        }
-        let builds = texts(self.opts.get("wait_builds"));
-        let current = self.opts.get("wait_repo").truthy();
-        self.repo = self.task.get_repo(self.build_tag, &builds, current).await?;
-        self.event = self.task.call("getLastEvent", ()).await?.get("id").clone();
-        Ok(())
-    }
-
     /// The source package below `work`, and where its source is from, if a child task made it.
     async fn source_package(&self) -> Result<(String, Value)> {
         let method = if is_scm_url(&self.src) {
@@ -191,7 +184,8 @@ impl<'t> Build<'t> {
         } else {
             return Ok((self.src.clone(), Value::Nil));
         };
-        let opts = map! {"repo_id" => self.repo.get("id"), "scratch" => self.opts.get("scratch")};
+        let mut opts = self.child_opts();
+        opts.insert("scratch", self.opts.get("scratch"));
         let args = vec![self.src.as_str().into(), self.build_tag.into(), opts.into()];
         let arch = self.task_arch("noarch", None).await?;
         let child =
@@ -282,7 +276,7 @@ impl<'t> Build<'t> {
     async fn run_arches(&self, srpm: &str, package: &Package, arches: &[String]) -> Result<Made> {
         let mut children = Vec::new();
         for (n, arch) in arches.iter().enumerate() {
-            let opts = map! {"repo_id" => self.repo.get("id")};
+            let opts = self.child_opts();
             let args =
                 vec![srpm.into(), self.build_tag.into(), arch.into(), (n == 0).into(), opts.into()];
             let task_arch = self.task_arch(arch, Some(package.header())).await?;
@@ -368,24 +362,5 @@ impl Made {
             self.srpm = srpm;
         }
         Ok(())
-    }
-}
-
-/// The repository of the option `repo_id`; nil without one.
-async fn wanted_repo(task: &Context, id: &Value) -> Result<Value> {
-    if id.is_nil() {
-        return Ok(Value::Nil);
-    }
-    let repo = task.call("repoInfo", (id,)).await?;
-    if repo.is_nil() {
-        return Err(Failure::build(format!("No such repo: {}", id.display())));
-    }
-    let state = RepoState::try_from(int_of(&repo, "state")?).ok();
-    match state {
-        Some(RepoState::Ready | RepoState::Expired) => Ok(repo),
-        other => {
-            let state = other.map_or("unknown", |state| state.name());
-            Err(Failure::build(format!("Bad repo: {} ({state})", id.display())))
-        }
     }
 }

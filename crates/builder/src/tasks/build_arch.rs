@@ -8,7 +8,7 @@ use toji_value::{Default, Value, map};
 
 use super::rebuild_srpm::build_srpm;
 use super::{find_arch, method, repo_id, take};
-use crate::buildroot::{Room, TOPDIR, Wish};
+use crate::buildroot::{Newest, Room, TOPDIR, Wish};
 use crate::context::{Context, int_of};
 use crate::failure::{Failure, Result};
 use crate::logs::Log;
@@ -31,7 +31,8 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     }
     let name = package.header().name().map_err(Failure::local("read the source package"))?;
     weigh(task, &name).await?;
-    let event = repo.get("create_event");
+    let newest = Newest::of(&opts);
+    let event = &newest.as_ref().map_or(repo.get("create_event").clone(), |n| n.event.into());
     let tag = match root.as_int() {
         Some(id) => id,
         None => int_of(
@@ -40,7 +41,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         )?,
     };
     let br_arch = find_arch(task, arch, tag, event).await?;
-    let wish = Wish { tag, arch: &br_arch, repo_id, group: "build", network: false };
+    let wish = Wish { tag, arch: &br_arch, repo_id, newest, group: "build", network: false };
     let mut room = Room::new(task, &wish).await?;
     let built = build(task, &mut room, &srpm, arch).await;
     // The logs tell what happened before the task ends, in any case.

@@ -20,14 +20,14 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let [url, tag, opts] = take(values)?;
     let mut scm = Scm::parse(url.as_str().unwrap_or_default())?;
     allow(task, &mut scm, &opts).await?;
-    let repo_id = repo_id(&opts)?;
+    repo_id(&opts)?;
     let (tree, source) = scm.checkout(task, &task.make_dir("scm")?).await?;
     let spec = source::find_spec(&tree)?;
     let text = std::fs::read(&spec).map_err(Failure::local("read the spec file"))?;
     source::check_spec(&String::from_utf8_lossy(&text))?;
     // The network is there only where further sources have to be fetched.
     let fetch = scm.source_command(&tree);
-    let mut room = open(task, &tag, repo_id, fetch.is_some()).await?;
+    let mut room = open(task, &tag, &opts, fetch.is_some()).await?;
     room.fill(&[]).await?;
     room.begin("buildSRPMFromSCM").await?;
     let mut log = task.log("build.log")?;

@@ -4,7 +4,7 @@ use toji_client::args;
 use toji_value::{Default, Map, Value, map};
 
 use super::{find_arch, method, repo_id, take};
-use crate::buildroot::{Room, TOPDIR, Wish};
+use crate::buildroot::{Newest, Room, TOPDIR, Wish};
 use crate::context::{Context, int_of};
 use crate::failure::{Failure, Result};
 use crate::logs::Log;
@@ -14,7 +14,7 @@ method!("rebuildSRPM", 1.0, [srpm, build_tag, opts = Default::Nil]);
 
 async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let [srpm, tag, opts] = take(values)?;
-    let repo_id = repo_id(&opts)?;
+    repo_id(&opts)?;
     let srpm = srpm.as_str().unwrap_or_default();
     let file = task.fetch_work(srpm).await?;
     let name = srpm.rsplit('/').next().unwrap_or(srpm).to_owned();
@@ -25,7 +25,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         })
     };
     checked.await.map_err(Failure::local("check the source package"))??;
-    let mut room = open(task, &tag, repo_id, false).await?;
+    let mut room = open(task, &tag, &opts, false).await?;
     room.fill(&[]).await?;
     room.begin("rebuildSRPM").await?;
     let mut log = task.log("build.log")?;
@@ -39,15 +39,17 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
 pub(super) async fn open<'t>(
     task: &'t Context,
     tag: &Value,
-    repo_id: i64,
+    opts: &Value,
     network: bool,
 ) -> Result<Room<'t>> {
+    let (repo_id, newest) = (repo_id(opts)?, Newest::of(opts));
     let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
-    let event = repo.get("create_event");
+    let event = &newest.as_ref().map_or(repo.get("create_event").clone(), |n| n.event.into());
     let tag = task.call("getTag", args!(tag; "strict" => true, "event" => event)).await?;
     let tag = int_of(&tag, "id")?;
     let arch = find_arch(task, "noarch", tag, event).await?;
-    Room::new(task, &Wish { tag, arch: &arch, repo_id, group: "srpm-build", network }).await
+    let group = "srpm-build";
+    Room::new(task, &Wish { tag, arch: &arch, repo_id, newest, group, network }).await
 }
 
 /// Makes a source package of a spec file, both as seen inside.

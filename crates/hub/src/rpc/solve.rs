@@ -5,6 +5,7 @@ use toji_value::{Fault, Value};
 
 use crate::dispatch::Handle;
 use crate::lookup::fit;
+use crate::solve::plan::Wanted;
 use crate::solve::{self, Asked};
 use crate::{Call, build};
 
@@ -50,5 +51,24 @@ impl Handle for HostSetBuildRootLockfile {
     async fn handle(self, call: &mut Call) -> Result<String, Fault> {
         let Self { brootid, lockfile, task_id } = self;
         solve::stored::set(call, fit(brootid), &lockfile, fit(task_id)).await
+    }
+}
+
+impl Handle for HostPlanRepo {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        solve::plan::repo(call, fit(self.task_id), fit(self.tag)).await
+    }
+}
+
+impl Handle for HostPlanBuildRoot {
+    async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
+        let wanted = Wanted {
+            id: fit(self.brootid),
+            task_id: fit(self.task_id),
+            group: self.group,
+            requires: self.requires,
+            event: self.event.map(fit),
+        };
+        solve::plan::buildroot(call, wanted).await
     }
 }

@@ -107,6 +107,8 @@ const OWN: &[&str] = &[
     "host.createDistRepo",
     "host.createRepo",
     "host.enrol",
+    "host.planBuildRoot",
+    "host.planRepo",
     "host.renewCredential",
     "host.returnTask",
     "host.setBuildRootLockfile",

@@ -12,6 +12,8 @@ const REPEATABLE: &[&str] = &[
     "host.taskSetWait",
     "host.updateHost",
     "host.setBuildRootState",
+    "host.planBuildRoot",
+    "host.setBuildRootLockfile",
     "repoExpire",
     "repoDelete",
     "repoProblem",

@@ -30,15 +30,15 @@ pub async fn set(call: &mut Call, id: i64, text: &str, task_id: i64) -> Result<S
         return Err(Fault::generic("the lockfile is too long"));
     }
     let lockfile = Lockfile::from_json(text).map_err(|e| Fault::generic(e.to_string()))?;
-    keep(call, id, &lockfile, false).await
+    keep(call, id, &lockfile, None).await
 }
 
-/// Keeps a lockfile as the one of a buildroot; its digest.
+/// Keeps a lockfile as the one of a buildroot, planned at the event if there is one; its digest.
 pub(super) async fn keep(
     call: &mut Call,
     id: i64,
     lockfile: &Lockfile,
-    planned: bool,
+    event: Option<i64>,
 ) -> Result<String, Fault> {
     let arch = db::arch(&mut call.tx, id).await?.unwrap_or_default();
     if canonical(&arch) != canonical(lockfile.arch()) {
@@ -60,7 +60,7 @@ pub(super) async fn keep(
         data,
     };
     db::keep(&mut call.tx, &kept).await?;
-    db::set(&mut call.tx, id, &sha256, planned).await?;
+    db::set(&mut call.tx, id, &sha256, event).await?;
     Ok(digest)
 }
 
@@ -90,6 +90,7 @@ fn show(row: &Row) -> Result<Value, Fault> {
         "arch" => field("arch"),
         "digest" => field("digest"),
         "sha256" => field("sha256"),
+        "event" => field("event"),
         "planned" => field("planned").truthy(),
         "lockfile" => text,
     }

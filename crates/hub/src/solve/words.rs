@@ -20,7 +20,9 @@ pub(super) async fn job(
     };
     let mut wants: Vec<Want> = Vec::new();
     for group in texts(opts.get("groups"))? {
-        group_packages(call, asked, &group, &mut wants).await?;
+        if !group_packages(call, asked, &group, &mut wants).await? {
+            return Err(Fault::generic(format!("no such group in the tag: {group}")));
+        }
     }
     wants.extend(texts(packages)?.into_iter().map(Want::install));
     wants.extend(texts(opts.get("requires"))?.into_iter().map(Want::Require));
@@ -33,19 +35,21 @@ pub(super) async fn job(
     })
 }
 
-/// The mandatory, default and conditional packages of a group of the tag, as `dnf groupinstall` takes them.
-async fn group_packages(
+/// The mandatory, default and conditional packages of a group of the tag, as `dnf groupinstall` takes them; whether
+/// there is such a group.
+pub(super) async fn group_packages(
     call: &mut Call,
     asked: &Asked,
     name: &str,
     wants: &mut Vec<Want>,
-) -> Result<(), Fault> {
-    let keywords = map! { "event" => asked.event, "inherit" => true };
-    let args = Args { positional: vec![asked.tag.clone()], keywords };
+) -> Result<bool, Fault> {
+    let (tag, event) = asked.place(call).await?;
+    let keywords = map! { "event" => event, "inherit" => true };
+    let args = Args { positional: vec![tag], keywords };
     let groups = Box::pin(invoke(call, "getTagGroups", args)).await?;
     let named = |group: &&Value| group.get("name").as_str() == Some(name);
     let Some(group) = groups.as_array().unwrap_or_default().iter().find(named) else {
-        return Err(Fault::generic(format!("no such group in the tag: {name}")));
+        return Ok(false);
     };
     for entry in group.get("packagelist").as_array().unwrap_or_default() {
         let kind = entry.get("type").as_str().unwrap_or("mandatory");
@@ -56,7 +60,7 @@ async fn group_packages(
         let (name, with) = (package.to_owned(), with.map(str::to_owned));
         wants.push(Want::Group { name, with, optional: false });
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A plan.

@@ -244,6 +244,12 @@ fn lies(name: &str, s: &Scene) -> Option<Vec<(Value, &'static str)>> {
             (list![root, list![], mine], ROOT),
             (list![my_root, list![], task], OWN),
         ],
+        "host.planRepo" => vec![(list![task, 1], OWN)],
+        "host.planBuildRoot" => vec![
+            (list![root, task, "build", list![]], OWN),
+            (list![root, mine, "build", list![]], ROOT),
+            (list![my_root, task, "build", list![]], OWN),
+        ],
         "host.setBuildRootLockfile" => {
             let empty =
                 Lockfile::new("x86_64", BTreeMap::new(), vec![]).unwrap().to_json().unwrap();
