@@ -10,6 +10,7 @@ mod gc;
 mod hub;
 mod log;
 mod migrate;
+mod mock_config;
 mod parts;
 mod policy;
 mod solve;
@@ -47,6 +48,8 @@ enum Command {
     Gc(Box<gc::Options>),
     /// Check policies, explain a decision, try changed policies on past decisions.
     Policy(policy::Options),
+    /// Print the mock configuration of a tag's buildroot.
+    MockConfig(Box<mock_config::Options>),
     /// Tell why a task failed.
     Explain(explain::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options),
         Command::Gc(options) => gc::run(*options),
         Command::Policy(options) => policy::run(options),
+        Command::MockConfig(options) => mock_config::run(&options),
         Command::Explain(options) => explain::run(options),
         Command::Solve(options) => solve::run(options),
     };
