@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness.command import run
 from harness.dnf import dnf, run_inside
+from harness.hub import TaskFailed
 from harness.server import Server
 from harness.story import eq, has, story, that
 
@@ -57,10 +58,15 @@ def build_releases(w):
 
 
 def build_all(w, target, sources):
-    """Submits all, then watches all."""
+    """Submits all, then watches all; says what each of the failed ones said."""
     tasks = [w.task_of(w.koji("build", "--nowait", "--noprogress", target, source)) for source in sources]
+    failed = []
     for task in tasks:
-        w.hub.wait(task, timeout=1800)
+        try:
+            w.hub.wait(task, timeout=1800)
+        except TaskFailed as error:
+            failed.append(str(error))
+    that(not failed, "\n".join(failed))
 
 
 def installed(w, target):
