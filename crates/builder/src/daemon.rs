@@ -26,7 +26,6 @@ use crate::plugins::Plugins;
 use crate::resources::load_average;
 use crate::salvage;
 use crate::stream::{self, Signal};
-use crate::trial::trial;
 use crate::worker::Worker;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -107,7 +106,6 @@ impl Builder {
     async fn start(config: Config) -> Result<Self> {
         let unusable = |source| Error::Work { path: config.workdir.clone(), source };
         std::fs::create_dir_all(&config.workdir).map_err(unusable)?;
-        trial(&config.workdir).await?;
         let options = Options {
             topurl: config.topurl.clone(),
             serverca: config.serverca.clone(),

@@ -7,7 +7,7 @@ use toji_sandbox::{Buildroot, CancellationToken, Command, Error as Refusal};
 use crate::error::Error;
 use crate::failure::chain;
 
-/// Runs a command in a sandbox of its own below the work directory, so that a machine which refuses it says so
+/// Runs a command in a sandbox of its own below the work directory, so that a machine which refuses it can say so
 /// before the first task and not in each.
 ///
 /// What may pass, such as a full disk, does not count: it is a matter of each task.

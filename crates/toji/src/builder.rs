@@ -89,6 +89,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
             toji_builder::enrol(enrolment).await.context("the builder could not enrol")?;
         }
         config.complete().context("the builder has no login")?;
+        toji_builder::trial(&config.workdir).await.context("this machine cannot build")?;
         Builder::run_once(config, &stop, &drain).await.context("the builder failed")
     })?;
     match ending {
