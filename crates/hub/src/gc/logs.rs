@@ -1,5 +1,6 @@
 //! Old logs are compressed in their places, or made what they were again.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -93,10 +94,10 @@ async fn below(top: PathBuf, levels: usize) -> Result<Vec<PathBuf>, Fault> {
 async fn ended(run: &Run<'_>, dirs: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     let id = |dir: &Path| dir.file_name()?.to_str()?.parse::<i64>().ok();
     let ids: Vec<i64> = dirs.iter().filter_map(|dir| id(dir)).collect();
-    let mut going = Vec::new();
+    let mut going = HashSet::new();
     for row in toji_db::task::states(&mut run.reader().tx, &ids).await? {
         if !TaskState::try_from(row.get::<i64>("state")?).is_ok_and(TaskState::is_finished) {
-            going.push(row.get::<i64>("id")?);
+            going.insert(row.get::<i64>("id")?);
         }
     }
     let over = |dir: &&PathBuf| id(dir).is_some_and(|id| !going.contains(&id));

@@ -1,6 +1,6 @@
 //! The access that each call declares, for every kind of caller; and odd values in every argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toji_api::{Access, Declaration};
 use toji_db::Db;
@@ -210,6 +210,16 @@ impl Dice {
 }
 
 both_databases! {
+    async fn every_declared_call_is_answered(db: Db) {
+        let stage = Stage::new(db).await;
+        let names: BTreeSet<_> =
+            stage.world.hub.declarations().map(|d| d.signature.name).collect();
+        for declaration in toji_api::declarations() {
+            let name = declaration.signature.name;
+            assert!(names.contains(name), "{name}: the dispatcher does not list its area");
+        }
+    }
+
     async fn every_call_keeps_its_declared_access(db: Db) {
         let cast = Cast::new(db).await;
         let mut wrong = Vec::new();

@@ -11,10 +11,9 @@ use toji_testkit::{TestDb, both_databases};
 use toji_types::TaskState;
 use toji_value::{Value, list};
 
-use super::people::Stage;
+use super::people::{DONE, Stage};
 use super::world::World;
 
-const DONE: &str = "<?xml version='1.0'?><methodResponse><params><param><value><int>7</int></value></param></params></methodResponse>";
 
 fn ready() -> Said {
     Said { ready: true, ..Said::default() }

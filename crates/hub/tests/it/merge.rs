@@ -11,14 +11,12 @@ use toji_types::RepoState;
 use toji_value::{Value, list, map};
 
 use super::fixture::{name, packages, top};
-use super::people::Stage;
+use super::people::{DONE, Stage};
 use super::volume::complete;
 
 const SPEC: &[u8] = b"Name: shelf\nVersion: 1.0\nRelease: 1\nSummary: s\nLicense: MIT\n\
     %description\nd\n%install\nmkdir -p %{buildroot}/usr/bin\necho hi > %{buildroot}/usr/bin/shelf\n\
     %files\n/usr/bin/shelf\n";
-const DONE: &str = "<?xml version='1.0'?>\n<methodResponse><params><param><value><int>7</int></value>\
-                    </param></params></methodResponse>";
 
 /// The same package for another arch, with its source package.
 fn other_arch() -> &'static [PathBuf] {

@@ -6,6 +6,15 @@ use toji_value::{Args, Fault, Map, Value, list, map};
 
 use super::world::World;
 
+/// A task's result that is 7, as builders send it.
+pub(super) const DONE: &str = "<?xml version='1.0'?>\n<methodResponse><params><param><value><int>7</int></value>\
+                               </param></params></methodResponse>";
+/// The fault 1005 "no", as builders send it.
+pub(super) const BROKEN: &str = "<?xml version='1.0'?>\n<methodResponse><fault><value><struct>\
+                                 <member><name>faultCode</name><value><int>1005</int></value></member>\
+                                 <member><name>faultString</name><value><string>no</string></value></member>\
+                                 </struct></value></fault></methodResponse>";
+
 /// A hub with people, a builder and a file store.
 pub(super) struct Stage {
     pub(super) world: World,

@@ -5,12 +5,8 @@ use toji_testkit::both_databases;
 use toji_types::RepoState;
 use toji_value::{Value, list, map};
 
-use super::people::Stage;
+use super::people::{BROKEN, Stage};
 
-const BROKEN: &str = "<?xml version='1.0'?>\n<methodResponse><fault><value><struct>\
-                      <member><name>faultCode</name><value><int>1005</int></value></member>\
-                      <member><name>faultString</name><value><string>no</string></value></member>\
-                      </struct></value></fault></methodResponse>";
 
 both_databases! {
     async fn commands_need_a_permission(db: Db) {

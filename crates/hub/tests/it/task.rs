@@ -6,18 +6,12 @@ use toji_testkit::both_databases;
 use toji_types::TaskState;
 use toji_value::{Value, list, map};
 
-use super::people::Stage;
+use super::people::{BROKEN, DONE, Stage};
 
 async fn state(stage: &Stage, id: i64) -> Option<i64> {
     stage.ok(&stage.alice, "getTaskInfo", list![id]).await.get("state").as_int()
 }
 
-const DONE: &str = "<?xml version='1.0'?>\n<methodResponse><params><param><value><int>7</int></value>\
-                    </param></params></methodResponse>";
-const BROKEN: &str = "<?xml version='1.0'?>\n<methodResponse><fault><value><struct>\
-                      <member><name>faultCode</name><value><int>1005</int></value></member>\
-                      <member><name>faultString</name><value><string>no</string></value></member>\
-                      </struct></value></fault></methodResponse>";
 
 both_databases! {
     async fn a_parent_waits_for_its_children(db: Db) {

@@ -9,14 +9,8 @@ use toji_types::TaskState::{Canceled, Closed, Failed, Free, Open};
 use toji_types::{BuildState, TaskState};
 use toji_value::{Value, list, map};
 
-use super::people::Stage;
+use super::people::{BROKEN, DONE, Stage};
 
-const DONE: &str = "<?xml version='1.0'?>\n<methodResponse><params><param><value><int>7</int></value>\
-                    </param></params></methodResponse>";
-const BROKEN: &str = "<?xml version='1.0'?>\n<methodResponse><fault><value><struct>\
-                      <member><name>faultCode</name><value><int>1005</int></value></member>\
-                      <member><name>faultString</name><value><string>no</string></value></member>\
-                      </struct></value></fault></methodResponse>";
 const NOBODY: i64 = 99_999_999;
 
 /// A tree of tasks: `top` with `closed`, `open`, `free` and `failed`; below `open` there are `leaf` and `inner`, below that `deep`.

@@ -11,7 +11,7 @@ use toji_testkit::TestDb;
 use toji_types::TaskState;
 use toji_value::{Args, Fault, Value, code, list, map};
 
-use super::people::Stage;
+use super::people::{DONE, Stage};
 
 /// Two hubs with pools of their own; the stage belongs to the first.
 pub(super) struct Pair {
@@ -280,8 +280,6 @@ async fn names(pair: Arc<Pair>) {
     pair.is_sound().await;
 }
 
-const DONE: &str = "<?xml version='1.0'?>\n<methodResponse><params><param><value><int>7</int></value>\
-                    </param></params></methodResponse>";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn either_cancelled_or_complete() {
