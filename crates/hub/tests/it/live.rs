@@ -14,7 +14,6 @@ use toji_value::{Value, list};
 use super::people::{DONE, Stage};
 use super::world::World;
 
-
 fn ready() -> Said {
     Said { ready: true, ..Said::default() }
 }

@@ -7,7 +7,6 @@ use toji_value::{Value, list, map};
 
 use super::people::{BROKEN, Stage};
 
-
 both_databases! {
     async fn commands_need_a_permission(db: Db) {
         let stage = Stage::new(db).await;

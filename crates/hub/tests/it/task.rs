@@ -12,7 +12,6 @@ async fn state(stage: &Stage, id: i64) -> Option<i64> {
     stage.ok(&stage.alice, "getTaskInfo", list![id]).await.get("state").as_int()
 }
 
-
 both_databases! {
     async fn a_parent_waits_for_its_children(db: Db) {
         let stage = Stage::new(db).await;

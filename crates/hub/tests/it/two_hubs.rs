@@ -280,7 +280,6 @@ async fn names(pair: Arc<Pair>) {
     pair.is_sound().await;
 }
 
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn either_cancelled_or_complete() {
     let pair = Pair::new().await;

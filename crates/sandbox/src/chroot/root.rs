@@ -125,9 +125,15 @@ fn write_files(work: &Path, settings: &Settings<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Puts a tree of files into another one.
+/// Puts a tree of files into another one. What is there may be a package's link to a file of the host.
 async fn put(from: &Path, to: &Path, space: Space) -> Result<()> {
-    shell(space, r#"cp -r "$1/." "$2/""#, &[from, to], "write the files of the build").await
+    shell(
+        space,
+        r#"cp -r --remove-destination "$1/." "$2/""#,
+        &[from, to],
+        "write the files of the build",
+    )
+    .await
 }
 
 /// Writes the program of the filter, where there is one for this kind of machine.
