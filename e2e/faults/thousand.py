@@ -69,7 +69,8 @@ class Thousand:
                     self.memory[process.name].append((done, process.resident()))
             if done // 100 > told:
                 told = done // 100
-                print(f"  {done} builds after {time.monotonic() - begin:.0f} s", flush=True)
+                held = ", ".join(f"{hub.name} {hub.resident() / 1024:.0f} MiB" for hub in self.farm.hubs)
+                print(f"  {done} builds after {time.monotonic() - begin:.0f} s, {held}", flush=True)
             time.sleep(0.1)
         return time.monotonic() - begin
 
