@@ -26,13 +26,13 @@ class GitHost:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def add(self, name, text):
-        """Makes a repository with a spec file and one source; returns its URL with the commit."""
+    def add(self, name, text, files=None):
+        """Makes a repository with a spec file and one source, or with other files; returns its URL with the commit."""
         work = self.directory / f"{name}.work"
         work.mkdir()
-        (work / f"{name}.spec").write_text(text)
-        (work / "notes.txt").write_text("a source from git\n")
-        (work / "Makefile").write_text("sources:\n\t@echo nothing to fetch\n")
+        package = {f"{name}.spec": text, "notes.txt": "a source from git\n", "Makefile": "sources:\n\t@echo nothing to fetch\n"}
+        for file, content in (files or package).items():
+            (work / file).write_text(content)
         git = ["git", "-C", work, "-c", "user.name=A Packager", "-c", "user.email=packager@example.com"]
         run("git", "init", "-q", "-b", "main", work)
         run(*git, "add", ".")

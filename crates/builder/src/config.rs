@@ -15,6 +15,15 @@ use toji_sandbox::Limits;
 use crate::credential::Credential;
 use crate::error::Error;
 
+/// What Maven itself writes beside the artifacts.
+const MAVEN_IGNORED: &str = "*.md5 *.sha1 maven-metadata*.xml _maven.repositories _remote.repositories \
+                             resolver-status.properties *.lastUpdated";
+
+/// The words of an option.
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 /// How a builder finds its hub, what it may take and how it builds.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -66,6 +75,8 @@ pub struct Config {
     pub allowed_scms_use_config: bool,
     /// Whether the hub's policy `build_from_scm` decides.
     pub allowed_scms_use_policy: bool,
+    /// Files in Maven's repository that are no artifacts, as shell patterns.
+    pub maven_repo_ignore: Vec<String>,
     /// Whether other arches go on after one has failed.
     pub build_arch_can_fail: bool,
     /// Bounds of a build.
@@ -133,6 +144,7 @@ impl Config {
             allowed_scms: String::new(),
             allowed_scms_use_config: true,
             allowed_scms_use_policy: false,
+            maven_repo_ignore: words(MAVEN_IGNORED),
             build_arch_can_fail: false,
             limits: Limits::for_build(),
             buildroots: Buildroots::default(),

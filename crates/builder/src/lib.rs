@@ -14,6 +14,7 @@ mod leave;
 mod letters;
 mod logs;
 mod machine;
+mod maven;
 mod mock;
 mod news;
 mod packages;
@@ -30,6 +31,7 @@ mod tasks;
 mod trial;
 mod wait;
 mod worker;
+mod zip;
 
 pub use config::{Buildroots, Config, Kind};
 pub use credential::{Enrolment, enrol};

@@ -97,6 +97,12 @@ impl Scm {
         })
     }
 
+    /// The same without a `common` directory beside it.
+    pub(crate) fn without_common(mut self) -> Self {
+        self.use_common = false;
+        self
+    }
+
     /// Applies the configured list: `host:repository[:use_common[:source_cmd]]`, first match decides.
     ///
     /// Repositories on the builder itself (`git+file`) are only allowed by entries with an empty host.
@@ -304,7 +310,7 @@ fn normal(path: &str) -> String {
 }
 
 /// Shell patterns with `*`, `?` and `[…]`, where `*` also takes slashes, as Python's `fnmatch`.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
     matches(&pattern, &text)

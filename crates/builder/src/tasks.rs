@@ -2,13 +2,16 @@
 
 mod build;
 mod build_arch;
+mod build_maven;
 mod build_notification;
 mod build_srpm_from_scm;
 mod chainbuild;
+mod chainmaven;
 mod create_dist_repo;
 mod createrepo;
 mod dependant_task;
 mod dist_repo;
+mod maven;
 mod new_repo;
 pub(crate) mod plugin;
 mod rebuild_srpm;
@@ -28,7 +31,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use toji_client::args;
-use toji_value::{Param, ParamKind, Signature, Value};
+use toji_value::{Param, ParamKind, Signature, Value, map};
 
 use crate::context::{Context, text_of};
 use crate::failure::{Failure, Result};
@@ -53,13 +56,16 @@ impl Method {
 pub(crate) static METHODS: &[Method] = &[
     build::METHOD,
     build_arch::METHOD,
+    build_maven::METHOD,
     build_notification::METHOD,
     build_srpm_from_scm::METHOD,
     chainbuild::METHOD,
+    chainmaven::METHOD,
     create_dist_repo::METHOD,
     createrepo::METHOD,
     dependant_task::METHOD,
     dist_repo::METHOD,
+    maven::METHOD,
     new_repo::METHOD,
     rebuild_srpm::METHOD,
     restart::METHOD,
@@ -141,6 +147,25 @@ pub(crate) async fn find_arch(
             wanted.join(", ")
         ))
     })
+}
+
+/// Refuses a package that a tag does not list or has blocked; `config` is the hub's answer about it.
+pub(crate) fn need_listed(config: &Value, package: &str, tag: &str) -> Result<()> {
+    if config.is_nil() {
+        return Err(Failure::build(format!("package {package} not in list for tag {tag}")));
+    }
+    if config.get("blocked").truthy() {
+        return Err(Failure::build(format!("package {package} is blocked for tag {tag}")));
+    }
+    Ok(())
+}
+
+/// Has a finished build tagged by a child, which may be refused as policies say.
+pub(crate) async fn tag(task: &Context, tag: i64, build: i64) -> Result<()> {
+    let args = vec![tag.into(), build.into(), false.into(), Value::Nil, true.into()];
+    let opts = map! {"label" => "tag", "arch" => "noarch"};
+    let child = task.subtask("tagBuild", args, opts).await?;
+    task.wait_for(child).await.map(drop)
 }
 
 /// The `repo_id` that build tasks must be given.

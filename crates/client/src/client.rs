@@ -57,6 +57,11 @@ impl Client {
         Ok(Client { shared, state: Arc::default() })
     }
 
+    /// The URL below which the hub publishes files.
+    pub fn files_url(&self) -> &str {
+        self.shared.files.as_str().trim_end_matches('/')
+    }
+
     /// Logs in with a password; the session is renewed by itself when it expires.
     pub async fn login(&self, user: &str, password: &str) -> Result<(), Error> {
         self.log_in(Credentials::Password(user.to_owned(), password.to_owned())).await

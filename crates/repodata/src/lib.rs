@@ -6,6 +6,7 @@ mod compress;
 mod error;
 mod fragment;
 mod metadata;
+pub mod pom;
 pub mod reader;
 mod repomd;
 mod repository;

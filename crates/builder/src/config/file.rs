@@ -16,7 +16,6 @@ const IGNORED: &[&str] = &[
     "distrepo_skip_stat",
     "literal_task_arches",
     "log_level",
-    "maven_repo_ignore",
     "max_retries",
     "mock_bootstrap_image",
     "mockdir",
@@ -98,8 +97,9 @@ fn set(config: &mut Config, login: &mut Login, name: &str, value: &str) -> Resul
         "vendor" => config.vendor = own(),
         "distribution" => config.distribution = own(),
         "allowed_scms" => config.allowed_scms = own(),
+        "maven_repo_ignore" => config.maven_repo_ignore = super::words(value),
         "plugin" | "plugins" => {
-            config.plugins = value.split_whitespace().map(str::to_owned).collect();
+            config.plugins = super::words(value);
         }
         "pluginpath" => config.plugin_path = value.split(':').map(Into::into).collect(),
         "retry_interval" => config.retry_interval = Duration::from_secs(number(name, value)?),

@@ -7,7 +7,7 @@ use toji_client::args;
 use toji_rpmfile::Package;
 use toji_value::{Default, Map, Value, map};
 
-use super::{method, take, texts};
+use super::{method, need_listed, take, texts};
 use crate::context::{Context, int, int_of, text_of};
 use crate::failure::{Failure, Result};
 use crate::scm::is_scm_url;
@@ -239,13 +239,7 @@ impl<'t> Build<'t> {
         let call = args!(self.dest_tag, name; "event" => &self.event);
         let config = self.task.call("getPackageConfig", call).await?;
         if !self.skip_tag && !self.scratch() {
-            let tag = &self.dest_name;
-            if config.is_nil() {
-                return Err(Failure::build(format!("package {name} not in list for tag {tag}")));
-            }
-            if config.get("blocked").truthy() {
-                return Err(Failure::build(format!("package {name} is blocked for tag {tag}")));
-            }
+            need_listed(&config, name, &self.dest_name)?;
         }
         Ok(config.get("extra_arches").as_str().map(str::to_owned))
     }
@@ -328,12 +322,7 @@ impl<'t> Build<'t> {
     }
 
     async fn tag(&self, build: i64) -> Result<()> {
-        let args = vec![self.dest_tag.into(), build.into(), false.into(), Value::Nil, true.into()];
-        let child = self
-            .task
-            .subtask("tagBuild", args, map! {"label" => "tag", "arch" => "noarch"})
-            .await?;
-        self.task.wait_for(child).await.map(drop)
+        super::tag(self.task, self.dest_tag, build).await
     }
 }
 

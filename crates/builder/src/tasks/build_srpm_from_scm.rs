@@ -43,7 +43,8 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     finish(task, room, |_| source).await
 }
 
-async fn allow(task: &Context, scm: &mut Scm, opts: &Value) -> Result<()> {
+/// Asks the builder's list and the hub's policy, whichever are in force, about a source repository.
+pub(super) async fn allow(task: &Context, scm: &mut Scm, opts: &Value) -> Result<()> {
     let config = task.config();
     if config.allowed_scms_use_config {
         scm.allow_by_list(&config.allowed_scms)?;
@@ -72,7 +73,8 @@ fn bring_in(room: &Room<'_>, tree: &Path) -> Result<()> {
     Ok(room.root()?.hand_over(&room.home()?)?)
 }
 
-fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+/// Copies a checked-out tree without git's own files.
+pub(super) fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
