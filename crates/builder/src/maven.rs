@@ -130,7 +130,7 @@ pub(crate) fn command(opts: &Value) -> Vec<String> {
     for (name, value) in members(opts.get("envs")) {
         words.push(format!("{name}={}", value.display()));
     }
-    words.extend(["mvn", "-C"].map(str::to_owned));
+    words.extend(["mvn", "-B", "-C"].map(str::to_owned));
     words.extend(texts(opts.get("maven_options")));
     let profiles = texts(opts.get("profiles"));
     if !profiles.is_empty() {
@@ -244,7 +244,7 @@ mod tests {
         });
         let words = command(&opts).join(" ");
         let wanted =
-            "env MAVEN_OPTS=-Xms1m -Xmx2048m A=b mvn -C -e -Px,y -Dflag -Dn=1 clean deploy";
+            "env MAVEN_OPTS=-Xms1m -Xmx2048m A=b mvn -B -C -e -Px,y -Dflag -Dn=1 clean deploy";
         assert_eq!(words, wanted);
     }
 

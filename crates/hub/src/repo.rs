@@ -5,6 +5,7 @@ pub mod change;
 pub mod comps;
 pub mod dist;
 pub mod init;
+mod maven;
 pub mod options;
 pub mod queue;
 pub mod request;

@@ -35,4 +35,5 @@ mod task;
 mod upload;
 mod user;
 
+pub(crate) use build::civil;
 pub use system::KOJI_VERSION;

@@ -9,6 +9,21 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         Kind::Dependency,
         79,
+        r"^\[ERROR\] (.*(?:could not be resolved|Could not find artifact).*?)(?: -> \[Help \d+\])?$",
+        "Maven says: {1}",
+        "Import the artifact, or build it, and tag it into the build tag or what that inherits from.",
+    ),
+    rule(
+        Kind::Other,
+        58,
+        r"^\[ERROR\] +(\S.*?)(?: -> \[Help \d+\])?$",
+        "Maven says: {1}",
+        "The lines above it tell which goal of which project it was.",
+    )
+    .and(2),
+    rule(
+        Kind::Dependency,
+        79,
         r"^(\S+?):(\d+)(?::\d+)?: fatal error: (\S+): No such file or directory",
         "{1} includes {3}, which is in no package of the buildroot",
         "Add the -devel package with that header to BuildRequires (dnf provides '*/include/HEADER' finds it), or correct the include path.",

@@ -9,6 +9,7 @@ use toji_types::arch::canonical;
 use toji_value::{Args, Fault, Map, Value, map};
 use tokio::time::Instant;
 
+use super::maven::{self, Artifacts};
 use super::{change, comps, options};
 use crate::dispatch::invoke;
 use crate::package::{self, Question};
@@ -28,6 +29,7 @@ struct Content {
     /// By arch: places of packages, and what is known of them (one JSON object in a line).
     arches: BTreeMap<String, Lists>,
     blocked: String,
+    maven: Option<Artifacts>,
 }
 
 #[derive(Default)]
@@ -49,9 +51,6 @@ pub async fn init(
 ) -> Result<(i64, i64), Fault> {
     let tag = tag::need(call, tag, When::from(event)).await?;
     let (opts, custom) = options::of_tag(&call.hub.config, &tag, opts)?;
-    if opts.truthy("maven") {
-        return Err(Fault::generic("Maven repositories are not made by this version"));
-    }
     let told = |repo_id: Option<i64>, opts: &Map| {
         map! {
             "tag" => tag.to_map(false), "event" => event, "repo_id" => repo_id,
@@ -177,10 +176,15 @@ async fn gather(call: &mut Call, tag: &Tag, event: i64, opts: &Map) -> Result<Co
     };
     let listed = package::read(call, &question).await?;
     let blocked = listed.iter().filter(|entry| entry.blocked);
+    let maven = match opts.truthy("maven") {
+        true => Some(maven::gather(call, tag.id, event).await?),
+        false => None,
+    };
     Ok(Content {
         comps: comps::xml(&groups),
         arches: sort_rpms(&builds, rpms, repo_arches(tag, opts), opts)?,
         blocked: blocked.map(|entry| format!("{}\n", entry.package_name)).collect(),
+        maven,
     })
 }
 
@@ -232,6 +236,9 @@ fn is_debuginfo(name: &str) -> bool {
 fn write(dir: &Path, content: &Content) -> std::io::Result<()> {
     std::fs::create_dir_all(dir.join("groups"))?;
     std::fs::write(dir.join("groups/comps.xml"), &content.comps)?;
+    if let Some(maven) = &content.maven {
+        maven.write(dir)?;
+    }
     for (arch, lists) in &content.arches {
         let arch_dir = dir.join(arch);
         std::fs::create_dir(&arch_dir)?;

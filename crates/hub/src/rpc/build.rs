@@ -80,7 +80,7 @@ fn months_before(now: f64, months: i64) -> f64 {
 }
 
 /// Year, month and day of a number of days since 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
