@@ -78,7 +78,8 @@ async fn open<'t>(task: &'t Context, tag: &Value, opts: &Value) -> Result<Room<'
     let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
     let tag = int_of(tag, "id")?;
     let arch = find_arch(task, "noarch", tag, repo.get("create_event")).await?;
-    let wish = Wish { tag, arch: &arch, repo_id, group: "maven-build", network: true };
+    let (newest, group) = (None, "maven-build");
+    let wish = Wish { tag, arch: &arch, repo_id, newest, group, network: true };
     Room::new(task, &wish).await
 }
 
