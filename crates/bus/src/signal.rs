@@ -24,6 +24,8 @@ pub enum Topic {
     Outbox,
     /// Messages for the message bus.
     Messages,
+    /// Statements about builds that are to be written.
+    Statements,
 }
 
 #[derive(Clone, Default)]

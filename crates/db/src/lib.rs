@@ -73,6 +73,7 @@ pub mod setup;
 pub mod sidetag;
 mod sql;
 mod sqlite;
+pub mod statement;
 pub mod tag;
 pub mod tagged;
 pub mod tagging;

@@ -190,6 +190,7 @@ pub(crate) async fn told(call: &mut Call, build: &Build, to: BuildState) -> Resu
     };
     body.insert("name", &build.name);
     call.emit("build.state", &format!("build:{}", build.id), body);
+    crate::statement::follow(call, build, to).await?;
     let (old, new) = (build.state.number(), to.number());
     changed(call, build.id, "state", old.into(), new.into()).await
 }

@@ -74,6 +74,8 @@ pub struct Config {
     pub builder_credential_lifetime: f64,
     /// `MaxTaskUpload` (Toji's own), in bytes: what a task may upload with a token.
     pub max_task_upload: i64,
+    /// `ProvenanceKey` (Toji's own): the file with the key that signs provenance; nothing for none.
+    pub provenance_key: Option<PathBuf>,
     /// Scheduler and repository options.
     pub scheduler: SchedulerOptions,
     /// Repository options.
@@ -202,6 +204,7 @@ impl Default for Config {
             messages: None,
             builder_credential_lifetime: 30.0 * 86_400.0,
             max_task_upload: 1 << 40,
+            provenance_key: None,
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),
         }

@@ -95,6 +95,7 @@ impl Registry {
         toji_api::notification_rpcs!(register);
         toji_api::package_rpcs!(register);
         toji_api::policy_rpcs!(register);
+        toji_api::provenance_rpcs!(register);
         toji_api::repo_rpcs!(register);
         toji_api::scheduler_rpcs!(register);
         toji_api::task_rpcs!(register);

@@ -39,6 +39,7 @@ pub mod scheduler;
 pub mod session;
 pub mod sidetag;
 pub mod solve;
+pub mod statement;
 pub mod tag;
 pub mod tagged;
 pub mod tagging;

@@ -18,6 +18,7 @@ mod import;
 mod notification;
 mod package;
 mod policy;
+mod provenance;
 mod repo;
 mod repo_host;
 mod rpm;

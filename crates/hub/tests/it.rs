@@ -40,6 +40,7 @@ mod it {
     mod snapshot;
     mod solve;
     mod special;
+    mod statement;
     mod tag;
     mod task;
     mod task_tree;

@@ -10,6 +10,7 @@ mod listing;
 mod login;
 mod logs;
 mod network;
+mod provenance;
 mod rpc;
 mod serve;
 mod tls;
@@ -52,6 +53,7 @@ fn router(shared: Shared, pages: Router) -> Router {
             "/api/uploads/{task}/{*path}",
             get(uploads::handle).put(uploads::handle).post(uploads::handle),
         )
+        .route("/api/provenance/keys", get(provenance::keys))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -70,7 +70,8 @@ impl Files {
 
     /// Reads them; the file's options come before those of the directory, as for Koji.
     pub(crate) fn read(&self) -> anyhow::Result<Conf> {
-        self.read_over(Config::default())
+        let beside = self.file.with_file_name("provenance.key");
+        self.read_over(Config { provenance_key: Some(beside), ..Config::default() })
     }
 
     /// Reads them over options that hold where they say nothing.

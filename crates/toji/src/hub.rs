@@ -269,6 +269,7 @@ impl Upkeep {
             loops.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
         }
         loops.spawn(parts::send_messages(hub.clone(), stop.clone()));
+        loops.spawn(parts::write_statements(hub.clone(), stop.clone()));
         if let Some(file) = &options.gc {
             match crate::gc::read(file) {
                 Ok(what) => drop(loops.spawn_blocking(parts::collect(hub.clone(), what, &stop))),

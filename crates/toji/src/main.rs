@@ -13,8 +13,10 @@ mod migrate;
 mod mock_config;
 mod parts;
 mod policy;
+mod provenance;
 mod solve;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,12 @@ enum Command {
     MockConfig(Box<mock_config::Options>),
     /// Tell why a task failed.
     Explain(explain::Options),
+    /// Fetch the signed provenance of a build, or the keys that have signed.
+    Provenance(provenance::Options),
+    /// Fetch the bill of materials of a build and of its buildroots.
+    Sbom(provenance::BillOptions),
+    /// Check files by their provenance, without a hub, and print what was built from what.
+    Verify(verify::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
     Solve(solve::Options),
 }
@@ -72,6 +80,9 @@ fn main() -> ExitCode {
         Command::Policy(options) => policy::run(options),
         Command::MockConfig(options) => mock_config::run(&options),
         Command::Explain(options) => explain::run(options),
+        Command::Provenance(options) => provenance::run(options),
+        Command::Sbom(options) => provenance::run_bill(options),
+        Command::Verify(options) => verify::run(&options),
         Command::Solve(options) => solve::run(options),
     };
     match result {

@@ -37,6 +37,22 @@ pub(crate) async fn send_messages(hub: Hub, stop: CancellationToken) {
     }
 }
 
+/// Writes the statements about builds, until `stop`; without a key they wait.
+pub(crate) async fn write_statements(hub: Hub, stop: CancellationToken) {
+    let Some(path) = hub.config.provenance_key.clone() else { return };
+    let random = hub.random.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || toji_hub::statement::open_key(&path, &*random));
+    match opened.await {
+        Ok(Ok(key)) => toji_hub::statement::serve(hub, key, stop.cancelled_owned()).await,
+        Ok(Err(error)) => {
+            let error = anyhow::Error::from(error);
+            tracing::error!("provenance is not written for now: ProvenanceKey: {error:#}");
+        }
+        Err(error) => tracing::error!(%error, "provenance is not written for now"),
+    }
+}
+
 /// Cancels `stop` at SIGTERM and Ctrl-C, so that the process ends in order.
 pub(crate) async fn wait_for_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};

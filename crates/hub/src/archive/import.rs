@@ -234,6 +234,9 @@ pub async fn enter(call: &mut Call, build: &Build, new: &Incoming) -> Result<i64
     }
     body.insert("id", id);
     call.emit("archive.import", &format!("build:{build_id}"), body.clone());
+    if build.state == toji_types::BuildState::Complete {
+        crate::statement::ask(call, build_id).await?;
+    }
     call.callback("postImport", || told(build, new, body)).await?;
     Ok(id)
 }

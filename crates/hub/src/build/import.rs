@@ -351,5 +351,8 @@ pub(crate) async fn enter_with(
         "external_repo_id" => 0,
     };
     call.emit("rpm.import", &format!("build:{}", build.id), shown.clone());
+    if build.state == BuildState::Complete {
+        crate::statement::ask(call, build.id).await?;
+    }
     Ok(shown)
 }

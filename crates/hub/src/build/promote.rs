@@ -76,6 +76,7 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
         "id" => draft.id, "name" => &draft.name, "draft_release" => &draft.release,
         "target_release" => &release, "user_id" => user,
     };
+    crate::statement::ask(call, draft.id).await?;
     call.emit("build.promote", &format!("build:{}", draft.id), body);
     let missing = || Fault::generic(format!("No such build: {}", draft.id));
     let new = by_id(call, draft.id).await?.ok_or_else(missing)?;

@@ -36,18 +36,21 @@ fn name(path: &Path) -> String {
 }
 
 /// A task with an entered build and its results in the upload area.
-struct Running {
-    stage: Stage,
-    task: i64,
-    build: i64,
+pub(super) struct Running {
+    pub(super) stage: Stage,
+    pub(super) task: i64,
+    pub(super) build: i64,
     srpm: String,
-    rpms: Vec<String>,
-    log: String,
+    pub(super) rpms: Vec<String>,
+    pub(super) log: String,
 }
 
 impl Running {
     async fn new(db: Db) -> Running {
-        let stage = Stage::new(db).await;
+        Running::on(Stage::new(db).await).await
+    }
+
+    pub(super) async fn on(stage: Stage) -> Running {
         let task = stage.open_task("build", list!["hello.src.rpm", Value::Nil]).await;
         let data = map! {
             "task_id" => task, "name" => "hello", "version" => "1.0", "release" => "2",
@@ -69,12 +72,12 @@ impl Running {
         Running { stage, task, build, srpm: srpm[0].clone(), rpms, log }
     }
 
-    fn results(&self, brmap: Map) -> Value {
+    pub(super) fn results(&self, brmap: Map) -> Value {
         let logs = map! { "x86_64" => list![&self.log] };
         list![self.task, self.build, &self.srpm, self.rpms.clone(), brmap, logs]
     }
 
-    fn top(&self, path: &str) -> PathBuf {
+    pub(super) fn top(&self, path: &str) -> PathBuf {
         self.stage.dir.path().join(path)
     }
 

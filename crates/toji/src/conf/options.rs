@@ -289,6 +289,7 @@ const OWN: &[(&str, Effect)] = &[
     ("MaxLoadAverage", Number(|c, v| c.hub.scheduler.limits.load_average = v as f64)),
     ("MinFreeMemory", Number(|c, v| c.hub.scheduler.limits.memory_free_mib = v)),
     ("MinFreeDisk", Number(|c, v| c.hub.scheduler.limits.disk_free_mib = v)),
+    ("ProvenanceKey", Text(|c, v| c.hub.provenance_key = path(v))),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
 ];
 

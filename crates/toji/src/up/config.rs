@@ -16,6 +16,7 @@ pub(super) fn read(options: &Options, data: &Dir, url: &str, log: &Log) -> anyho
         web_url: format!("{url}/koji"),
         enable_maven: true,
         enable_win: true,
+        provenance_key: Some(data.provenance_key()),
         save_failed_tree: Some(vec!["buildArch".to_owned()]),
         ..Config::default()
     };

@@ -66,6 +66,11 @@ impl Dir {
         self.0.join("hub.conf")
     }
 
+    /// The key that signs provenance; not among the files that are published.
+    pub(crate) fn provenance_key(&self) -> PathBuf {
+        self.0.join("provenance.key")
+    }
+
     pub(crate) fn koji_conf(&self) -> PathBuf {
         self.0.join("koji.conf")
     }
