@@ -125,7 +125,6 @@ impl Writer {
 
     async fn put_off(&self, id: i64, turn: i64, failures: i64, fault: &Fault) -> Result<(), Fault> {
         tracing::warn!(build = id, %fault, "the statement about a build was not written, it is tried again");
-        #[expect(clippy::cast_possible_truncation, reason = "at most ten")]
         let pause = FIRST_PAUSE * f64::from(1 << failures.clamp(0, 10) as i32);
         let until = Time::from_epoch(self.hub.now() + pause.min(3600.0))?;
         let mut tx = self.hub.db.begin_write().await?;
