@@ -221,6 +221,7 @@ class Repetitions:
     def check_files(self):
         """Every file of an import has its row, and every row its file."""
         sql = self.farm.sql
+        sql.until_written()
         known = {row[0]: int(row[1]) for row in sql.rows("SELECT path, size FROM toji_file WHERE path LIKE 'packages/%'")}
         top = self.farm.topdir
         there = {str(p.relative_to(top)): p.stat().st_size for p in (top / "packages").rglob("*") if p.is_file() and not p.is_symlink()}

@@ -1,6 +1,7 @@
 """A session with PostgreSQL by its own client, which outlives restarts of the server."""
 
 import subprocess
+import time
 
 from harness.postgres import binary
 
@@ -46,6 +47,12 @@ class Session:
     def number(self, statement):
         """The only value, a number."""
         return int(self.value(statement))
+
+    def until_written(self, patience=30):
+        """Waits until the hub has written its statements about all builds, which it does after their completion."""
+        deadline = time.monotonic() + patience
+        while self.number("SELECT count(*) FROM toji_statement WHERE due") and time.monotonic() < deadline:
+            time.sleep(0.2)
 
     def close(self):
         """Ends the connection, and with it what it holds."""

@@ -93,6 +93,7 @@ class Thousand:
     def check_files(self):
         """Each file has its row and its digest."""
         top, seen = self.farm.topdir, set()
+        self.farm.sql.until_written()
         for path, size, sha256 in self.farm.sql.rows("SELECT path, size, sha256 FROM toji_file WHERE path LIKE 'packages/%'"):
             data = (top / path).read_bytes() if (top / path).is_file() else b""
             seen.add(path)

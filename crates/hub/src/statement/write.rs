@@ -175,6 +175,12 @@ impl Writer {
         if there {
             let time = Time::from_epoch(self.hub.now())?;
             sql::written(&mut call.tx, id, turn, time, written).await?;
+            let top = Path::new(&self.hub.config.topdir);
+            for (name, (size, sha256)) in [(ENVELOPE, &written.envelope), (BILL, &written.bill)] {
+                let file = Path::new(to).join(name);
+                let path = file.strip_prefix(top).unwrap_or(&file).to_string_lossy();
+                toji_db::journal::set_digest(&mut call.tx, &path, *size, sha256).await?;
+            }
             return call.commit().await;
         }
         call.tx.rollback().await?;
