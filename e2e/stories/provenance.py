@@ -117,9 +117,9 @@ def verify(w, rpms, envelope, keys, statement):
         content = bytearray(binary.read_bytes())
         content[place] ^= 1
         changed.write_bytes(content)
-        has(toji(w, "verify", changed, *check, code=1), "the provenance is not of this file")
+        has(toji(w, "verify", changed, *check, code=1).err, "the provenance is not of this file")
     (w.dir / "other.rpm").write_bytes(next(w.topdir("packages").rglob(f"{w.name('needed')}-1.0-1.noarch.rpm")).read_bytes())
-    has(toji(w, "verify", w.dir / "other.rpm", *check, code=1), "the provenance is not of this file")
+    has(toji(w, "verify", w.dir / "other.rpm", *check, code=1).err, "the provenance is not of this file")
     forgeries(w, binary, envelope, keys, statement)
 
 
@@ -127,7 +127,7 @@ def forgeries(w, binary, envelope, keys, statement):
     """Other keys, other payloads, other signatures: refused by both programs."""
     run("openssl", "genpkey", "-algorithm", "ed25519", "-out", w.dir / "own.key")
     run("openssl", "pkey", "-in", w.dir / "own.key", "-pubout", "-out", w.dir / "own.pem")
-    has(toji(w, "verify", binary, "--provenance", envelope, "--key", w.dir / "own.pem", code=1), "no signature is by a known key")
+    has(toji(w, "verify", binary, "--provenance", envelope, "--key", w.dir / "own.pem", code=1).err, "no signature is by a known key")
     good = json.loads(envelope.read_text())
     statement["predicate"]["runDetails"]["builder"]["id"] = "https://trustworthy.example.com"
     payload = json.dumps(statement).encode()

@@ -38,7 +38,9 @@ pub async fn maven(
         let mut names: Vec<String> = names.into_iter().filter(|name| !is_sum(name)).collect();
         // The project file tells what the other files of its directory are.
         names.sort_by_key(|name| !name.ends_with(".pom"));
-        let paths = names.iter().map(|name| format!("{rel}/{name}")).collect();
+        // Archives of the sources are beside the repository, in no directory of it.
+        let place = if rel.is_empty() { String::new() } else { format!("{rel}/") };
+        let paths = names.iter().map(|name| format!("{place}{name}")).collect();
         let files = read(call, &dir, paths, true).await?;
         let gav = directory(rel, &files).await?.unwrap_or_else(|| gav.clone());
         for found in files {

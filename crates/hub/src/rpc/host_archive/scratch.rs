@@ -81,7 +81,8 @@ impl Handle for HostMoveMavenBuildToScratch {
         let by_dir = found.get("files").ok_or_else(|| lacks("files"))?;
         for (dir, names) in Map::from_value(by_dir.clone())?.iter() {
             for name in Vec::<String>::from_value(names.clone())? {
-                files.add(call, made_by, of, "", &format!("{dir}/{name}"))?;
+                let rel = crate::archive::file::join(&[dir, &name])?;
+                files.add(call, made_by, of, "", &rel)?;
             }
         }
         for log in list(&found, "logs")? {
