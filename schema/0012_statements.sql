@@ -2,7 +2,7 @@
 
 -- Of a build: whether its statement is due, since when, and what the written one is.
 CREATE TABLE toji_statement (
-    build_id INTEGER NOT NULL PRIMARY KEY REFERENCES build(id),
+    build_id INTEGER NOT NULL PRIMARY KEY REFERENCES build(id) ON DELETE CASCADE,
     turn INTEGER NOT NULL,
     due BOOLEAN NOT NULL,
     not_before TIMESTAMPTZ NOT NULL,
