@@ -35,7 +35,7 @@ impl Root {
         let path = if path.is_empty() { "." } else { path };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(&*self.0, path, flags, Mode::empty(), inside).map(Into::into)
+        toji_store::open_inside(&*self.0, path, flags, Mode::empty(), inside).map(Into::into)
     }
 }
 

@@ -157,7 +157,12 @@ impl Log {
         };
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(read)) => read,
-            _ => Read::Missing,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Read::Missing,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, path = self.path, "cannot read a log");
+                Read::Missing
+            }
+            Err(_) => Read::Missing,
         }
     }
 

@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, statat};
 
+use crate::inside::open_inside;
 use crate::path::normalize;
 use crate::{Error, Result};
 
@@ -94,7 +95,7 @@ impl Area {
             if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
         let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
         let name = if path.is_empty() { "." } else { path };
-        let opened = openat2(&root, name, flags | OFlags::CLOEXEC, mode, resolve);
+        let opened = open_inside(&root, name, flags | OFlags::CLOEXEC, mode, resolve);
         Ok(opened.map_err(|e| Error::io(self.shown(path))(e.into()))?.into())
     }
 
@@ -113,7 +114,7 @@ impl Area {
             }
             let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            dir = openat2(&dir, part, flags, Mode::empty(), resolve)
+            dir = open_inside(&dir, part, flags, Mode::empty(), resolve)
                 .map_err(|e| Error::io(self.shown(&path))(e.into()))?;
         }
         Ok(())

@@ -85,3 +85,27 @@ fn a_placement_is_finished_or_undone() {
     undo(&step, &top.join("packages")).unwrap();
     assert_eq!(fs::read_to_string(&step.from).unwrap(), "rpm");
 }
+
+#[test]
+fn links_are_followed_while_files_are_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    fs::create_dir_all(root.join("a/b/c")).unwrap();
+    fs::write(root.join("file"), "here").unwrap();
+    symlink("../../../file", root.join("a/b/c/link")).unwrap();
+    let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+    fs::write(&one, "").unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::rename(&one, &two).unwrap();
+                fs::rename(&two, &one).unwrap();
+            }
+        });
+        let area = Area::new(&root);
+        let wrong = (0..20_000).filter(|_| area.open("a/b/c/link").is_err()).count();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(wrong, 0, "of 20,000 files were not opened");
+    });
+}
