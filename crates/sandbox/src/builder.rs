@@ -11,6 +11,7 @@ use crate::{
     Buildroot, Layer,
     chroot::{self, Settings},
     error::{Error, Result},
+    filter::Work,
     host::etc,
     identity::Identity,
     layer,
@@ -191,7 +192,7 @@ impl BuildrootBuilder {
     fn view(&self, layers: &[PathBuf], identity: Identity) -> Result<View> {
         let mut view = base_view(&self.work, layers);
         view.network = self.network;
-        view.filter = chroot::write_filter(&self.work, false)?;
+        view.filter = chroot::write_filter(&self.work, Work::Build)?;
         view.hostname.clone_from(&self.hostname);
         for (source, inside, writable) in &self.binds {
             check_inside(inside)?;

@@ -49,6 +49,8 @@ struct Calls {
     socket: u32,
     ioctl: u32,
     chroot: u32,
+    /// sync, fsync, fdatasync, sync_file_range, syncfs.
+    sync: [u32; 5],
 }
 
 /// mount, umount2, pivot_root, swapon, swapoff, reboot, init_module, delete_module, quotactl, lookup_dcookie,
@@ -67,6 +69,7 @@ const ON_X86_64: Calls = Calls {
     socket: 41,
     ioctl: 16,
     chroot: 161,
+    sync: [162, 74, 75, 277, 306],
 };
 /// The same for 32-bit programs.
 const ON_I386: Calls = Calls {
@@ -81,6 +84,7 @@ const ON_I386: Calls = Calls {
     socket: 359,
     ioctl: 54,
     chroot: 61,
+    sync: [36, 118, 148, 314, 344],
 };
 const ON_AARCH64: Calls = Calls {
     arch: AARCH64,
@@ -93,6 +97,7 @@ const ON_AARCH64: Calls = Calls {
     socket: 198,
     ioctl: 29,
     chroot: 51,
+    sync: [81, 82, 83, 84, 267],
 };
 
 /// The calls of the machine, its own first.
@@ -116,11 +121,21 @@ pub(crate) fn is_known() -> bool {
 /// One instruction: operation, steps if true and if false, operand.
 type Step = (u16, u8, u8, u32);
 
-/// The program as the kernel takes it; `chroot` lets the root directory be changed.
-pub(crate) fn program(chroot: bool) -> Result<Vec<u8>> {
+/// What is filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Installing packages: the root directory can be changed, and nothing is written to the disk before its time,
+    /// as a layer that may not have reached the disk is made anew.
+    Setup,
+    /// A build, whose tests may look at what `fsync` says.
+    Build,
+}
+
+/// The program as the kernel takes it.
+pub(crate) fn program(work: Work) -> Result<Vec<u8>> {
     let mut steps: Vec<Step> = Vec::new();
     for calls in tables() {
-        let body = body(calls, chroot);
+        let body = body(calls, work);
         let over = u8::try_from(body.len() + 1).map_err(|_| Error::Setup {
             reason: "the filter of system calls is too long".into(),
         })?;
@@ -141,7 +156,7 @@ pub(crate) fn program(chroot: bool) -> Result<Vec<u8>> {
 }
 
 /// What is done with a call's number, which is loaded; ends in any case.
-fn body(calls: &Calls, chroot: bool) -> Vec<Step> {
+fn body(calls: &Calls, work: Work) -> Vec<Step> {
     let give = |value: u32| (RETURN, 0, 0, value);
     let mut steps: Vec<Step> = Vec::new();
     if calls.arch == X86_64 {
@@ -161,7 +176,13 @@ fn body(calls: &Calls, chroot: bool) -> Vec<Step> {
     for number in calls.unknown {
         steps.extend([(EQUAL, 0, 1, *number), give(ERROR | ENOSYS)]);
     }
-    let refused = calls.refused.iter().chain((!chroot).then_some(&calls.chroot));
+    if work == Work::Setup {
+        // No error: the call says that it has done what it was asked for.
+        for number in calls.sync {
+            steps.extend([(EQUAL, 0, 1, number), give(ERROR)]);
+        }
+    }
+    let refused = calls.refused.iter().chain((work == Work::Build).then_some(&calls.chroot));
     for number in refused {
         steps.extend([(EQUAL, 0, 1, *number), give(ERROR | EPERM)]);
     }
@@ -175,7 +196,11 @@ mod tests {
 
     /// Runs the program as the kernel does.
     fn decide(arch: u32, number: u32, first: u32, second: u32) -> u32 {
-        let bytes = program(false).unwrap();
+        decide_for(Work::Build, arch, number, first, second)
+    }
+
+    fn decide_for(work: Work, arch: u32, number: u32, first: u32, second: u32) -> u32 {
+        let bytes = program(work).unwrap();
         let (mut at, mut loaded) = (0, 0);
         loop {
             let step = &bytes[at * 8..at * 8 + 8];
@@ -228,6 +253,11 @@ mod tests {
             assert_eq!(decide(arch, calls.ioctl, 0, 0x541c), ERROR | EPERM);
             assert_eq!(decide(arch, calls.ioctl, 0, 0x5413), ALLOW);
             assert_eq!(decide(arch, 1, 0, 0), ALLOW);
+            assert_eq!(decide_for(Work::Setup, arch, calls.chroot, 0, 0), ALLOW);
+            for number in calls.sync {
+                assert_eq!(decide(arch, number, 0, 0), ALLOW, "{number}");
+                assert_eq!(decide_for(Work::Setup, arch, number, 0, 0), ERROR, "{number}");
+            }
         }
         assert_eq!(decide(X86_64, X32 + 1, 0, 0), ERROR | ENOSYS);
         assert_eq!(decide(AARCH64, 40, 0, 0), ALLOW);

@@ -10,6 +10,7 @@ use crate::{
     Buildroot, Command,
     builder::{base_view, bind, hand_over},
     error::{Error, Result},
+    filter::Work,
     host::etc,
     identity::Identity,
     limits::Limits,
@@ -90,7 +91,7 @@ pub(super) async fn install(
     view.devices_in = Some(TREE.into());
     view.root_inside = true;
     view.hostname = "localhost".into();
-    view.filter = root::write_filter(work, true)?;
+    view.filter = root::write_filter(work, Work::Setup)?;
     let buildroot = Buildroot::new(work.to_path_buf(), identity, view).keep(userns);
     let command = command(files).limits(Limits::for_setup());
     let mut output = Capture::default();

@@ -69,7 +69,7 @@ pub(crate) async fn build(
             over,
         }],
         binds: binds(work, settings, identity)?,
-        filter: write_filter(work, false)?,
+        filter: write_filter(work, filter::Work::Build)?,
         network: settings.network,
         hostname: settings.hostname.to_owned(),
         ..View::default()
@@ -137,12 +137,12 @@ async fn put(from: &Path, to: &Path, space: Space) -> Result<()> {
 }
 
 /// Writes the program of the filter, where there is one for this kind of machine.
-pub(crate) fn write_filter(work: &Path, chroot: bool) -> Result<Option<PathBuf>> {
+pub(crate) fn write_filter(dir: &Path, work: filter::Work) -> Result<Option<PathBuf>> {
     if !filter::is_known() {
         return Ok(None);
     }
-    let file = work.join("filter");
-    fs::write(&file, filter::program(chroot)?).map_err(Error::file("write", &file))?;
+    let file = dir.join("filter");
+    fs::write(&file, filter::program(work)?).map_err(Error::file("write", &file))?;
     Ok(Some(file))
 }
 
