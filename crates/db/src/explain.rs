@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use crate::db::Engine;
-use crate::{Db, Param, Result, Sql, Tx, sql};
+#[cfg(debug_assertions)]
+use crate::Db;
+use crate::{Param, Result, Sql, Tx, sql};
 
 #[cfg(debug_assertions)]
 impl Db {

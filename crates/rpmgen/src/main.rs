@@ -52,6 +52,9 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 2000)]
         count: usize,
+        /// Lay them out as a hub's files, and write a line of JSON about each to standard output.
+        #[arg(long)]
+        store: bool,
     },
 }
 
@@ -77,6 +80,11 @@ fn main() -> Result<()> {
             writeln!(std::io::stdout(), "{count} packages in {}", out.display())?;
             Ok(())
         }
-        What::Synthetic { out, count } => synthetic::write(&out, count).map(drop),
+        What::Synthetic { out, count, store: true } => {
+            let mut list = std::io::BufWriter::new(std::io::stdout().lock());
+            synthetic::write_store(&out, count, &mut list)?;
+            Ok(list.flush()?)
+        }
+        What::Synthetic { out, count, store: false } => synthetic::write(&out, count).map(drop),
     }
 }

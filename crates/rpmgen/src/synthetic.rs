@@ -1,7 +1,7 @@
 //! A large set of plausible packages in little time, the same for the same numbers.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::Result;
 
@@ -29,36 +29,96 @@ impl Sequence {
     }
 }
 
+/// A package that was put together.
+pub struct Synthetic {
+    /// Name.
+    pub name: String,
+    /// Version, the same for all packages of a source; the release is [`RELEASE`].
+    pub version: String,
+    /// Arch.
+    pub arch: &'static str,
+    /// Name of the source.
+    pub source: String,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// How many files packages have.
+#[derive(Debug, Clone, Copy)]
+pub enum Files {
+    /// 3 to 122.
+    Few,
+    /// The same, and one in forty has up to 5,200, so that there are about 90 on average, as in a distribution.
+    Distribution,
+}
+
+/// The release of all packages.
+pub const RELEASE: &str = "1.fc40";
+
 /// Writes `count` packages into `dir`, named as Koji names them, and returns their total size.
 pub fn write(dir: &Path, count: usize) -> Result<u64> {
     let mut total = 0;
     for number in 0..count {
         let (path, bytes) = package(number)?;
-        let path = dir.join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
         total += bytes.len() as u64;
-        fs::write(path, bytes)?;
+        put(&dir.join(path), &bytes)?;
     }
     Ok(total)
 }
 
+/// Writes `count` packages below `top/packages` as a hub keeps them, and a line of JSON for each to `list`.
+pub fn write_store(top: &Path, count: usize, list: &mut impl io::Write) -> Result<()> {
+    for number in 0..count {
+        let made = make(number, Files::Distribution)?;
+        let Synthetic { name, version, arch, source, bytes } = &made;
+        let build = format!("packages/{source}/{version}/{RELEASE}");
+        put(&top.join(format!("{build}/{arch}/{}", file_name(&made))), bytes)?;
+        let line = serde_json::json!({
+            "name": name, "version": version, "release": RELEASE, "arch": arch, "source": source, "size": bytes.len(),
+        });
+        writeln!(list, "{line}")?;
+    }
+    Ok(())
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    Ok(fs::write(path, bytes)?)
+}
+
+fn file_name(made: &Synthetic) -> String {
+    format!("{}-{}-{RELEASE}.{}.rpm", made.name, made.version, made.arch)
+}
+
 /// Path and content of the package of this number.
 pub fn package(number: usize) -> Result<(String, Vec<u8>)> {
+    let made = make(number, Files::Few)?;
+    Ok((format!("{}/{}", &made.name[..4], file_name(&made)), made.bytes))
+}
+
+/// The package of this number; four in a row have one source.
+pub fn make(number: usize, files: Files) -> Result<Synthetic> {
     let mut seq = Sequence(number as u64 * 7919 + 17);
-    let source = number / 4;
+    let number_of_source = number / 4;
     let part = ["", "-libs", "-devel", "-doc"][number % 4];
-    let name = format!("pkg{source:05}{part}");
+    let source = format!("pkg{number_of_source:05}");
+    let name = format!("{source}{part}");
     let arch = ARCHES[seq.next(ARCHES.len())];
-    let version = format!("{}.{}.{}", seq.next(9), seq.next(30), source % 17);
-    let mut tags = identity(&mut seq, &name, &version, arch, &format!("pkg{source:05}"));
-    add_dependencies(&mut tags, &mut seq, &name, &version, source);
-    add_files(&mut tags, &mut seq, &name, part == "-devel");
+    let mut of_source = Sequence(number_of_source as u64 * 104_729 + 5);
+    let version = format!("{}.{}.{}", of_source.next(9), of_source.next(30), number_of_source % 17);
+    let mut tags = identity(&mut seq, &name, &version, arch, &source);
+    add_dependencies(&mut tags, &mut seq, &name, &version, number_of_source);
+    let count = match (files, seq.next(40)) {
+        (Files::Distribution, 0) => 200 + seq.next(5000),
+        _ => 3 + seq.next(if part == "-devel" { 120 } else { 40 }),
+    };
+    add_files(&mut tags, &mut seq, &name, count);
     add_changelog(&mut tags, &mut seq, &version);
     let payload: Vec<u8> = (0..seq.next(60_000)).map(|_| seq.next(256) as u8).collect();
     let bytes = rpm4(&name, &tags, &payload)?;
-    Ok((format!("{}/{name}-{version}-1.fc40.{arch}.rpm", &name[..4]), bytes))
+    Ok(Synthetic { name, version, arch, source, bytes })
 }
 
 fn identity(
@@ -73,7 +133,7 @@ fn identity(
         (100, Value::strs(["C"])),
         (1000, Value::str(name)),
         (1001, Value::str(version)),
-        (1002, Value::str("1.fc40")),
+        (1002, Value::str(RELEASE)),
         (1004, Value::I18n(vec![seq.text(6).into()])),
         (1005, Value::I18n(vec![format!("{}.\n{}.", seq.text(40), seq.text(25)).into()])),
         (1006, Value::Int32(vec![built])),
@@ -86,7 +146,7 @@ fn identity(
         (1020, Value::str(format!("https://example.org/{name}"))),
         (1021, Value::str("linux")),
         (1022, Value::str(arch)),
-        (1044, Value::str(format!("{source}-{version}-1.fc40.src.rpm"))),
+        (1044, Value::str(format!("{source}-{version}-{RELEASE}.src.rpm"))),
         (1124, Value::str("cpio")),
         (1125, Value::str("gzip")),
         (1126, Value::str("1")),
@@ -103,7 +163,7 @@ fn add_dependencies(
     version: &str,
     source: usize,
 ) {
-    let own = format!("{version}-1.fc40");
+    let own = format!("{version}-{RELEASE}");
     let mut provides: Deps =
         vec![(name.to_owned(), 8, own.clone()), (format!("{name}(x86-64)"), 8, own)];
     for n in 0..seq.next(6) {
@@ -127,7 +187,7 @@ fn add_dependencies(
     }
 }
 
-fn add_files(tags: &mut Vec<(u32, Value)>, seq: &mut Sequence, name: &str, many: bool) {
+fn add_files(tags: &mut Vec<(u32, Value)>, seq: &mut Sequence, name: &str, count: usize) {
     let dirs = [
         "/usr/bin/".to_owned(),
         "/usr/lib64/".to_owned(),
@@ -135,7 +195,6 @@ fn add_files(tags: &mut Vec<(u32, Value)>, seq: &mut Sequence, name: &str, many:
         format!("/usr/include/{name}/"),
         "/etc/".to_owned(),
     ];
-    let count = 3 + seq.next(if many { 120 } else { 40 });
     // RPM refuses directories without files
     let used = dirs.len().min(count);
     let indexes: Vec<u32> = (0..count).map(|n| (n * used / count) as u32).collect();
