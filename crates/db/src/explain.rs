@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::db::Engine;
 #[cfg(debug_assertions)]
 use crate::Db;
+use crate::db::Engine;
 use crate::{Param, Result, Sql, Tx, sql};
 
 #[cfg(debug_assertions)]
