@@ -1,9 +1,9 @@
 """Buildroots of packages alone: upstream releases, roots without anything of the host, and spec files that try to break out."""
 
 import base64
-import hashlib
 import json
 import os
+import re
 import stat
 import time
 from pathlib import Path
@@ -13,12 +13,14 @@ from harness.builders import TojiBuilder, add_host
 from harness.rpms import from_spec
 from harness.server import Server
 from harness.story import eq, has, lacks, story, that
-from stories.upstream import HERE, ROOT, build_all, releases, run
+from stories.upstream import HERE, ROOT, releases, run, watch_all
 
 # The releases that every run builds; `./x test chroots.all_releases` builds them all.
 CHOSEN = ["hello", "tinyxml2", "oniguruma", "jq"]
 # Needs a compiler that is larger than all the rest.
 LEFT_OUT = ["hexyl"]
+# Sources of many megabytes.
+LARGE = ["boost"]
 
 
 def spec(directory, name, text):
@@ -102,39 +104,72 @@ def lockfile_of_program(w, toji):
 
 @story(own=True, slow=True, hand=True)
 def all_releases(own):
-    """All upstream releases, those that only roots of the distribution build included."""
+    """All upstream releases, those that only roots of the distribution build included; of them TOJI_RELEASES, and what these need."""
     server = Server(own.toji, own.dir / "data").start()
     try:
         with universe.served(own.toji) as url:
             w = own.world(server)
-            names = [name for name, _, _ in [*releases(), *releases("rest")] if name not in LEFT_OUT]
-            that(len(names) >= 30, f"only {len(names)} releases")
-            target = universe.target(w, url, "all", [*names, "asking", "large"])
+            every = [name for name, _, _ in [*releases(), *releases("rest")] if name not in LEFT_OUT]
+            names = with_needs(os.environ.get("TOJI_RELEASES", "").split()) or every
+            target = universe.target(w, url, "all", [*names, "asking"])
             build_releases(w, target, names)
-            finds_out(w, target)
-            large(w, target)
-            nothing_of_the_host(w, target)
-            wrong_ones(w, target)
+            if names == every:
+                of_all_kinds(names)
+                finds_out(w, target)
+                nothing_of_the_host(w, target)
+                wrong_ones(w, target)
     finally:
         server.stop()
 
 
+def with_needs(wanted):
+    """These releases and the ones whose packages they need."""
+    every = [*releases(), *releases("rest")]
+    gives = {package.rsplit(".", 1)[0]: name for name, packages, _ in every for package in packages}
+    needed = [gives[need] for name, _, needs in every if name in wanted for need in needs]
+    return wanted if set(needed) <= set(wanted) else with_needs([*dict.fromkeys([*wanted, *needed])])
+
+
+def of_all_kinds(names):
+    """Enough of them, and enough that are more than a program."""
+    that(len(names) >= 30, f"only {len(names)} releases")
+    specs = [(HERE / name / f"{name}.spec").read_text() for name in names]
+    upstreams_tests = r"%check\n(?:.*\n)*?(?:make|%make_build) (?:check|test)|%ctest|tests/jqtest"
+    for pattern, least in [(r"\n%package ", 8), (r"\n%check\n", 30), (upstreams_tests, 8), (r"\n%generate_buildrequires\n", 1)]:
+        count = sum(bool(re.search(pattern, text)) for text in specs)
+        that(count >= least, f"only {count} releases have {pattern.strip()}")
+    largest = max(path.stat().st_size for name in names for path in (ROOT / ".x/upstream" / name).iterdir())
+    that(largest > 50 << 20, f"the largest source has {largest} bytes")
+
+
 def build_releases(w, target, chosen):
-    """The waves of builds, and what must come out."""
+    """The waves of builds, and what must come out; prints what each has taken."""
     sources = ROOT / ".x/upstream"
     run(HERE / "fetch", sources, *chosen, timeout=900)
-    todo = [entry for entry in [*releases(), *releases("rest")] if entry[0] in chosen]
+    # The largest first.
+    todo = sorted((entry for entry in [*releases(), *releases("rest")] if entry[0] in chosen), key=lambda entry: entry[0] not in LARGE)
+    begin, wrong = time.monotonic(), []
     for needy in (False, True):
-        wave = [name for name, _, needs in todo if needs == needy]
-        build_all(w, target, [run(HERE / "srpm", name, sources, w.dir / "srpms").out.split()[-1] for name in wave])
-        w.koji("request-repo", "--wait", "--timeout", "3", "--current", f"{target}-build")
+        wave = [name for name, _, needs in todo if bool(needs) == needy]
+        tasks, failed = watch_all(w, target, [run(HERE / "srpm", name, sources, w.dir / "srpms").out.split()[-1] for name in wave])
+        wrong += failed
+        print("\n".join(f"{name:20} {seconds(w, task)}" for name, task in zip(wave, tasks)), flush=True)
+    print(f"{len(todo)} releases in {time.monotonic() - begin:.0f} s", flush=True)
+    that(not wrong, "\n".join(wrong))
     for name, packages, _ in todo:
         (build,) = w.hub.call("getLatestBuilds", target, package=name)
         rpms = w.hub.call("listRPMs", build["id"])
         eq({f"{r['name']}.{r['arch']}" for r in rpms if r["arch"] != "src"}, packages, f"the packages of {build['nvr']}")
-        root = next(r["buildroot_id"] for r in rpms if r["arch"] == "x86_64")
+        root = next(r["buildroot_id"] for r in rpms if r["arch"] == "x86_64" or r["arch"] == "noarch")
         inside = {r["name"] for r in w.hub.call("listRPMs", componentBuildrootID=root)}
         that({"gcc-12", "libc6", "rpm", "coreutils"} <= inside, f"the buildroot of {name} lists {sorted(inside)[:20]}")
+
+
+def seconds(w, task):
+    """How long the tasks of a build worked: the source package's and the arch's."""
+    children = sorted(w.hub.call("getTaskDescendents", task)[str(task)], key=lambda t: t["id"])
+    times = [w.hub.call("getTaskInfo", child["id"]) for child in children if child["method"] in ("rebuildSRPM", "buildArch")]
+    return " ".join(f"{t['completion_ts'] - t['start_ts']:6.1f}" if t["completion_ts"] else "     -" for t in times)
 
 
 def finds_out(w, target):
@@ -146,22 +181,6 @@ def finds_out(w, target):
     log = log_of(w, task_of(w, w.task_of(said))["id"])
     has(log, "\nfound\n")
     that(log.count("$ rpmbuild -br ") == 3, f"{log.count('$ rpmbuild -br ')} rounds")
-
-
-def large(w, target):
-    """A source of 200 MB arrives whole."""
-    directory = w.dir / "spec-large"
-    directory.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with open(directory / "large.bin", "wb") as file:
-        for _ in range(200):
-            part = os.urandom(1 << 20)
-            digest.update(part)
-            file.write(part)
-    text = f"Source0: large.bin\nBuildArch: noarch\n%description\nd\n%prep\necho '{digest.hexdigest()}  %{{SOURCE0}}' | sha256sum -c\n" \
-        "%install\nmkdir -p %{buildroot}/usr/share\ncp %{SOURCE0} %{buildroot}/usr/share/\n%files\n/usr/share/large.bin\n"
-    w.build(target, spec(w.dir, "large", "%global _source_payload w0.ufdio\n%global _binary_payload w0.ufdio\n" + text), "--scratch")
-    (directory / "large.bin").unlink()
 
 
 def nothing_of_the_host(w, target):

@@ -13,15 +13,15 @@ HERE = ROOT / "e2e/upstream"
 
 
 def releases(file="list"):
-    """Name, binary packages that must come out, and whether it needs one built before, in the order of building."""
-    found, needs = [], False
+    """Name, binary packages that must come out, and what it needs of those built before, in the order of building."""
+    found, needs = [], []
     for line in (HERE / file).read_text().splitlines():
         if line.startswith("# needs"):
-            needs = True
+            needs = line.split()[2:]
         elif line and not line.startswith("#"):
             name, *packages = line.split()
             found.append((name, set(packages), needs))
-            needs = False
+            needs = []
     return found
 
 
@@ -47,7 +47,7 @@ def build_releases(w):
     runtime = run(ROOT / "examples/make-srpm", ROOT / "examples/toji-runtime", w.dir / "srpms").out.strip()
     build_all(w, target, [runtime])
     for needy in (False, True):
-        wave = [name for name, _, needs in todo if needs == needy]
+        wave = [name for name, _, needs in todo if bool(needs) == needy]
         build_all(w, target, [run(HERE / "srpm", name, sources, w.dir / "srpms").out.split()[-1] for name in wave])
         w.koji("request-repo", "--wait", "--timeout", "3", "--current", f"{target}-build")
     for name, packages, _ in todo:
@@ -58,7 +58,13 @@ def build_releases(w):
 
 
 def build_all(w, target, sources):
-    """Submits all, then watches all; says what each of the failed ones said."""
+    """Submits all, then watches all; all must succeed."""
+    _, failed = watch_all(w, target, sources)
+    that(not failed, "\n".join(failed))
+
+
+def watch_all(w, target, sources):
+    """Submits all, then watches all; gives the tasks, and what each of the failed ones said."""
     tasks = [w.task_of(w.koji("build", "--nowait", "--noprogress", target, source)) for source in sources]
     failed = []
     for task in tasks:
@@ -66,7 +72,7 @@ def build_all(w, target, sources):
             w.hub.wait(task, timeout=1800)
         except TaskFailed as error:
             failed.append(str(error))
-    that(not failed, "\n".join(failed))
+    return tasks, failed
 
 
 def installed(w, target):
