@@ -82,7 +82,7 @@ pub fn explain(fault: &str, logs: Vec<(String, Findings)>) -> Explanation {
             (best.kind(), says, advice, around(best, found.found()))
         }
         (None, None) => {
-            let said = first_sentence(fault);
+            let said = beside(fault, &found.tail);
             let (kind, advice) = known.map_or((Kind::Other, String::new()), |k| (k.kind, k.advice));
             (kind, said, advice, tail(&found.tail, found.tail.len()))
         }
@@ -91,9 +91,23 @@ pub fn explain(fault: &str, logs: Vec<(String, Findings)>) -> Explanation {
     Explanation { kind, step, log, headline: format!("{place}: {says}"), advice, lines }
 }
 
-fn first_sentence(fault: &str) -> String {
+/// What to say where no line of a log is known as a reason: not again what stands in the fault above.
+fn beside(fault: &str, last: &[Kept]) -> String {
     let text = fault.lines().next().unwrap_or_default();
-    printable(text.split("; see ").next().unwrap_or(text).as_bytes())
+    let text = text.split("; see ").next().unwrap_or(text);
+    if !text.contains(" exited with status ") {
+        let own = text.strip_prefix("error building package (").and_then(|t| t.split_once("), "));
+        return printable(own.map_or(text, |(_, own)| own).as_bytes());
+    }
+    // A shell that prints what it does has said what it did last.
+    let traced = last.iter().rev().map(Kept::text).find_map(|line| {
+        let command = line.trim_start_matches('+');
+        (command.len() < line.len()).then(|| command.trim().to_owned())
+    });
+    match traced.filter(|command| !command.is_empty()) {
+        Some(command) => format!("its last command was '{command}'"),
+        None => "no line of the log is known as a reason; it ends with these".to_owned(),
+    }
 }
 
 /// That a step failed, in words.
@@ -230,6 +244,15 @@ mod tests {
         );
         assert_eq!(one.kind, Kind::Other);
         assert!(one.lines.iter().any(|line| line.text == "+ exit 3"), "{one:?}");
+        assert_eq!(one.headline, "%build failed: its last command was 'exit 3'");
+        let quiet = made(EXIT, &[("build.log", "Executing(%build): x\nready\n")]);
+        assert_eq!(
+            quiet.headline,
+            "%build failed: no line of the log is known as a reason; it ends with these"
+        );
+        let grew = EXIT.replace("rpmbuild exited with status 1", "the wall fell");
+        let other = made(&grew, &[("build.log", "Executing(%build): x\nready\n")]);
+        assert_eq!(other.headline, "%build failed: the wall fell");
         let bare = made("No matching arches were found", &[]);
         assert_eq!(
             (bare.kind, bare.headline.as_str()),
