@@ -9,7 +9,7 @@ rpcs! {
     /// Tells what would be installed in an empty buildroot of a tag, now or at an event: with `solved` true the `packages`
     /// and their `lockfile`, else what is `missing` or the `problems`. `packages` are what `dnf install` takes; `opts` may
     /// have `requires` (as BuildRequires), `groups` (of the tag), `exclude`, `weak`, `best`. Instead of the tag: `{"repo_id": N}`, or, for those who are logged
-    /// in, `{"urls": […]}`. Not in Koji.
+    /// in and as the policy `solve_urls` allows, `{"urls": […]}`. Not in Koji.
     #[access(anonymous)]
     #[example(r#"["f40-build", "x86_64", ["gcc"]]"#)]
     read solve.install(tag: Value, arch: String, packages: Value = None, event: Value = None, opts: Value = None) -> Value;

@@ -37,6 +37,12 @@ pub async fn find(tx: &mut Tx, key: &Key, event: Option<i64>) -> Result<Option<R
     select(Some(key), None, event).row_opt(tx).await
 }
 
+/// The addresses of all external repositories that there are now.
+pub async fn urls(tx: &mut Tx) -> Result<Vec<String>> {
+    let rows = select(None, None, None).rows(tx).await?;
+    rows.iter().map(|row| row.get("url")).collect()
+}
+
 /// Sets the address of an external repository.
 pub async fn configure(tx: &mut Tx, id: i64, url: &str, by: i64) -> Result<()> {
     revoke(tx, "external_repo_config", &[("external_repo_id", id.into())], by).await?;

@@ -3,6 +3,7 @@
 //! A pool belongs to a tag, an arch and the event that last changed what the tag holds, so a build is in the next
 //! answer as soon as its tagging is committed. Questions run on threads for blocking work.
 
+mod allowed;
 mod asked;
 mod content;
 pub mod keeper;

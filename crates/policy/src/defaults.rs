@@ -1,6 +1,6 @@
 //! The policies in force where a configuration names none.
 
-/// Name and text of each default policy, as a Koji hub has them.
+/// Name and text of each default policy, as a Koji hub has them; `solve_urls` is Toji's own.
 ///
 /// Policies that are neither here nor configured (`tag`, `dist_repo`, `sidetag` …) are missing, and
 /// the hub's `MissingPolicyOk` decides.
@@ -22,6 +22,11 @@ pub const DEFAULT_POLICIES: &[(&str, &str)] = &[
          all :: deny Only admin/tag can do this via default policy",
     ),
     ("priority", "all :: stay"),
+    (
+        "solve_urls",
+        "bool known_urls :: allow\nhas_perm admin :: allow\n\
+         all :: deny Only admin can ask about others than external repositories via default policy",
+    ),
     (
         "vm",
         "has_perm admin win-admin :: allow\n\

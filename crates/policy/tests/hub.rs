@@ -54,6 +54,13 @@ fn default_access() {
         ("build_from_srpm", "tag", false, "Only admin can do this via default policy"),
         ("vm", "win-admin", true, ""),
         ("draft_promotion", "draft-promoter", true, ""),
+        ("solve_urls", "admin", true, ""),
+        (
+            "solve_urls",
+            "tag",
+            false,
+            "Only admin can ask about others than external repositories via default policy",
+        ),
         (
             "draft_promotion",
             "",

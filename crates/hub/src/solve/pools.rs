@@ -14,7 +14,7 @@ use toji_value::{Args, Fault, map};
 use super::asked::{Asked, From};
 use super::memory::Key;
 use super::outside::Kept;
-use super::{Warm, content, outside};
+use super::{Warm, allowed, content, outside};
 use crate::dispatch::invoke;
 use crate::repo::change;
 use crate::tag::{self, Tag};
@@ -53,7 +53,7 @@ pub(super) async fn warm(call: &mut Call, asked: &Asked) -> Result<Arc<Warm>, Fa
 pub(super) async fn find_or_make(call: &mut Call, asked: &Asked) -> Result<Arc<Warm>, Fault> {
     match &asked.from {
         From::Urls(urls) => {
-            call.login()?;
+            allowed::urls(call, urls).await?;
             call.tx.rest();
             of_urls(&call.hub.clone(), urls, &asked.arch).await
         }

@@ -201,6 +201,20 @@ both_databases! {
             let refused = stage.refused(&stage.alice, "solve.install", list![urls, "x86_64"]).await;
             assert!(refused.starts_with("not the URL of a repository"), "{refused}");
         }
+        // what the hub reaches is not everybody's to look at
+        let begun = web.fetched.lock().unwrap().len();
+        for urls in [
+            list!["http://169.254.169.254/latest"],
+            list!["https://mirror.example/r", "http://127.0.0.1:1/"],
+            list!["https://mirror.example/r/../s"],
+        ] {
+            let refused = stage.refused(&stage.alice, "solve.depends", list![map! { "urls" => urls }, "x86_64", "shelf"]).await;
+            assert_eq!(refused, "policy violation (solve_urls): Only admin can ask about others than external repositories via default policy");
+        }
+        assert_eq!(web.fetched.lock().unwrap().len(), begun, "nothing was fetched");
+        let other = map! { "urls" => list!["https://other.example/r"] };
+        let gone = stage.refused(&stage.admin, "solve.install", list![other, "x86_64"]).await;
+        assert_eq!(gone, "external repository https://other.example/r: gone");
         let many = map! { "urls" => Value::Array(vec!["https://x.example/".into(); 9]) };
         let refused = stage.refused(&stage.alice, "solve.install", list![many, "x86_64"]).await;
         assert_eq!(refused, "there may be 1 to 8 URLs");
