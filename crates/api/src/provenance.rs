@@ -23,6 +23,13 @@ rpcs! {
     #[example("[]")]
     read provenance.keys() -> Vec<Value>;
 
+    /// Submits the task that builds a finished build again, from its source package and its lockfiles, and compares the
+    /// packages; returns its number. The build stays as it is. Not in Koji.
+    #[access(login)]
+    write rebuildCompare(
+        build: Value, opts: Value = None, priority: Option<i64> = None, channel: Value = None
+    ) -> i64;
+
     /// Has the provenance of a build written anew, with the key of now. Not in Koji.
     #[access(admin)]
     write provenance.renew(build: Value) -> Value;

@@ -1,17 +1,20 @@
 //! A buildroot of the hub: recorded there, planned there or here, filled and run here.
 
+mod again;
 mod chroot;
 mod facts;
 mod fetch;
 mod inside;
 mod plan;
+mod settings;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use toji_client::args;
-use toji_sandbox::{Buildroot, Command, Limits, Outcome};
+use toji_sandbox::{Buildroot, Command, Outcome};
+use toji_types::Lockfile;
 use toji_types::lockfile::Locked;
 use toji_types::state::BrState;
 use toji_value::Value;
@@ -25,6 +28,7 @@ use crate::rich::Need;
 use crate::tasks::texts;
 use facts::{check_repo, hostname, listing, write_hardware};
 use plan::Plan;
+use settings::Makers;
 
 /// Where rpmbuild works, as seen inside.
 pub(crate) const TOPDIR: &str = "/builddir/build";
@@ -42,6 +46,8 @@ pub(crate) struct Wish<'w> {
     pub(crate) group: &'w str,
     /// Whether commands inside may use the network.
     pub(crate) network: bool,
+    /// A buildroot whose packages this one gets, if the hub has its lockfile.
+    pub(crate) like: Option<i64>,
 }
 
 /// A state of a tag that has no repository of its own.
@@ -82,7 +88,12 @@ pub(crate) struct Room<'t> {
     hub_plans: bool,
     /// What this builder plans from itself where the hub does not.
     own: Option<plan::Own>,
+    /// Exactly what is in it, whatever is wished for.
+    locked: Option<Lockfile>,
     root: Option<Buildroot>,
+    makers: Makers,
+    /// The time of the build, if it is not that of the clock; in seconds since 1970.
+    epoch: Option<u64>,
     /// Digests of the packages.
     installed: HashSet<String>,
     log: Log,
@@ -109,7 +120,16 @@ impl<'t> Room<'t> {
             return Err(Failure::own(text));
         }
         let kind = chroot::wanted(task.config().buildroots.kind, &config)?;
-        check_repo(&repo, &config)?;
+        let earlier = match wish.like {
+            Some(root) => again::find(task, root).await?,
+            None => None,
+        };
+        // A lockfile needs no repository.
+        let kind = if earlier.is_some() { Kind::Chroot } else { kind };
+        if earlier.is_none() {
+            check_repo(&repo, &config)?;
+        }
+        let (locked, makers) = earlier.map_or((None, None), |e| (Some(e.lockfile), e.makers));
         let arch = toji_types::arch::canonical(wish.arch);
         let id =
             task.call("host.newBuildRoot", args!(wish.repo_id, arch; "task_id" => task.id)).await?;
@@ -136,7 +156,10 @@ impl<'t> Room<'t> {
             chroot: kind != Kind::Host,
             hub_plans: kind != Kind::Host,
             own: None,
+            locked,
             root: None,
+            makers: makers.unwrap_or_else(|| Makers::of(task.config())),
+            epoch: None,
             installed: HashSet::new(),
             log,
             state,
@@ -228,26 +251,6 @@ impl<'t> Room<'t> {
         Ok(dir)
     }
 
-    /// The macros of the builder and of the tag.
-    fn macros(&self, hostname: &str) -> String {
-        let config = self.task.config();
-        let mut macros = format!(
-            "%_topdir {TOPDIR}\n%_rpmfilename %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm\n\
-             %_buildhost {hostname}\n%packager {}\n%vendor {}\n%distribution {}\n",
-            config.packager, config.vendor, config.distribution
-        );
-        for (key, value) in self.extra() {
-            if let Some(name) = key.strip_prefix("rpm.macro.") {
-                macros.push_str(&format!("%{name} {}\n", value.display().replace('\n', "\\\n")));
-            }
-        }
-        macros
-    }
-
-    fn extra(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.config.get("extra").as_struct().into_iter().flat_map(|extra| extra.iter())
-    }
-
     /// The home directory inside, as this machine sees it.
     pub(crate) fn home(&self) -> Result<PathBuf> {
         Ok(self.root()?.home())
@@ -302,12 +305,7 @@ impl<'t> Room<'t> {
 
     async fn start(&self, command: Command, cwd: &str, log: &mut Log) -> Result<Outcome> {
         let name = command.argv.first().cloned().unwrap_or_default();
-        let mut command = command.cwd(cwd).limits(self.limits());
-        for (key, value) in self.extra() {
-            if let Some(name) = key.strip_prefix("rpm.env.") {
-                command = command.env(name, value.display());
-            }
-        }
+        let command = self.equip(command.cwd(cwd));
         let before = machine::Machine::now();
         let outcome = self.root()?.run(&command, log, &self.task.cancel).await?;
         if let Some(trouble) = before.trouble(&outcome, &self.task.config().workdir) {
@@ -315,10 +313,6 @@ impl<'t> Room<'t> {
             return Err(Failure::own(trouble));
         }
         Ok(outcome)
-    }
-
-    fn limits(&self) -> Limits {
-        self.task.config().limits.clone()
     }
 
     /// Tells the hub that the buildroot is no more, and removes it.

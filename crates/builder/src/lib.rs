@@ -2,6 +2,7 @@
 
 mod buildroot;
 mod channel;
+mod comparison;
 mod config;
 mod context;
 mod credential;

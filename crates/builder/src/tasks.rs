@@ -14,6 +14,7 @@ mod dist_repo;
 mod maven;
 mod new_repo;
 pub(crate) mod plugin;
+pub(crate) mod rebuild_compare;
 mod rebuild_srpm;
 mod restart;
 mod restart_hosts;
@@ -67,6 +68,7 @@ pub(crate) static METHODS: &[Method] = &[
     dist_repo::METHOD,
     maven::METHOD,
     new_repo::METHOD,
+    rebuild_compare::METHOD,
     rebuild_srpm::METHOD,
     restart::METHOD,
     restart_hosts::METHOD,

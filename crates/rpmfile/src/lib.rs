@@ -1,6 +1,7 @@
 //! Reads RPM packages up to their payload, and splits and joins their signature headers.
 
 mod changelog;
+pub mod compare;
 mod deps;
 pub mod digest;
 mod error;

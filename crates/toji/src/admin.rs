@@ -1,10 +1,10 @@
 //! `toji admin`: what administrators do with builders, by calls of the hub.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, bail};
-use toji_client::{Client, Options as Connection, args};
+use toji_client::{Client, args};
 use toji_value::Value;
+
+use crate::login::Login;
 
 /// What `toji admin` can be told.
 #[derive(clap::Args)]
@@ -13,28 +13,6 @@ pub(crate) struct Options {
     deed: Deed,
     #[command(flatten)]
     login: Login,
-}
-
-/// Where the hub is and who asks; another way of logging in has `koji call` with the same calls.
-#[derive(clap::Args)]
-struct Login {
-    /// The hub's URL.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080/kojihub"
-    )]
-    server: String,
-    /// A user with the permission `host` or `admin`.
-    #[arg(long, global = true, value_name = "NAME", default_value = "admin")]
-    user: String,
-    /// A file with the user's password; without it the password is read from standard input.
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Certificate authorities to trust instead of the system's, PEM.
-    #[arg(long, global = true, value_name = "FILE")]
-    serverca: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
@@ -104,29 +82,11 @@ fn seconds(text: &str) -> Result<i64, String> {
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("failed to start the runtime")?.block_on(async {
-        let hub = log_in(&options.login).await?;
+        let hub = options.login.log_in().await?;
         let done = act(&hub, options.deed).await;
         hub.logout().await.ok();
         done
     })
-}
-
-async fn log_in(login: &Login) -> anyhow::Result<Client> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))
-    };
-    let serverca = login.serverca.as_ref().map(read).transpose()?;
-    let password = match &login.password_file {
-        Some(path) => String::from_utf8(read(path)?).context("the password is not text")?,
-        None => {
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).context("failed to read the password")?;
-            line
-        }
-    };
-    let hub = Client::new(&login.server, Connection { serverca, ..Connection::default() })?;
-    hub.login(&login.user, password.trim_end_matches(['\r', '\n'])).await?;
-    Ok(hub)
 }
 
 async fn act(hub: &Client, deed: Deed) -> anyhow::Result<()> {

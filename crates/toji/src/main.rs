@@ -9,11 +9,13 @@ mod fetch;
 mod gc;
 mod hub;
 mod log;
+mod login;
 mod migrate;
 mod mock_config;
 mod parts;
 mod policy;
 mod provenance;
+mod rebuild_compare;
 mod solve;
 mod up;
 mod verify;
@@ -60,6 +62,8 @@ enum Command {
     Sbom(provenance::BillOptions),
     /// Check files by their provenance, without a hub, and print what was built from what.
     Verify(verify::Options),
+    /// Build a finished build again from its lockfiles and compare: fails and names what differs if that is not the same.
+    RebuildCompare(rebuild_compare::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
     Solve(solve::Options),
 }
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Provenance(options) => provenance::run(options),
         Command::Sbom(options) => provenance::run_bill(options),
         Command::Verify(options) => verify::run(&options),
+        Command::RebuildCompare(options) => rebuild_compare::run(&options),
         Command::Solve(options) => solve::run(options),
     };
     match result {

@@ -14,7 +14,8 @@ const MOST_SPEC: u64 = 4 << 20;
 
 impl Room<'_> {
     /// Unpacks a source package below [`TOPDIR`] and returns its spec file, as seen inside.
-    pub(crate) async fn unpack(&self, srpm: &Path, log: &mut Log) -> Result<String> {
+    pub(crate) async fn unpack(&mut self, srpm: &Path, log: &mut Log) -> Result<String> {
+        self.date_by(source::header(srpm)?.header());
         let dir = self.home()?.join("srpm");
         let failed = || Failure::local("put the source package into the buildroot");
         std::fs::create_dir_all(&dir).map_err(failed())?;

@@ -79,7 +79,7 @@ async fn open<'t>(task: &'t Context, tag: &Value, opts: &Value) -> Result<Room<'
     let tag = int_of(tag, "id")?;
     let arch = find_arch(task, "noarch", tag, repo.get("create_event")).await?;
     let (newest, group) = (None, "maven-build");
-    let wish = Wish { tag, arch: &arch, repo_id, newest, group, network: true };
+    let wish = Wish { tag, arch: &arch, repo_id, newest, group, network: true, like: None };
     Room::new(task, &wish).await
 }
 

@@ -48,8 +48,8 @@ pub(super) async fn open<'t>(
     let tag = task.call("getTag", args!(tag; "strict" => true, "event" => event)).await?;
     let tag = int_of(&tag, "id")?;
     let arch = find_arch(task, "noarch", tag, event).await?;
-    let group = "srpm-build";
-    Room::new(task, &Wish { tag, arch: &arch, repo_id, newest, group, network }).await
+    let (group, like) = ("srpm-build", opts.get("like").as_int());
+    Room::new(task, &Wish { tag, arch: &arch, repo_id, newest, group, network, like }).await
 }
 
 /// Makes a source package of a spec file, both as seen inside.

@@ -1,11 +1,13 @@
 //! Statements about builds.
 
 use toji_api::provenance::*;
+use toji_types::BuildState;
 use toji_value::{Fault, Value};
 
-use crate::Call;
+use super::task::submit;
 use crate::dispatch::Handle;
 use crate::statement::{self, Part};
+use crate::{Call, build};
 
 impl Handle for ProvenanceGet {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
@@ -22,6 +24,17 @@ impl Handle for ProvenanceSbom {
 impl Handle for ProvenanceKeys {
     async fn handle(self, call: &mut Call) -> Result<Vec<Value>, Fault> {
         statement::keys(call).await
+    }
+}
+
+impl Handle for RebuildCompare {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        let build = build::need(call, &self.build).await?;
+        if build.state != BuildState::Complete {
+            return Err(Fault::generic(format!("Build {} is {}", build.nvr(), build.state)));
+        }
+        let args = vec![build.id.into(), self.opts];
+        submit(call, "rebuildCompare", args, self.priority, self.channel).await
     }
 }
 

@@ -119,6 +119,7 @@ const OWN: &[&str] = &[
     "provenance.keys",
     "provenance.renew",
     "provenance.sbom",
+    "rebuildCompare",
     "renameRPMSig",
     "revokeBuilder",
     "scheduler.explain",

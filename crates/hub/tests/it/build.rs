@@ -120,6 +120,9 @@ both_databases! {
         }
         let old = running.top("work").join(&running.srpm);
         assert!(fs::symlink_metadata(&old).unwrap().is_symlink() && old.is_file());
+        let task = stage.ok(&stage.alice, "rebuildCompare", list!["hello-1.0-2"]).await;
+        let request = stage.ok(&stage.alice, "getTaskRequest", list![task]).await;
+        assert_eq!(request, list![running.build, Value::Nil]);
         let rpms = stage.ok(&stage.alice, "listBuildRPMs", list![running.build]).await;
         let rpms = rpms.as_array().unwrap();
         assert_eq!(rpms.len(), 3);
@@ -162,6 +165,8 @@ both_databases! {
         fs::write(&rpm, &whole[..whole.len() - 10]).unwrap();
         let refused = stage.refused(&stage.builder, "host.completeBuild", running.results(map! {})).await;
         assert!(refused.contains("is not a usable rpm"), "{refused}");
+        let refused = stage.refused(&stage.alice, "rebuildCompare", list![running.build]).await;
+        assert_eq!(refused, "Build hello-1.0-2 is BUILDING");
         fs::write(&rpm, &whole).unwrap();
         let other = rpm.with_file_name("hello-9-9.x86_64.rpm");
         fs::copy(&rpm, &other).unwrap();

@@ -1,5 +1,6 @@
 //! Package reading against RPM itself, real signatures and hostile input.
 
+mod compare;
 mod fields;
 mod hostile;
 mod reading;
