@@ -201,3 +201,14 @@ def submissions(w):
     w.koji("import-archive", "--noprogress", "--create-build", "--type", "maven", "--type-info", pom, nvr, pom)
     request = submitted(w, "wrapperRPM", "wrapper-rpm", "--nowait", target, nvr, "git://localhost/spec#1")
     eq((request[0], request[1]["name"], request[2]["nvr"]), ("git://localhost/spec#1", target, nvr), "the wrapper")
+
+
+@story()
+def no_vm_host(w):
+    """A Windows build ends at once where no host has virtual machines, and so does a task of such a host that builders of Toji get."""
+    target = w.target("windows")
+    said = w.koji("win-build", "--wait", target, "git://localhost/x#1", "w10", code=1)
+    has(said, "FAILED: BuildError: winbuild needs a VM host, a builder that runs kojivmd", "no host is in channel vm")
+    task = w.hub.call("makeTask", "vmExec", ["w10", ["git://localhost/x#1", f"{target}-build", {}]])
+    eq(w.hub.wait(task, 120, "FAILED")["state"], 5, "the task's state")
+    has(w.hub.describe(task), "vmExec needs a VM host", "none is configured in channel default")

@@ -25,6 +25,7 @@ mod shutdown;
 mod sleep;
 mod tag_build;
 mod tag_notification;
+pub(crate) mod vm;
 mod waitrepo;
 
 use std::future::Future;

@@ -72,6 +72,11 @@ impl Worker {
         let name = info.get("method").as_str().unwrap_or_default();
         let plugin = || self.shared.plugins.task(name).map(|(_, weight)| Work::Plugin(weight));
         let Some(work) = tasks::find(name).map(Work::Own).or_else(plugin) else {
+            if tasks::vm::is_for_vm_host(name) {
+                tracing::info!(task = self.id, method = name, "refused: not a VM host");
+                tasks::vm::refuse(&session, self.id, &info).await?;
+                return session.logout().await;
+            }
             tracing::warn!(task = self.id, method = name, "refused: no handler");
             let call = args!(self.id; "soft" => false, "msg" => "no handler for method");
             session.call("host.refuseTask", call).await?;

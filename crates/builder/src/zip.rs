@@ -11,7 +11,7 @@ use rawzip::time::UtcDateTime;
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 
 /// Directories of source control, which are left out.
-const CONTROL: [&str; 3] = ["CVS", ".svn", ".git"];
+const CONTROL: [&str; 4] = ["CVS", ".svn", ".git", ".hg"];
 /// The kind of a symbolic link among the permissions.
 const LINK: u32 = 0o120_000;
 

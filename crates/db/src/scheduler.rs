@@ -162,6 +162,17 @@ pub async fn host_channels(tx: &mut Tx) -> Result<Vec<Row>> {
     .await
 }
 
+/// The name of a task's channel if no host is in it, not even one that takes no tasks now.
+pub async fn channel_without_hosts(tx: &mut Tx, task: i64) -> Result<Option<String>> {
+    tx.scalar_opt(
+        "SELECT channels.name FROM task JOIN channels ON channels.id = task.channel_id \
+         WHERE task.id = $1 AND NOT EXISTS (SELECT 1 FROM host_channels \
+         WHERE host_channels.channel_id = channels.id AND host_channels.active IS TRUE)",
+        params![task],
+    )
+    .await
+}
+
 /// The columns of a task that the scheduler looks at, of [`FROM`].
 ///
 /// `assigned` is there where the scheduler has an active run for it, `tree` is when the top of its group was made (three

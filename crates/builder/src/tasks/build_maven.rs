@@ -23,15 +23,16 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let [url, tag, opts] = take(values)?;
     let mut sources = Scm::parse(url.as_str().unwrap_or_default())?;
     allow(task, &mut sources, &opts).await?;
-    let (tree, _) = sources.checkout(task, &task.make_dir("scm")?).await?;
+    let tree = sources.checkout(task, &task.make_dir("scm")?).await?.tree;
     let own = task.make_dir("own")?;
     pack(&tree, &own.join(SOURCES))?;
     let patches = patches(task, &opts).await?;
     if let Some(patches) = &patches {
         pack(patches, &own.join(PATCHES))?;
     }
-    let mut room = open(task, &tag, &opts).await?;
-    let built = build(task, &mut room, (&tree, patches.as_deref()), &opts).await;
+    let repo = task.call("repoInfo", args!(repo_id(&opts)?; "strict" => true)).await?;
+    let mut room = open(task, &tag, &repo).await?;
+    let built = build(task, &mut room, &repo, (&tree, patches.as_deref()), &opts).await;
     task.log_paths().await?;
     deliver(task, room, &own, &built?).await
 }
@@ -43,8 +44,8 @@ async fn patches(task: &Context, opts: &Value) -> Result<Option<PathBuf>> {
     };
     let mut scm = Scm::parse(url)?;
     allow(task, &mut scm, opts).await?;
-    let (place, _) = scm.without_common().checkout(task, &task.make_dir("patches")?).await?;
-    Ok(Some(place))
+    let place = scm.without_common().checkout(task, &task.make_dir("patches")?).await?;
+    Ok(Some(place.tree))
 }
 
 fn pack(tree: &Path, to: &Path) -> Result<()> {
@@ -73,10 +74,8 @@ async fn apply(task: &Context, room: &Room<'_>) -> Result<()> {
 }
 
 /// The buildroot of the tag's group for Maven, which may use the network: Maven fetches from the tag's repository.
-async fn open<'t>(task: &'t Context, tag: &Value, opts: &Value) -> Result<Room<'t>> {
-    let repo_id = repo_id(opts)?;
-    let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
-    let tag = int_of(tag, "id")?;
+async fn open<'t>(task: &'t Context, tag: &Value, repo: &Value) -> Result<Room<'t>> {
+    let (tag, repo_id) = (int_of(tag, "id")?, int_of(repo, "id")?);
     let arch = find_arch(task, "noarch", tag, repo.get("create_event")).await?;
     let (newest, group) = (None, "maven-build");
     let wish = Wish { tag, arch: &arch, repo_id, newest, group, network: true, like: None };
@@ -86,19 +85,18 @@ async fn open<'t>(task: &'t Context, tag: &Value, opts: &Value) -> Result<Room<'
 async fn build(
     task: &Context,
     room: &mut Room<'_>,
+    repo: &Value,
     (tree, patches): (&Path, Option<&Path>),
     opts: &Value,
 ) -> Result<Gav> {
     let more = texts(opts.get("packages"));
     let needs: Vec<Need> = more.iter().map(|name| Need::of(Capability::new(name, 0, ""))).collect();
     room.fill(&needs).await?;
-    let repo_id = repo_id(opts)?;
-    let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
     let settings = Settings {
         task: task.id,
         topurl: task.hub.files_url(),
-        tag: text_of(&repo, "tag_name")?,
-        repo_id,
+        tag: text_of(repo, "tag_name")?,
+        repo_id: int_of(repo, "id")?,
         deps: opts.get("deps"),
     };
     bring_in(room, tree, patches, &settings.text()?)?;

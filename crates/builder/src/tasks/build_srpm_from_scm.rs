@@ -11,7 +11,7 @@ use crate::buildroot::{Room, TOPDIR};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::logs::Log;
-use crate::scm::Scm;
+use crate::scm::{Checkout, Scm};
 use crate::source;
 
 method!("buildSRPMFromSCM", 1.0, [url, build_tag, opts = Default::Nil]);
@@ -21,7 +21,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let mut scm = Scm::parse(url.as_str().unwrap_or_default())?;
     allow(task, &mut scm, &opts).await?;
     repo_id(&opts)?;
-    let (tree, source) = scm.checkout(task, &task.make_dir("scm")?).await?;
+    let Checkout { tree, common, source } = scm.checkout(task, &task.make_dir("scm")?).await?;
     let spec = source::find_spec(&tree)?;
     let text = std::fs::read(&spec).map_err(Failure::local("read the spec file"))?;
     source::check_spec(&String::from_utf8_lossy(&text))?;
@@ -31,7 +31,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     room.fill(&[]).await?;
     room.begin("buildSRPMFromSCM").await?;
     let mut log = task.log("build.log")?;
-    bring_in(&room, &tree)?;
+    bring_in(&room, &tree, common.as_deref())?;
     let sources = format!("{TOPDIR}/SOURCES");
     if let Some(command) = fetch {
         fetch_sources(&room, command, &sources, &mut log).await?;
@@ -62,23 +62,32 @@ pub(super) async fn allow(task: &Context, scm: &mut Scm, opts: &Value) -> Result
     Ok(())
 }
 
-/// Copies the tree into the buildroot; git's own files and links stay outside.
-fn bring_in(room: &Room<'_>, tree: &Path) -> Result<()> {
+/// Copies the tree into the buildroot, and `common` beside it; the files of source control stay outside.
+fn bring_in(room: &Room<'_>, tree: &Path, common: Option<&Path>) -> Result<()> {
     let build = room.home()?.join("build");
     let failed = || Failure::local::<std::io::Error>("copy the sources into the buildroot");
     for name in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
         std::fs::create_dir_all(build.join(name)).map_err(failed())?;
     }
     copy_tree(tree, &build.join("SOURCES")).map_err(failed())?;
+    if let Some(common) = common {
+        let to = build.join("common");
+        std::fs::create_dir_all(&to).map_err(failed())?;
+        copy_tree(common, &to).map_err(failed())?;
+    }
     Ok(room.root()?.hand_over(&room.home()?)?)
 }
 
-/// Copies a checked-out tree without git's own files.
+/// Directories of source control, which are left out.
+const CONTROL: [&str; 4] = ["CVS", ".git", ".hg", ".svn"];
+
+/// Copies a checked-out tree without the files of source control.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
-        if kind.is_dir() && entry.file_name() != ".git" {
+        let control = CONTROL.iter().any(|name| entry.file_name() == *name);
+        if kind.is_dir() && !control {
             std::fs::create_dir_all(&target)?;
             copy_tree(&entry.path(), &target)?;
         } else if kind.is_file() {

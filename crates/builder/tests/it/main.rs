@@ -1,6 +1,7 @@
 //! The daemon against a small hub over real HTTP, with real rpmbuild in real buildroots.
 
 mod hub;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -87,8 +87,21 @@ impl Handle for WinBuild {
         let data = crate::policy::data(&data.into())?;
         call.assert_policy("vm", &data, false).await?;
         let args = vec![self.vm, self.url, self.target, or_empty(self.opts)];
-        submit(call, "winbuild", args, self.priority, self.channel).await
+        let id = submit(call, "winbuild", args, self.priority, self.channel).await?;
+        fail_without_vm_host(call, id).await?;
+        Ok(id)
     }
+}
+
+/// Ends a task at once whose channel has no host at all: it would wait for ever, as no builder of Toji's does it.
+async fn fail_without_vm_host(call: &mut Call, id: i64) -> Result<(), Fault> {
+    let channel = toji_db::scheduler::channel_without_hosts(&mut call.tx, id).await?;
+    let Some(channel) = channel else { return Ok(()) };
+    let text = format!(
+        "winbuild needs a VM host, a builder that runs kojivmd with virtual machines: no host is in channel {channel}"
+    );
+    let task = crate::task::lock(call, id).await?;
+    crate::task::transition::fail(call, &task, Fault::build(text)).await
 }
 
 /// Makes a task of an image type in the channel of that name.

@@ -415,6 +415,14 @@ both_databases! {
             let channel = stage.ok(&stage.alice, "getChannel", list![info.get("channel_id").clone()]).await;
             (info.get("method").display(), info.get("request").clone(), channel.get("name").display())
         };
+        let lost = stage.ok(&stage.admin, "winBuild", list!["w10", "git://x", "f40"]).await;
+        let refused = stage.refused(&stage.admin, "getTaskResult", list![lost.clone()]).await;
+        assert!(refused.starts_with("winbuild needs a VM host") && refused.ends_with("no host is in channel vm"), "{refused}");
+        stage.ok(&stage.admin, "addHost", list!["vms.example.com", list!["x86_64"]]).await;
+        stage.ok(&stage.admin, "addHostToChannel", list!["vms.example.com", "vm"]).await;
+        let waits = stage.ok(&stage.admin, "winBuild", list!["w10", "git://x", "f40"]).await;
+        let state = async |id: Value| stage.ok(&stage.admin, "getTaskInfo", list![id]).await.get("state").clone();
+        assert_eq!((state(lost).await, state(waits).await), (5.into(), 0.into()));
         for (method, args, task, request, channel) in [
             ("mavenBuild", list!["git://x", "f40"], "maven", list!["git://x", "f40", map! {}], "maven"),
             ("chainMaven", list![map! { "a" => map! {} }, "f40", opts.clone()], "chainmaven",

@@ -6,7 +6,8 @@ use super::{BuildState, RepoState, TaskState};
 pub const TASK_MOVES: &[(TaskState, &[TaskState])] = {
     use TaskState::{Assigned, Canceled, Closed, Failed, Free, Open};
     &[
-        (Free, &[Open, Canceled, Assigned]),
+        // the hub itself fails a free task that no host will ever take
+        (Free, &[Open, Canceled, Assigned, Failed]),
         // an administrator may take an open task away and give it to another host
         (Open, &[Free, Closed, Canceled, Assigned, Failed]),
         (Assigned, &[Free, Open, Canceled]),
