@@ -42,6 +42,13 @@ impl Failure {
         Failure(Fault::generic(text), Whose::Builder)
     }
 
+    /// The same failure, with what was to be done before its text.
+    pub(crate) fn while_doing(self, what: impl Display) -> Self {
+        let Failure(mut fault, whose) = self;
+        fault.message = format!("{what}: {}", fault.message);
+        Failure(fault, whose)
+    }
+
     /// A local operation that failed.
     ///
     /// It is this builder's failure when the disk is full or broken, or memory or descriptors are used up.
@@ -157,6 +164,11 @@ mod tests {
         let status = |status| toji_client::Error::Status { url: "u".to_owned(), status };
         assert_eq!(Failure::from(status(503)).1, Whose::Builder);
         assert_eq!(Failure::from(status(404)).1, Whose::Task);
+        let (what, expected) = ("sha256 of /a.rpm".to_owned(), "aa".to_owned());
+        let other = toji_client::Error::Mismatch { what, expected, found: "bb".to_owned() };
+        let failure = Failure::from(other).while_doing("fetch a-1-1.noarch");
+        let text = "fetch a-1-1.noarch: sha256 of /a.rpm: expected aa, got bb";
+        assert_eq!((failure.0.message.as_str(), failure.1), (text, Whose::Builder));
         let refused = toji_client::Error::Fault(Fault::build("no"));
         assert_eq!(Failure::from(refused).1, Whose::Task);
         let layer = |reason: &str| toji_sandbox::Error::Layer { reason: reason.to_owned() };

@@ -44,6 +44,7 @@ pub(super) async fn all(
         }
         let Some(done) = running.join_next().await else { return Ok(files) };
         let (at, name, got) = done.map_err(Failure::local("fetch the packages"))?;
-        files[at] = got.map_err(Failure::local(format!("fetch {name}")))?;
+        files[at] =
+            got.map_err(|error| Failure::from(error).while_doing(format!("fetch {name}")))?;
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub::{CANCELED, CLOSED, FAILED, FREE, Hub};
+use sha2::Digest as _;
 use toji_builder::{Builder, CancellationToken, Config};
 use toji_value::{Fault, Value, list, map};
 use toji_xmlrpc::{Limits, parse_response};
@@ -192,6 +193,48 @@ async fn unmet_requirements_and_failing_builds_say_why() {
     assert_eq!((fault.code, first), (1005, text));
     assert!(told.contains("about to fail"), "{told}");
     assert!(world.hub.read("tasks/2/2/build.log").contains("about to fail"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_what_the_lockfile_says_or_not_used() {
+    let world = World::new(true).await;
+    let lib = world.package("lib", false, "", "");
+    world.publish(std::slice::from_ref(&lib));
+    let published = world.hub.topdir.join("repos/t-build/1").join(std::env::consts::ARCH);
+    let published = published.join(lib.file_name().expect("name"));
+    let good = std::fs::read(&lib).expect("package");
+    let mut bad = good.clone();
+    *bad.last_mut().expect("bytes") ^= 1;
+    std::fs::write(&published, &bad).expect("package");
+    let srpm = world.upload(&world.package("app", true, "BuildRequires: lib", ""));
+    let request = || {
+        let opts = map! {"repo_id" => 1};
+        vec![srpm.clone().into(), 2.into(), "noarch".into(), true.into(), opts.into()]
+    };
+    // What the way to the builder damages is not the build's fault: another builder shall try.
+    let id = world.hub.submit("buildArch", request());
+    world.hub.until(|inner| inner.calls.iter().any(|(call, _)| call == "host.refuseTask")).await;
+    let refused = world.called("host.refuseTask")[0].keywords.value("msg").display();
+    let sum = |data: &[u8]| hex::encode(sha2::Sha256::digest(data));
+    let (wanted, found) = (sum(&good), sum(&bad));
+    assert!(refused.starts_with("fetch lib-1.0-1.noarch: sha256 of /"), "{refused}");
+    assert!(refused.ends_with(&format!("expected {wanted}, got {found}")), "{refused}");
+    let builder = world.dir.path().join("builder");
+    let work = builder.join(format!("tasks/{id}/{id}"));
+    assert!(!work.exists(), "the work directory is still there");
+    let cached = builder.join("cache").join(&wanted[..2]).join(&wanted);
+    assert!(!cached.exists() && !builder.join("cache").join(&found[..2]).join(&found).exists());
+
+    std::fs::write(&published, &good).expect("package");
+    let id = world.hub.submit("buildArch", request());
+    assert_eq!(world.hub.ended(id).await.state, CLOSED, "{:?}", world.result(id));
+    assert_eq!(std::fs::read(&cached).expect("cached"), good);
+    // A damaged file of the cache is replaced.
+    std::fs::write(&cached, &bad).expect("cached");
+    let id = world.hub.submit("buildArch", request());
+    assert_eq!(world.hub.ended(id).await.state, CLOSED, "{:?}", world.result(id));
+    assert_eq!(std::fs::read(&cached).expect("cached"), good);
     world.stop().await;
 }
 
