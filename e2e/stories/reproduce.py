@@ -2,15 +2,22 @@
 
 import contextlib
 import hashlib
+import json
+import os
+import shutil
+import tempfile
 import xmlrpc.client
+from pathlib import Path
 
 from harness import universe
 from harness.builders import TojiBuilder, add_host
 from harness.command import run
+from harness.hub import TaskFailed
 from harness.rpms import from_spec, query
 from harness.server import Server
 from harness.story import eq, has, lacks, story, that
-from stories.chroots import log_of, task_of
+from stories.chroots import LEFT_OUT, build_releases, log_of, task_of, with_needs
+from stories.upstream import releases
 
 SPEC = """Name: {name}
 Version: 1
@@ -113,13 +120,14 @@ def days(own, names, base):
 def builder(w, own, name, **conf):
     """A builder of packages alone that has this name."""
     add_host(w, name)
-    return TojiBuilder(w, name, own.toji, own={"buildroot": "chroot"}, **conf)
+    return TojiBuilder(w, name, own.toji, own={"buildroot": "chroot", "buildroot_cache_size": 2000}, **conf)
 
 
 def later(w, own, first):
     """Another builder in the place of the first, 400 days later, elsewhere on the disk, who calls itself otherwise."""
     w.koji("disable-host", "day-0")
     first.end()
+    shutil.rmtree(first.workdir)
     return builder(w, own, "day-400", packager="Another", vendor="Another", distribution="Another")
 
 
@@ -187,3 +195,92 @@ def refused(w, good):
         that(False, "somebody without a login may submit")
     except xmlrpc.client.Fault as fault:
         has(fault.faultString, "logged in")
+
+
+@story(own=True, slow=True)
+def at_home(own):
+    """An ordinary user does builds of the hub again: what succeeded gives the same packages, what failed fails alike, and there is a shell."""
+    good, bad = "same", "broken"
+    with days(own, [good, bad], "home") as (w, target, first), home() as mine:
+        steady = "echo 'char *when(void) { return __DATE__ __TIME__; }' >a.c\ngcc -g -c a.c\n"
+        done = w.task_of(w.build(target, source(w, good, steady, head="BuildRequires: m4")))
+        failed = w.task_of(w.build(target, source(w, bad, "m4 --version\ngcc -c missing.c"), code=1))
+        first.end()
+        toji = mine / "toji"
+        shutil.copy(own.toji, toji)
+
+        def reproduce(*argv, **more):
+            user = ["setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"]
+            return run(*user, toji, "reproduce", "--server", w.ready["hub"], *argv, cwd=mine, env={"HOME": str(mine)}, **more)
+
+        task = task_of(w, done)["id"]
+        said = reproduce("--print", done)
+        (lock,) = w.hub.call("solve.lockfiles", f"{good}-1-1")
+        digests = {package["digest"] for package in json.loads(lock["lockfile"])["packages"]}
+        eq({line.split()[-1] for line in said.out.splitlines() if " sha256:" in line}, digests, "the packages that are printed")
+        has(said, f"task {task} (buildArch of {good}-1-1.src.rpm for x86_64)", f"lockfile {lock['digest']}\n", "    %clamp_mtime_to_source_date_epoch 1\n",
+            f"    SOURCE_DATE_EPOCH={DATED}\n", "    rpmbuild -bb --nodeps --target x86_64 SPECS/*.spec\n")
+        that(not (mine / ".cache/toji/chroots").exists(), "printing has made a root")
+
+        said = reproduce(done)
+        has(said, f"\nequal     {good}-1-1.x86_64.rpm\n", f"task {task} was done again, with the same result\n")
+        made = mine / f".cache/toji/again/{task}/result/{good}-1-1.x86_64.rpm"
+        eq(sum_of(made), sum_of(w.topdir("packages", good, "1", "1", "x86_64", made.name)), "the package that was made")
+
+        child = task_of(w, failed)["id"]
+        said = reproduce(failed, code=1)
+        has(said, "m4: not found", f"task {child} failed here, as on the hub\n")
+        fault = w.hub.call("getTaskResult", child, raise_fault=False)["faultString"]
+        has(said.out, *fault.splitlines()[:2])
+
+        script = f"id -un; rpm -q m4; ls SPECS; hostname; echo $SOURCE_DATE_EPOCH\nrpmbuild -bb --nodeps SPECS/{good}.spec >/dev/null 2>&1 && ls RPMS\nexit 3\n"
+        said = reproduce("--shell", "--no-build", task, stdin=script.encode())
+        has(said, "\nm4-", f"\n{good}.spec\nday-0\n{DATED}\n{good}-1-1.x86_64.rpm\n")
+        for other in [w.hub.call("listTasks", {"method": "tagBuild"}, {"order": "-id"})[0]["id"], 987654]:
+            reproduce(other, code=1)
+
+
+# A number that no user of the machine has.
+SOMEBODY = 62345
+
+
+@contextlib.contextmanager
+def home():
+    """The home directory of somebody."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chown(place, SOMEBODY, SOMEBODY)
+        yield Path(place)
+
+
+@story(own=True, slow=True, hand=True)
+def all_releases(own):
+    """All upstream releases (of them TOJI_RELEASES, and what these need) twice from their lockfiles, the second time 400 days later: prints what differs."""
+    every = [name for name, _, _ in [*releases(), *releases("rest")] if name not in LEFT_OUT]
+    names = with_needs(os.environ.get("TOJI_RELEASES", "").split()) or every
+    with days(own, names, "twice") as (w, target, first):
+        build_releases(w, target, names)
+        second = later(w, own, first)
+        try:
+            builds = [w.hub.call("getLatestBuilds", target, package=name)[0]["nvr"] for name in names]
+            tasks = {nvr: w.hub.call("rebuildCompare", nvr) for nvr in builds}
+            same = [nvr for nvr, task in tasks.items() if is_same(w, nvr, task)]
+        finally:
+            second.end()
+        print(f"{len(same)} of {len(tasks)} releases are the same, bit for bit", flush=True)
+        if names == every:
+            that(len(same) >= 25, f"only {len(same)} releases are the same")
+
+
+def is_same(w, nvr, task):
+    """Whether a build came out the same again; prints that, and what differs."""
+    try:
+        w.hub.wait(task, timeout=3000)
+    except TaskFailed as error:
+        print(f"{nvr:30} failed: {error}", flush=True)
+        return False
+    result = w.hub.call("getTaskResult", task)
+    print(f"{nvr:30} {'the same' if result['equal'] else 'different'}, {len(result['rpms'])} packages", flush=True)
+    for rpm in result["rpms"]:
+        for one in rpm["differences"][:8]:
+            print(f"    {rpm['name']}: {one['file'] or ''} {one['what']}: {one['first']} / {one['again']}"[:220], flush=True)
+    return result["equal"]

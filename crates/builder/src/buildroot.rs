@@ -6,6 +6,7 @@ mod facts;
 mod fetch;
 mod inside;
 mod plan;
+mod recipe;
 mod settings;
 
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use toji_client::args;
-use toji_sandbox::{Buildroot, Command, Outcome};
+use toji_sandbox::{Buildroot, Command, Outcome, Reason};
 use toji_types::Lockfile;
 use toji_types::lockfile::Locked;
 use toji_types::state::BrState;
@@ -131,9 +132,13 @@ impl<'t> Room<'t> {
         }
         let (locked, makers) = earlier.map_or((None, None), |e| (Some(e.lockfile), e.makers));
         let arch = toji_types::arch::canonical(wish.arch);
-        let id =
-            task.call("host.newBuildRoot", args!(wish.repo_id, arch; "task_id" => task.id)).await?;
-        let id = int("host.newBuildRoot", id)?;
+        let id = match wish.like {
+            Some(id) if task.again => id,
+            _ => {
+                let call = args!(wish.repo_id, arch; "task_id" => task.id);
+                int("host.newBuildRoot", task.call("host.newBuildRoot", call).await?)?
+            }
+        };
         crate::failed::mark(&task.work, id).map_err(Failure::local("note the buildroot"))?;
         let mut log = task.log("root.log")?;
         let mut state = task.log("state.log")?;
@@ -194,8 +199,8 @@ impl<'t> Room<'t> {
             if self.chroot { self.make_root(&plan).await? } else { self.lay_over(&plan).await? };
         self.root = Some(root);
         let call = if first { "host.setBuildRootList" } else { "host.updateBuildRootList" };
-        self.task.call(call, args!(self.id, list; "task_id" => self.task.id)).await?;
-        if self.chroot && !plan.stored {
+        self.task.tell(call, args!(self.id, list; "task_id" => self.task.id)).await?;
+        if self.chroot && !plan.stored && !self.task.again {
             self.store_lockfile(&plan.lockfile).await?;
         }
         let digests = plan.lockfile.packages().iter().map(|package| package.digest.clone());
@@ -267,7 +272,7 @@ impl<'t> Room<'t> {
         self.state.line(format!("Start: {what}"));
         (self.started, self.phase) = (Instant::now(), what.to_owned());
         let call = args!(self.id, BrState::Building.name(); "task_id" => self.task.id);
-        self.task.call("host.setBuildRootState", call).await.map(drop)
+        self.task.tell("host.setBuildRootState", call).await
     }
 
     fn end_phase(&mut self) {
@@ -291,6 +296,11 @@ impl<'t> Room<'t> {
     /// Runs a command inside with nothing but its output in a log.
     pub(crate) async fn execute(&self, argv: &[&str], cwd: &str, log: &mut Log) -> Result<Outcome> {
         self.start(Command::new(argv.iter().copied()), cwd, log).await
+    }
+
+    /// Runs a command inside on this process's own standard streams.
+    pub(crate) async fn run_here(&self, command: Command) -> Result<Reason> {
+        Ok(self.root()?.run_here(&self.equip(command)).await?)
     }
 
     /// Runs a command as root inside, where the root is the buildroot's own.
@@ -319,7 +329,7 @@ impl<'t> Room<'t> {
     pub(crate) async fn expire(mut self) -> Result<i64> {
         self.end_phase();
         let call = args!(self.id, BrState::Expired.name(); "task_id" => self.task.id);
-        self.task.call("host.setBuildRootState", call).await?;
+        self.task.tell("host.setBuildRootState", call).await?;
         if let Some(root) = self.root.take()
             && let Err(error) = root.remove()
         {

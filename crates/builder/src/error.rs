@@ -22,6 +22,9 @@ pub enum Error {
     /// Commands cannot be isolated here.
     #[error("isolate builds on this machine")]
     Sandbox(#[from] toji_sandbox::Error),
+    /// A build cannot be done again.
+    #[error("do the build again: {0}")]
+    Again(String),
     /// A plugin that cannot be loaded.
     #[error("use the plugins")]
     Plugin(#[from] toji_plugin::Error),

@@ -100,9 +100,16 @@ impl From<toji_sandbox::Error> for Failure {
     }
 }
 
+impl From<Failure> for crate::Error {
+    fn from(Failure(fault, _): Failure) -> Self {
+        crate::Error::Again(fault.message)
+    }
+}
+
 /// Whether a text tells of a full disk.
 pub(crate) fn mentions_full_disk(text: &str) -> bool {
-    text.contains("No space left on device") || text.contains("Disk quota exceeded")
+    let signs = ["No space left on device", "Disk quota exceeded", "database or disk is full"];
+    signs.iter().any(|sign| text.contains(sign))
 }
 
 /// Whether something that the whole machine lacks is among the causes.

@@ -48,10 +48,21 @@ impl Logs {
     /// and the length that the log had reached.
     pub(crate) fn start(client: Client, dir: PathBuf, upload_dir: String, stamped: bool) -> Self {
         let shared = Arc::new(Shared::default());
-        let uploader = Uploader { client, dir: dir.clone(), upload_dir, offsets: HashMap::new() };
+        let to = To::Hub(client, upload_dir);
+        let uploader = Uploader { to, dir: dir.clone(), offsets: HashMap::new() };
         let uploader = Arc::new(tokio::sync::Mutex::new(uploader));
         let follower = tokio::spawn(follow(uploader.clone(), shared.clone()));
         Logs { dir, shared, uploader, follower, stamped }
+    }
+
+    /// Shows on this process's standard output what is written to these logs in `dir`, and uploads nothing.
+    pub(crate) fn show(dir: PathBuf, names: &'static [&'static str]) -> Self {
+        let shared = Arc::new(Shared::default());
+        let uploader =
+            Uploader { to: To::Screen(names), dir: dir.clone(), offsets: HashMap::new() };
+        let uploader = Arc::new(tokio::sync::Mutex::new(uploader));
+        let follower = tokio::spawn(follow(uploader.clone(), shared.clone()));
+        Logs { dir, shared, uploader, follower, stamped: false }
     }
 
     /// Opens a log for appending; the names of all opened logs belong to the task's result.
@@ -106,10 +117,35 @@ async fn follow(uploader: Arc<tokio::sync::Mutex<Uploader>>, shared: Arc<Shared>
     }
 }
 
+/// Where logs go.
+enum To {
+    /// A directory there.
+    Hub(Client, String),
+    /// Those of these names.
+    Screen(&'static [&'static str]),
+}
+
+impl To {
+    async fn send(&self, data: Vec<u8>, offset: u64, name: &str) -> Result<(), toji_client::Error> {
+        match self {
+            To::Hub(client, path) => {
+                let to = Upload { path, name, overwrite: true, ..Upload::default() };
+                client.upload_piece(data.into(), offset, &to).await.map(drop)
+            }
+            To::Screen(names) if names.contains(&name) => {
+                let mut screen = io::stdout().lock();
+                let failed =
+                    |source| toji_client::Error::File { path: "standard output".into(), source };
+                screen.write_all(&data).and_then(|()| screen.flush()).map_err(failed)
+            }
+            To::Screen(_) => Ok(()),
+        }
+    }
+}
+
 struct Uploader {
-    client: Client,
+    to: To,
     dir: PathBuf,
-    upload_dir: String,
     offsets: HashMap<String, u64>,
 }
 
@@ -126,9 +162,7 @@ impl Uploader {
                     break;
                 }
                 let end = offset + data.len() as u64;
-                let to =
-                    Upload { path: &self.upload_dir, name, overwrite: true, ..Upload::default() };
-                self.client.upload_piece(data.into(), offset, &to).await?;
+                self.to.send(data, offset, name).await?;
                 self.offsets.insert(name.clone(), end);
             }
         }

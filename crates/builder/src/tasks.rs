@@ -1,7 +1,7 @@
 //! The task methods of this builder, one file each.
 
 mod build;
-mod build_arch;
+pub(crate) mod build_arch;
 mod build_maven;
 mod build_notification;
 mod build_srpm_from_scm;
@@ -15,7 +15,7 @@ mod maven;
 mod new_repo;
 pub(crate) mod plugin;
 pub(crate) mod rebuild_compare;
-mod rebuild_srpm;
+pub(crate) mod rebuild_srpm;
 mod restart;
 mod restart_hosts;
 mod restart_verify;

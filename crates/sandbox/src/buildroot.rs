@@ -158,6 +158,32 @@ impl Buildroot {
         Ok(Outcome { reason, elapsed: ended.elapsed, output: ended.output, limits })
     }
 
+    /// Runs a command on this process's own standard input and output, a terminal or not, to its end; its standard error
+    /// is its output. Of the limits only those that the kernel holds count.
+    pub async fn run_here(&self, command: &Command) -> Result<Reason> {
+        let program = || command.argv.first().cloned().unwrap_or_default();
+        let failed = |source| Error::Process { program: program(), source };
+        let mut group = Cgroup::create(&command.limits);
+        let mut starter = self.starter(command, &group, true);
+        let (status_end, status) = io::pipe().map_err(failed)?;
+        starter.stderr(Stdio::from(status));
+        let status = Receiver::from_owned_fd(status_end.into()).map_err(failed)?;
+        let mut process = Process::spawn(starter, false).await.map_err(failed)?;
+        let mut status = StatusReader::start(status);
+        let ended = process.wait().await.map_err(Error::wait);
+        let gone = status.vanished().await;
+        group.remove().await;
+        let ended = Ended {
+            killed: None,
+            status: ended?,
+            output: 0,
+            elapsed: Duration::ZERO,
+            tail: String::new(),
+        };
+        gone?;
+        reason(&ended, &status.text, None)
+    }
+
     /// Everything that commands can write to.
     fn own_dirs(&self) -> Vec<PathBuf> {
         let binds = self.view.binds.iter().filter(|bind| bind.writable);
@@ -170,6 +196,20 @@ impl Buildroot {
         command: &Command,
         group: &Cgroup,
     ) -> Result<(std::process::Command, Streams, Receiver)> {
+        let mut starter = self.starter(command, group, false);
+        let mut pipes = || -> io::Result<(Streams, Receiver)> {
+            let (status_end, status) = io::pipe()?;
+            starter.stdin(Stdio::from(status));
+            let streams = connect(&mut starter, command.split)?;
+            Ok((streams, Receiver::from_owned_fd(status_end.into())?))
+        };
+        let (streams, status) =
+            pipes().map_err(|source| Error::Process { program: "pipes".into(), source })?;
+        Ok((starter, streams, status))
+    }
+
+    /// The program that makes the sandbox and becomes the command, without its streams.
+    fn starter(&self, command: &Command, group: &Cgroup, streams: bool) -> std::process::Command {
         let hard_open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
         let mut bounds = prlimit_words(
             &command.limits,
@@ -186,20 +226,12 @@ impl Buildroot {
             cwd: command.cwd.as_deref().unwrap_or(Path::new(HOME)),
             entrances: &group.entrances(),
             parent: std::process::id(),
+            streams,
         };
         let launcher = view::launcher(self.identity, view::script(&self.view, self.identity, run));
         let mut starter = std::process::Command::new(&launcher[0]);
         starter.args(&launcher[1..]).env_clear().env("PATH", PATH).current_dir("/");
-        let pipes = || -> io::Result<(Streams, Receiver)> {
-            let (status_end, status) = io::pipe()?;
-            starter.stdin(Stdio::from(status));
-            let streams = connect(&mut starter, command.split)?;
-            Ok((streams, Receiver::from_owned_fd(status_end.into())?))
-        };
-        let mut pipes = pipes;
-        let (streams, status) =
-            pipes().map_err(|source| Error::Process { program: "pipes".into(), source })?;
-        Ok((starter, streams, status))
+        starter
     }
 }
 

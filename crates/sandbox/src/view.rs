@@ -100,6 +100,8 @@ pub(crate) struct Run<'a> {
     pub(crate) entrances: &'a [PathBuf],
     /// The process that starts the script.
     pub(crate) parent: u32,
+    /// Whether the command gets the standard streams of that process; the status pipe is the standard error then.
+    pub(crate) streams: bool,
 }
 
 /// The command line which starts the script under the given identity.
@@ -120,10 +122,11 @@ pub(crate) fn launcher(identity: Identity, script: String) -> Vec<String> {
 
 /// The script: joins the control groups, gathers, mounts, and becomes the command.
 ///
-/// Standard input is the writing end of the status pipe; it becomes descriptor 3.
+/// Standard input, or standard error, is the writing end of the status pipe; it becomes descriptor 3.
 pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
+    let streams = if run.streams { "3>&2 2>&1" } else { "3>&0 </dev/null" };
     let mut text = format!(
-        "set -u; exec 3>&0 </dev/null\n\
+        "set -u; exec {streams}\n\
          [ \"$PPID\" = {} ] || exit 125\n\
          run() {{ o=$(\"$@\" 2>&1) || {{ printf '%s\\n' \"setup: $1: $o\" >&3; exit 125; }}; }}\n\
          join() {{ echo $$ >\"$1\" || {{ printf 'setup: join %s\\n' \"$1\" >&3; exit 125; }}; }}\n",
@@ -353,6 +356,7 @@ mod tests {
             cwd: Path::new("/"),
             entrances: &[],
             parent: 1,
+            streams: false,
         }
     }
 

@@ -16,6 +16,7 @@ mod parts;
 mod policy;
 mod provenance;
 mod rebuild_compare;
+mod reproduce;
 mod solve;
 mod up;
 mod verify;
@@ -64,6 +65,8 @@ enum Command {
     Verify(verify::Options),
     /// Build a finished build again from its lockfiles and compare: fails and names what differs if that is not the same.
     RebuildCompare(rebuild_compare::Options),
+    /// Do a build of a hub again on this machine: its packages from the lockfile, its macros, its commands.
+    Reproduce(reproduce::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
     Solve(solve::Options),
 }
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Sbom(options) => provenance::run_bill(options),
         Command::Verify(options) => verify::run(&options),
         Command::RebuildCompare(options) => rebuild_compare::run(&options),
+        Command::Reproduce(options) => reproduce::run(options),
         Command::Solve(options) => solve::run(options),
     };
     match result {

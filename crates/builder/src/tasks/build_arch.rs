@@ -61,7 +61,13 @@ async fn weigh(task: &Context, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn build(task: &Context, room: &mut Room<'_>, srpm: &Path, arch: &str) -> Result<()> {
+/// Fills the room and builds in it.
+pub(crate) async fn build(
+    task: &Context,
+    room: &mut Room<'_>,
+    srpm: &Path,
+    arch: &str,
+) -> Result<()> {
     let needs = source::build_requires(source::header(srpm)?.header());
     room.fill(&needs).await?;
     room.begin("build").await?;

@@ -64,7 +64,8 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     .into())
 }
 
-fn is_source(rpm: &Value) -> bool {
+/// Whether it is a source package.
+pub(crate) fn is_source(rpm: &Value) -> bool {
     matches!(rpm.get("arch").as_str(), Some("src" | "nosrc"))
 }
 

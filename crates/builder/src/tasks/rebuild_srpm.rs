@@ -53,7 +53,7 @@ pub(super) async fn open<'t>(
 }
 
 /// Makes a source package of a spec file, both as seen inside.
-pub(super) async fn build_srpm(
+pub(crate) async fn build_srpm(
     room: &Room<'_>,
     spec: &str,
     more: &[&str],
