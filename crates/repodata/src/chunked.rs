@@ -99,6 +99,8 @@ fn key(compression: Compression, open: &[u8]) -> ChunkKey {
     let (kind, level) = match compression {
         Compression::Gzip(level) => (b'g', i64::from(level)),
         Compression::Zstd(level) => (b'z', i64::from(level)),
+        Compression::Xz(level) => (b'x', i64::from(level)),
+        Compression::Bzip2(level) => (b'b', i64::from(level)),
     };
     let hash = Sha256::new().chain_update([kind]).chain_update(level.to_be_bytes());
     ChunkKey(hash.chain_update(open).finalize().into())

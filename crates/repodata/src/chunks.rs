@@ -30,13 +30,13 @@ pub fn chunks<'a>(checksums: impl IntoIterator<Item = &'a str>) -> Vec<Range<usi
 
 /// Finds the ends of chunks while packages go by.
 #[derive(Debug, Default)]
-pub(crate) struct Cutter {
+pub struct Cutter {
     len: usize,
 }
 
 impl Cutter {
     /// True if the package with this checksum is the last of its chunk.
-    pub(crate) fn ends(&mut self, checksum: &str) -> bool {
+    pub fn ends(&mut self, checksum: &str) -> bool {
         self.len += 1;
         let ends = self.len >= LONGEST || (self.len >= SHORTEST && is_cut(checksum));
         if ends {

@@ -29,6 +29,9 @@ pub enum Error {
     /// The file's name ends in a compression that is not supported.
     #[error("unknown compression: {0}")]
     Compression(String),
+    /// No kind of checksum has this name.
+    #[error("unknown checksum: {0}")]
+    Sum(String),
 }
 
 /// The result of handling metadata.

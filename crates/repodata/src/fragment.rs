@@ -4,8 +4,8 @@ mod deps;
 
 use toji_rpmfile::{Change, Header, Package, tag};
 
-use crate::Result;
 use crate::xml::Xml;
+use crate::{Result, Sum};
 use deps::Dependencies;
 
 /// What a package's header does not say: where its file is and what it holds.
@@ -19,7 +19,8 @@ pub struct PackageFile {
     pub size: u64,
     /// Seconds since 1970.
     pub mtime: i64,
-    /// SHA-256 of the whole file in hexadecimal; identifies the package in all three files.
+    /// Checksum of the whole file in hexadecimal, SHA-256 unless the options say otherwise;
+    /// identifies the package in all three files.
     pub sha256: String,
 }
 
@@ -28,11 +29,13 @@ pub struct PackageFile {
 pub struct Options {
     /// How many of the newest changelog entries; `None` for all.
     pub changelogs: Option<usize>,
+    /// What kind of checksum identifies the package.
+    pub sum: Sum,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { changelogs: Some(10) }
+        Self { changelogs: Some(10), sum: Sum::Sha256 }
     }
 }
 
@@ -51,9 +54,11 @@ pub struct Fragments {
 pub fn fragment(package: &Package, file: &PackageFile, options: &Options) -> Result<Fragments> {
     let header = package.header();
     header.name()?;
+    header.check_lists()?;
+    header.check_names()?;
     let files = file_list(header)?;
     Ok(Fragments {
-        primary: primary(package, file, &files),
+        primary: primary(package, file, &files, options.sum),
         filelists: filelists(header, file, &files),
         other: other(header, file, options),
     })
@@ -63,11 +68,11 @@ pub fn fragment(package: &Package, file: &PackageFile, options: &Options) -> Res
 pub fn relocate(primary: &str, href: &str, base: Option<&str>) -> String {
     let mut location = Xml::default();
     write_location(&mut location, href, base);
-    let location = format!("  {}", location.finish());
-    // values never hold a raw `<`, so the first match is the element
-    let start = primary.find("  <location ").unwrap_or(primary.len());
-    let end = primary[start..].find('\n').map_or(primary.len(), |n| start + n + 1);
-    [&primary[..start], location.as_str(), &primary[end..]].concat()
+    let location = location.finish();
+    match crate::briefs::span(primary, "location") {
+        Some(old) => [&primary[..old.start], location.trim_end(), &primary[old.end..]].concat(),
+        None => primary.to_owned(),
+    }
 }
 
 /// A path with the kind that repository metadata tells apart.
@@ -93,11 +98,11 @@ fn is_primary(path: &[u8]) -> bool {
         || path.windows(4).any(|part| part == b"bin/")
 }
 
-fn primary(package: &Package, file: &PackageFile, files: &[Listed]) -> String {
+fn primary(package: &Package, file: &PackageFile, files: &[Listed], sum: Sum) -> String {
     let header = package.header();
     let mut xml = Xml::default();
     xml.open("package", &[("type", b"rpm")]);
-    write_head(&mut xml, package, file);
+    write_head(&mut xml, package, file, sum);
     write_location(&mut xml, &file.href, file.base.as_deref());
     xml.open("format", &[]);
     write_format(&mut xml, package);
@@ -109,13 +114,13 @@ fn primary(package: &Package, file: &PackageFile, files: &[Listed]) -> String {
     xml.finish()
 }
 
-fn write_head(xml: &mut Xml, package: &Package, file: &PackageFile) {
+fn write_head(xml: &mut Xml, package: &Package, file: &PackageFile, sum: Sum) {
     let header = package.header();
     let text = |number| header.str(number).unwrap_or_default();
     xml.text("name", &[], text(tag::NAME));
     xml.text("arch", &[], arch(header));
     write_version(xml, header);
-    let checksum = [("type", &b"sha256"[..]), ("pkgid", b"YES")];
+    let checksum = [("type", sum.name().as_bytes()), ("pkgid", b"YES")];
     xml.text("checksum", &checksum, file.sha256.as_bytes());
     xml.text("summary", &[], text(tag::SUMMARY));
     xml.text("description", &[], text(tag::DESCRIPTION));

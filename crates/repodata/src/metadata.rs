@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use sha2::{Digest, Sha256};
-
 use crate::compress::Encoder;
-use crate::{Compression, Error, Result};
+use crate::{Compression, Error, Hasher, Result, Sum};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
@@ -33,19 +31,30 @@ impl Part {
         }
     }
 
-    fn head(self, packages: u64) -> String {
-        let root = match self {
+    /// Its own name space, and the one of `rpm:` elements where it has some.
+    pub(crate) fn spaces(self) -> (&'static str, Option<&'static str>) {
+        match self {
             Self::Primary => {
-                "metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
-                 xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\""
+                let rpm = "http://linux.duke.edu/metadata/rpm";
+                ("http://linux.duke.edu/metadata/common", Some(rpm))
             }
-            Self::Filelists => "filelists xmlns=\"http://linux.duke.edu/metadata/filelists\"",
-            Self::Other => "otherdata xmlns=\"http://linux.duke.edu/metadata/other\"",
-        };
-        format!("{DECLARATION}<{root} packages=\"{packages}\">\n")
+            Self::Filelists => ("http://linux.duke.edu/metadata/filelists", None),
+            Self::Other => ("http://linux.duke.edu/metadata/other", None),
+        }
     }
 
-    fn foot(self) -> &'static str {
+    fn head(self, packages: u64) -> String {
+        let root = match self {
+            Self::Primary => "metadata",
+            Self::Filelists => "filelists",
+            Self::Other => "otherdata",
+        };
+        let (own, rpm) = self.spaces();
+        let rpm = rpm.map(|rpm| format!(" xmlns:rpm=\"{rpm}\"")).unwrap_or_default();
+        format!("{DECLARATION}<{root} xmlns=\"{own}\"{rpm} packages=\"{packages}\">\n")
+    }
+
+    pub(crate) fn foot(self) -> &'static str {
         match self {
             Self::Primary => "</metadata>",
             Self::Filelists => "</filelists>",
@@ -57,9 +66,9 @@ impl Part {
 /// What `repomd.xml` says about a written file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// SHA-256 of the file in hexadecimal.
+    /// Of the file, in hexadecimal.
     pub checksum: String,
-    /// SHA-256 of its content before compression.
+    /// Of its content before compression.
     pub open_checksum: String,
     /// Size of the file in bytes.
     pub size: u64,
@@ -83,7 +92,18 @@ pub struct MetadataWriter<W: Write> {
 impl<W: Write> MetadataWriter<W> {
     /// Starts a file of `packages` packages.
     pub fn new(part: Part, packages: u64, compression: Compression, target: W) -> Result<Self> {
-        let mut output = Output::new(compression, target);
+        Self::with_sum(part, packages, compression, Sum::Sha256, target)
+    }
+
+    /// As [`MetadataWriter::new`], with checksums of another kind.
+    pub fn with_sum(
+        part: Part,
+        packages: u64,
+        compression: Compression,
+        sum: Sum,
+        target: W,
+    ) -> Result<Self> {
+        let mut output = Output::new(compression, sum, target);
         output.write(part.head(packages).as_bytes())?;
         Ok(Self { output, part, announced: packages, written: 0 })
     }
@@ -94,10 +114,17 @@ impl<W: Write> MetadataWriter<W> {
         self.output.write(fragments)
     }
 
-    /// Adds a member made by [`pack`] with the same compression; `fragments` is its content.
+    /// Adds a member made by [`pack`] with the same compression; `fragments` is its content. A
+    /// compression whose files cannot be joined compresses it with its neighbours instead.
     pub fn add_packed(&mut self, packages: u64, fragments: &[u8], packed: &[u8]) -> Result<()> {
         self.written += packages;
         self.output.write_packed(fragments, packed)
+    }
+
+    /// Ends a file that lacks packages or has too many: it is good only for reading them back.
+    pub fn finish_unfit(mut self) -> Result<(W, Summary)> {
+        self.output.write(self.part.foot().as_bytes())?;
+        self.output.finish()
     }
 
     /// Ends the file and gives back its target; fails if packages are missing or left over.
@@ -111,12 +138,12 @@ impl<W: Write> MetadataWriter<W> {
 }
 
 /// A compressed file that counts and hashes what goes in and what comes out.
-pub(crate) struct Output<W: Write> {
+pub struct Output<W: Write> {
     state: State<W>,
     compression: Compression,
     /// Content that is not yet given to an encoder: little of it is compressed at once.
     waiting: Vec<u8>,
-    open: Sha256,
+    open: Hasher,
     open_size: u64,
 }
 
@@ -131,13 +158,14 @@ enum State<W: Write> {
 }
 
 impl<W: Write> Output<W> {
-    pub(crate) fn new(compression: Compression, target: W) -> Self {
-        let target = Hashed { target, sha256: Sha256::new(), size: 0 };
-        let state = State::Bare(target);
-        Self { state, compression, waiting: Vec::new(), open: Sha256::new(), open_size: 0 }
+    /// Starts a file whose checksums are of the kind `sum`.
+    pub fn new(compression: Compression, sum: Sum, target: W) -> Self {
+        let state = State::Bare(Hashed { target, hash: sum.hasher(), size: 0 });
+        Self { state, compression, waiting: Vec::new(), open: sum.hasher(), open_size: 0 }
     }
 
-    pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
+    /// Adds content.
+    pub fn write(&mut self, data: &[u8]) -> Result<()> {
         self.count(data);
         self.waiting.extend_from_slice(data);
         if self.waiting.len() < MUCH {
@@ -155,6 +183,9 @@ impl<W: Write> Output<W> {
     }
 
     fn write_packed(&mut self, data: &[u8], packed: &[u8]) -> Result<()> {
+        if !self.compression.can_join() {
+            return self.write(data);
+        }
         self.count(data);
         let mut target = self.bare()?;
         target.write_all(packed)?;
@@ -162,12 +193,13 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Result<(W, Summary)> {
+    /// Ends the file and gives back its target.
+    pub fn finish(mut self) -> Result<(W, Summary)> {
         let mut target = self.bare()?;
         target.flush()?;
         let summary = Summary {
-            checksum: hex::encode(target.sha256.finalize()),
-            open_checksum: hex::encode(self.open.finalize()),
+            checksum: target.hash.finish(),
+            open_checksum: self.open.finish(),
             size: target.size,
             open_size: self.open_size,
         };
@@ -201,14 +233,14 @@ const BROKEN: Error = Error::Content("an earlier write failed");
 
 struct Hashed<W> {
     target: W,
-    sha256: Sha256,
+    hash: Hasher,
     size: u64,
 }
 
 impl<W: Write> Write for Hashed<W> {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
         let written = self.target.write(data)?;
-        self.sha256.update(&data[..written]);
+        self.hash.update(&data[..written]);
         self.size += written as u64;
         Ok(written)
     }

@@ -37,6 +37,7 @@ pub(crate) fn repomd(source: impl BufRead, limit: u64) -> Result<Repomd> {
     let mut source = Source::new(source, limits);
     let mut repomd = Repomd::default();
     let mut record: Option<Record> = None;
+    let mut cpe = None;
     loop {
         match source.next()? {
             Token::Open("repomd") => {}
@@ -49,8 +50,19 @@ pub(crate) fn repomd(source: impl BufRead, limit: u64) -> Result<Repomd> {
                     record.href = href.to_owned();
                 }
             }
+            Token::Open("checksum") => {
+                if let (Some(record), Some(kind)) = (&mut record, source.attribute("type")) {
+                    record.sum = kind.parse()?;
+                }
+            }
+            Token::Open("distro") => cpe = source.attribute("cpeid").map(str::to_owned),
             Token::Open(_) => {}
             Token::Close("revision", text) => repomd.revision = text.to_owned(),
+            Token::Close("content", text) => repomd.tags.content.push(text.to_owned()),
+            Token::Close("repo", text) => repomd.tags.repo.push(text.to_owned()),
+            Token::Close("distro", text) => {
+                repomd.tags.distro.push((cpe.take(), text.to_owned()));
+            }
             Token::Close("data", _) => {
                 repomd.records.extend(record.take());
                 if repomd.records.len() > limits.entries {
@@ -73,6 +85,9 @@ fn set_record(record: &mut Record, name: &str, text: &str) -> Result<()> {
     match name {
         "checksum" => record.checksum = text.to_owned(),
         "open-checksum" => record.open_checksum = Some(text.to_owned()),
+        "header-checksum" => record.header_checksum = Some(text.to_owned()),
+        "header-size" => record.header_size = Some(number()?),
+        "database_version" => record.database_version = u32::try_from(number()?).ok(),
         "size" => record.size = number()?,
         "open-size" => record.open_size = Some(number()?),
         // some writers give fractions of a second

@@ -2,15 +2,28 @@
 
 use crate::metadata::Summary;
 use crate::xml::Xml;
-use crate::{Result, reader};
+use crate::{Result, Sum, reader};
 
 /// The content of `repomd.xml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repomd {
     /// Any text; a number that grows lets clients tell which copy is newer.
     pub revision: String,
+    /// What the repository is, for people and programs.
+    pub tags: Tags,
     /// One for each metadata file.
     pub records: Vec<Record>,
+}
+
+/// Words about a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// What is in it.
+    pub content: Vec<String>,
+    /// What it is called.
+    pub repo: Vec<String>,
+    /// Distributions that it is for: an identifier (CPE) where there is one, and a name.
+    pub distro: Vec<(Option<String>, String)>,
 }
 
 /// One metadata file.
@@ -18,9 +31,11 @@ pub struct Repomd {
 pub struct Record {
     /// Such as `primary` or `group_gz`.
     pub kind: String,
-    /// SHA-256 of the file in hexadecimal.
+    /// Kind of the checksums.
+    pub sum: Sum,
+    /// Of the file, in hexadecimal.
     pub checksum: String,
-    /// SHA-256 of its content before compression, if it is compressed.
+    /// Of its content before compression, if it is compressed.
     pub open_checksum: Option<String>,
     /// Path from the repository's directory.
     pub href: String,
@@ -30,6 +45,12 @@ pub struct Record {
     pub size: u64,
     /// Size of its content before compression, if it is compressed.
     pub open_size: Option<u64>,
+    /// Checksum of the head of a zchunk file.
+    pub header_checksum: Option<String>,
+    /// Size of the head of a zchunk file.
+    pub header_size: Option<u64>,
+    /// Version of the tables of an SQLite database.
+    pub database_version: Option<u32>,
 }
 
 impl Record {
@@ -43,6 +64,7 @@ impl Record {
             timestamp,
             size: summary.size,
             open_size: Some(summary.open_size),
+            ..Self::default()
         }
     }
 }
@@ -62,6 +84,7 @@ impl Repomd {
         ];
         xml.open("repomd", &namespaces);
         xml.text("revision", &[], self.revision.as_bytes());
+        self.tags.write(&mut xml);
         for record in &self.records {
             record.write(&mut xml);
         }
@@ -77,11 +100,14 @@ impl Repomd {
 
 impl Record {
     fn write(&self, xml: &mut Xml) {
-        let sha256: [(&str, &[u8]); 1] = [("type", b"sha256")];
+        let sum: [(&str, &[u8]); 1] = [("type", self.sum.name().as_bytes())];
         xml.open("data", &[("type", self.kind.as_bytes())]);
-        xml.text("checksum", &sha256, self.checksum.as_bytes());
+        xml.text("checksum", &sum, self.checksum.as_bytes());
         if let Some(checksum) = &self.open_checksum {
-            xml.text("open-checksum", &sha256, checksum.as_bytes());
+            xml.text("open-checksum", &sum, checksum.as_bytes());
+        }
+        if let Some(checksum) = &self.header_checksum {
+            xml.text("header-checksum", &sum, checksum.as_bytes());
         }
         xml.empty("location", &[("href", self.href.as_bytes())]);
         xml.text("timestamp", &[], self.timestamp.to_string().as_bytes());
@@ -89,6 +115,32 @@ impl Record {
         if let Some(size) = self.open_size {
             xml.text("open-size", &[], size.to_string().as_bytes());
         }
+        if let Some(size) = self.header_size {
+            xml.text("header-size", &[], size.to_string().as_bytes());
+        }
+        if let Some(version) = self.database_version {
+            xml.text("database_version", &[], version.to_string().as_bytes());
+        }
         xml.close("data");
+    }
+}
+
+impl Tags {
+    fn write(&self, xml: &mut Xml) {
+        if *self == Self::default() {
+            return;
+        }
+        xml.open("tags", &[]);
+        for content in &self.content {
+            xml.text("content", &[], content.as_bytes());
+        }
+        for repo in &self.repo {
+            xml.text("repo", &[], repo.as_bytes());
+        }
+        for (id, name) in &self.distro {
+            let id: Vec<_> = id.iter().map(|id| ("cpeid", id.as_bytes())).collect();
+            xml.text("distro", &id, name.as_bytes());
+        }
+        xml.close("tags");
     }
 }

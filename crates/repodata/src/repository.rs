@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use crate::metadata::Output;
-use crate::{Compression, Fragments, MetadataWriter, Part, Record, Repomd, Result, Summary};
+use crate::{Compression, Fragments, MetadataWriter, Part, Record, Repomd, Result, Sum, Summary};
 
 /// Where the files of a repository go. Names are known only when a file is complete, because they
 /// hold its checksum; nothing under a final name may be incomplete.
@@ -112,7 +112,7 @@ impl<'s, S: Sink> RepositoryWriter<'s, S> {
 
     /// Adds another file of type `kind`, compressed, such as `modules` with `modules.yaml`.
     pub fn add_extra(&mut self, kind: &str, name: &str, data: &[u8]) -> Result<()> {
-        let mut output = Output::new(self.compression, self.sink.create()?);
+        let mut output = Output::new(self.compression, Sum::Sha256, self.sink.create()?);
         output.write(data)?;
         let (file, summary) = output.finish()?;
         let (compression, timestamp) = (self.compression, self.timestamp);
@@ -137,7 +137,7 @@ impl<'s, S: Sink> RepositoryWriter<'s, S> {
             )?);
         }
         records.extend(extra);
-        let repomd = Repomd { revision: revision.to_owned(), records };
+        let repomd = Repomd { revision: revision.to_owned(), records, ..Repomd::default() };
         let mut file = sink.create()?;
         file.write_all(repomd.to_xml().as_bytes())?;
         sink.publish(file, "repodata/repomd.xml")?;

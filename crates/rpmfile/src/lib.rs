@@ -10,6 +10,7 @@ mod files;
 mod header;
 mod identity;
 mod limits;
+mod lists;
 pub mod openpgp;
 mod package;
 mod scripts;
@@ -40,6 +41,8 @@ pub fn exercise(data: &[u8]) {
         for kind in DepKind::ALL {
             header.deps(*kind).for_each(drop);
         }
+        let _ = header.check_lists();
+        let _ = header.check_names();
         let _ = header.files();
         let _ = header.changelog().count();
         let _ = header.scriptlets().count();

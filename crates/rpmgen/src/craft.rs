@@ -103,6 +103,27 @@ pub fn package(name: &str, source: bool, signature: &[u8], main: &[u8], payload:
     out
 }
 
+/// A package in the format of RPM 6: 64-bit sizes, no MD5 and SHA-1, digests of the payload in the header.
+pub fn rpm6(name: &str, tags: &[(u32, Value)], payload: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(payload)?;
+    let compressed = gzip.finish()?;
+    let mut tags = tags.to_vec();
+    // 5114 is the version of the format, 5112 the size of the payload, 5113 that before compression
+    tags.push((5092, Value::strs([hex::encode(Sha256::digest(&compressed))])));
+    tags.push((5093, Value::Int32(vec![8])));
+    tags.push((5097, Value::strs([hex::encode(Sha256::digest(payload))])));
+    tags.push((5112, Value::Int64(vec![compressed.len() as u64])));
+    tags.push((5113, Value::Int64(vec![payload.len() as u64])));
+    tags.push((5114, Value::Int32(vec![6])));
+    let source = tags.iter().any(|(tag, _)| *tag == 1106);
+    let main = header(&tags, Some(63));
+    let signature = [(273, Value::str(hex::encode(Sha256::digest(&main))))];
+    let mut bytes = package(name, source, &header(&signature, Some(62)), &main, &compressed);
+    bytes[4] = 4;
+    Ok(bytes)
+}
+
 /// A package with correct digests and a small gzip payload of `payload` bytes' content.
 pub fn rpm4(name: &str, tags: &[(u32, Value)], payload: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use toji_rpmgen::{debian, synthetic, universe, variants};
+use toji_rpmgen::{debian, odd, synthetic, universe, variants};
 
 #[derive(Parser)]
 #[command(about = "Makes RPM packages to test and measure with")]
@@ -44,6 +44,14 @@ enum What {
         /// Where downloaded packages are kept for the next time.
         #[arg(long)]
         cache: PathBuf,
+    },
+    /// Packages with everything that a header may hold and few headers do.
+    Odd {
+        /// Where the packages go.
+        out: PathBuf,
+        /// How many.
+        #[arg(long, default_value_t = 800)]
+        count: usize,
     },
     /// Packages put together from thin air.
     Synthetic {
@@ -86,5 +94,6 @@ fn main() -> Result<()> {
             Ok(list.flush()?)
         }
         What::Synthetic { out, count, store: false } => synthetic::write(&out, count).map(drop),
+        What::Odd { out, count } => odd::write(&out, count),
     }
 }

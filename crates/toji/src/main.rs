@@ -17,6 +17,7 @@ mod policy;
 mod provenance;
 mod rebuild_compare;
 mod reproduce;
+mod repo;
 mod solve;
 mod up;
 mod verify;
@@ -69,6 +70,8 @@ enum Command {
     Reproduce(reproduce::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
     Solve(solve::Options),
+    /// Make, change, merge, check and compare repositories of plain directories, without a hub.
+    Repo(repo::Options),
 }
 
 fn main() -> ExitCode {
@@ -93,9 +96,13 @@ fn main() -> ExitCode {
         Command::RebuildCompare(options) => rebuild_compare::run(&options),
         Command::Reproduce(options) => reproduce::run(options),
         Command::Solve(options) => solve::run(options),
+        Command::Repo(options) => repo::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<repo::Exit>() => {
+            ExitCode::from(error.downcast_ref().map_or(1, |exit: &repo::Exit| exit.0))
+        }
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE

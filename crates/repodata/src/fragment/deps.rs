@@ -172,18 +172,42 @@ impl<'a> Evr<'a> {
 /// Orders `libc.so.6`, `libc.so.6()(64bit)`, `libc.so.6(GLIBC_2.3.4)(64bit)` and so on by version.
 fn libc_order(a: &[u8], b: &[u8]) -> Ordering {
     match (libc_version(a), libc_version(b)) {
-        (Some(a), Some(b)) => evr::compare_segments(&a, &b),
-        (a, b) => a.is_some().cmp(&b.is_some()),
+        (Libc::Version(a), Libc::Version(b)) => evr::compare_segments(&a, &b),
+        (a, b) => a.rank().cmp(&b.rank()),
     }
 }
 
-fn libc_version(name: &[u8]) -> Option<String> {
-    let open = name.iter().position(|b| *b == b'(')?;
+/// What the first parentheses of a name hold.
+enum Libc {
+    Nothing,
+    Unclosed,
+    Empty,
+    NoNumber,
+    Version(String),
+}
+
+impl Libc {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Nothing => 0,
+            Self::Unclosed => 1,
+            Self::Empty => 2,
+            Self::NoNumber => 3,
+            Self::Version(_) => 4,
+        }
+    }
+}
+
+fn libc_version(name: &[u8]) -> Libc {
+    let Some(open) = name.iter().position(|b| *b == b'(') else { return Libc::Nothing };
     let content = &name[open + 1..];
-    let close = content.iter().position(|b| *b == b')')?;
+    let Some(close) = content.iter().position(|b| *b == b')') else { return Libc::Unclosed };
     let content = &content[..close];
-    let digit = content.iter().position(u8::is_ascii_digit)?;
-    Some(String::from_utf8_lossy(&content[digit..]).into_owned())
+    match content.iter().position(u8::is_ascii_digit) {
+        Some(digit) => Libc::Version(String::from_utf8_lossy(&content[digit..]).into_owned()),
+        None if content.is_empty() => Libc::Empty,
+        None => Libc::NoNumber,
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +230,9 @@ mod tests {
         let order = |a: &str, b: &str| libc_order(a.as_bytes(), b.as_bytes());
         assert!(order("libc.so.6()(64bit)", "libc.so.6(GLIBC_2.3.4)(64bit)").is_lt());
         assert!(order("libc.so.6(GLIBC_2.14)(64bit)", "libc.so.6(GLIBC_2.4)(64bit)").is_gt());
-        assert!(order("libc.so.6", "libc.so.6()").is_eq());
+        assert!(order("libc.so.6", "libc.so.6()").is_lt());
+        assert!(order("libc.so.6(", "libc.so.6()").is_lt());
+        assert!(order("libc.so.6()", "libc.so.6(x)").is_lt());
+        assert!(order("libc.so.6()", "libc.so.6()(64bit)").is_eq());
     }
 }

@@ -203,6 +203,7 @@ impl Written {
                 timestamp: 1,
                 size,
                 open_size: Some(size),
+                ..Record::default()
             });
         }
         fs::write(dir.join("repodata/repomd.xml"), repomd.to_xml()).unwrap();

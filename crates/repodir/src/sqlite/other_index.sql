@@ -1,0 +1,2 @@
+CREATE INDEX keychange ON changelog (pkgKey);
+CREATE INDEX pkgId ON packages (pkgId);

@@ -1,0 +1,1 @@
+//! Repositories in directories, against createrepo_c, mergerepo_c and broken input.
