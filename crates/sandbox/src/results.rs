@@ -8,6 +8,9 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+/// Files and directories of a build that are listed; the largest builds have a tenth of it.
+pub const MOST: usize = 100_000;
+
 /// Opens a regular file below a directory that a build could write to.
 ///
 /// A build can put links there that lead to the host's secrets, so no link is followed, on no step of the way.
@@ -27,13 +30,35 @@ pub fn open(dir: &Path, relative: &Path) -> io::Result<File> {
     }
 }
 
+/// A directory below one that a build could write to, where no link is on the way to it.
+///
+/// A build can put a link in the place of any directory that it can write beside, and have others listed as its own.
+///
+/// # Errors
+/// Whatever the system says; `ELOOP` or `ENOTDIR` for links, `EXDEV` for paths that leave the directory.
+pub fn directory(top: &Path, relative: &Path) -> io::Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let from = rustix::fs::open(top, flags, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(&from, relative, flags, Mode::empty(), resolve)?;
+    Ok(top.join(relative))
+}
+
 /// Lists the regular files below a directory, relative to it and sorted; links are left out.
+///
+/// # Errors
+/// Whatever the system says, and when there are more files and directories than [`MOST`].
 pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), 0);
     let mut open = vec![PathBuf::new()];
     while let Some(relative) = open.pop() {
         for entry in fs::read_dir(dir.join(&relative))? {
             let entry = entry?;
+            seen += 1;
+            if seen > MOST {
+                let text = format!("there are more than {MOST} files");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
             let path = relative.join(entry.file_name());
             let kind = entry.file_type()?;
             if kind.is_dir() {
@@ -74,6 +99,10 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, build.join("pipe"), Mode::RUSR).unwrap();
 
         assert_eq!(list(&build).unwrap(), [PathBuf::from("sub/good")]);
+        assert_eq!(directory(&build, Path::new("sub")).unwrap(), build.join("sub"));
+        for bad in ["up", "up/build", "sub/../up", "..", "/etc", "sub/good", "none"] {
+            assert!(directory(&build, Path::new(bad)).is_err(), "{bad}");
+        }
         assert_eq!(
             io::read_to_string(open(&build, Path::new("sub/good")).unwrap()).unwrap(),
             "fine"

@@ -1,5 +1,7 @@
 //! Files of a buildroot: the source package that goes in, what was made that comes out.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use toji_sandbox::results;
@@ -11,6 +13,8 @@ use crate::source;
 
 /// More than any spec file has, in bytes.
 const MOST_SPEC: u64 = 4 << 20;
+/// Packages of one task; some spec files give several thousands.
+const MOST_RESULTS: usize = 20_000;
 
 impl Room<'_> {
     /// Unpacks a source package below [`TOPDIR`] and returns its spec file, as seen inside.
@@ -41,9 +45,8 @@ impl Room<'_> {
     /// Whether an unpacked spec file finds out itself what it needs.
     pub(crate) fn generates_requires(&self, spec: &str) -> Result<bool> {
         let name = spec.rsplit('/').next().unwrap_or(spec);
-        let dir = self.home()?.join("build/SPECS");
-        let file =
-            results::open(&dir, Path::new(name)).map_err(Failure::local("read the spec file"))?;
+        let file = results::open(&self.home()?, &Path::new("build/SPECS").join(name))
+            .map_err(Failure::local("read the spec file"))?;
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut std::io::Read::take(file, MOST_SPEC), &mut bytes)
             .map_err(Failure::local("read the spec file"))?;
@@ -54,7 +57,7 @@ impl Room<'_> {
 
     /// Takes the package that lists what a spec file found out; it must not be taken for the result.
     pub(crate) fn take_requires(&self) -> Result<PathBuf> {
-        let dir = self.home()?.join("build/SRPMS");
+        let dir = self.inside("build/SRPMS")?;
         let all = results::list(&dir).map_err(Failure::local("read the results"))?;
         let found =
             all.into_iter().find(|path| path.to_string_lossy().ends_with(".buildreqs.nosrc.rpm"));
@@ -71,28 +74,47 @@ impl Room<'_> {
         Ok(to)
     }
 
+    /// A directory below the home directory inside, as this machine sees it; what a build made of it is not trusted.
+    pub(crate) fn inside(&self, path: &str) -> Result<PathBuf> {
+        let found = results::directory(&self.home()?, Path::new(path));
+        found.map_err(|error| {
+            Failure::build(format!("{path} is no directory of the build: {error}"))
+        })
+    }
+
     /// Copies what was made below a directory of [`TOPDIR`] out of the buildroot; returns the copies.
     pub(crate) fn collect(&self, from: &str) -> Result<Vec<PathBuf>> {
-        let dir = self.home()?.join("build").join(from);
+        let dir = self.inside(&format!("build/{from}"))?;
         let to = self.task.make_dir("result")?;
-        let mut files = Vec::new();
+        let mut found = BTreeMap::new();
         for path in results::list(&dir).map_err(Failure::local("read the results"))? {
             let Some(name) =
                 path.file_name().filter(|_| path.extension().is_some_and(|e| e == "rpm"))
             else {
                 continue;
             };
-            let target = to.join(name);
-            match std::fs::remove_file(&target) {
+            let target = to.join(plain(name)?);
+            if let Some(other) = found.insert(target, path) {
+                return Err(Failure::build(format!(
+                    "two results are called as {}",
+                    other.display()
+                )));
+            }
+        }
+        if found.len() > MOST_RESULTS {
+            let text = format!("the build left {} packages, more than {MOST_RESULTS}", found.len());
+            return Err(Failure::build(text));
+        }
+        for (target, path) in &found {
+            match std::fs::remove_file(target) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Failure::local("replace a result")(e));
                 }
                 _ => {}
             }
-            results::copy(&dir, &path, &target).map_err(Failure::local("copy the results"))?;
-            files.push(target);
+            results::copy(&dir, path, target).map_err(Failure::local("copy the results"))?;
         }
-        Ok(files)
+        Ok(found.into_keys().collect())
     }
 
     /// The one source package that was made.
@@ -102,6 +124,34 @@ impl Room<'_> {
             (Some(srpm), true) => Ok(srpm),
             (None, _) => Err(Failure::build("No srpms found")),
             (Some(_), false) => Err(Failure::build("Multiple srpms found")),
+        }
+    }
+}
+
+/// The name of a result as text, if it is one that a package can have.
+fn plain(name: &OsStr) -> Result<&str> {
+    let plain = name.to_str().filter(|name| {
+        !name.starts_with(['.', '-'])
+            && !name.contains(|c: char| c.is_control() || c.is_whitespace())
+    });
+    plain.ok_or_else(|| {
+        Failure::build(format!("a result has the name {name:?}, which no package has"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn results_have_plain_names() {
+        assert_eq!(plain(OsStr::new("a-1^b~2-3.noarch.rpm")).ok(), Some("a-1^b~2-3.noarch.rpm"));
+        for bad in [&b"a\nb.rpm"[..], b".rpm", b"-a.rpm", b"a b.rpm", b"a\x1b[2J.rpm", b"\xff.rpm"]
+        {
+            let Failure(fault, _) = plain(OsStr::from_bytes(bad)).expect_err("a bad name");
+            assert!(!fault.message.contains(char::is_control), "{}", fault.message);
         }
     }
 }

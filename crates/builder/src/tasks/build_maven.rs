@@ -54,7 +54,7 @@ fn pack(tree: &Path, to: &Path) -> Result<()> {
 
 /// Applies the files that end in `.patch`, in the order of their names, inside.
 async fn apply(task: &Context, room: &Room<'_>) -> Result<()> {
-    let dir = room.home()?.join("maven/patches");
+    let dir = room.inside("maven/patches")?;
     let all = results::list(&dir).map_err(Failure::local("read the patches"))?;
     let top = |path: &&PathBuf| path.parent() == Some(Path::new(""));
     let mut names: Vec<String> = all.iter().filter(top).map(|p| p.display().to_string()).collect();
@@ -106,8 +106,7 @@ async fn build(
     }
     let mut log = task.log("build.log")?;
     let run = mvn(room, opts, &mut log).await;
-    let list =
-        |dir: &str| maven::artifacts(&room.home()?.join(dir), &task.config().maven_repo_ignore);
+    let list = |dir: &str| maven::artifacts(&room.inside(dir)?, &task.config().maven_repo_ignore);
     let (used, made) = (list(&format!("{OWN}/repository"))?, list("maven/output")?);
     // A failed deployment leaves files that nobody knows, which must not hide the failure.
     let call = args!(room.id, task.id, used; "ignore" => made, "project" => true,
@@ -116,7 +115,7 @@ async fn build(
     run?;
     let project = texts(opts.get("maven_options"));
     let name = maven::project_file(&project)?;
-    let file = results::open(&room.home()?.join("maven/build"), Path::new(name))
+    let file = results::open(&room.inside("maven/build")?, Path::new(name))
         .map_err(|_| Failure::build(format!("{name} does not exist")))?;
     pom::read(file, name).map_err(|error| Failure::generic(error.to_string()))
 }
@@ -156,7 +155,7 @@ fn bring_in(room: &Room<'_>, tree: &Path, patches: Option<&Path>, settings: &str
 
 /// Uploads what Maven deployed, and the archives of the sources under names that tell whose they are.
 async fn deliver(task: &Context, room: Room<'_>, own: &Path, info: &Gav) -> Result<Value> {
-    let made = room.home()?.join("maven/output");
+    let made = room.inside("maven/output")?;
     let copies = task.make_dir("result")?;
     let (mut files, mut logs) = (Map::new(), Vec::new());
     for (count, path) in

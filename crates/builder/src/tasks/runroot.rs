@@ -1,5 +1,7 @@
 //! `runroot`: runs a command in a buildroot of a tag.
 
+use std::path::Path;
+
 use toji_client::args;
 use toji_types::state::RepoState;
 use toji_value::{Default, Value, map};
@@ -131,8 +133,8 @@ async fn save(task: &Context, room: &Room<'_>, path: &str) -> Result<()> {
         return Ok(());
     }
     let home = room.home()?;
-    let (from, to) = (home.join(format!(".upload-{name}")), task.make_dir("result")?.join(name));
-    let copy = toji_sandbox::results::copy(&home, &from, &to);
+    let (from, to) = (format!(".upload-{name}"), task.make_dir("result")?.join(name));
+    let copy = toji_sandbox::results::copy(&home, Path::new(&from), &to);
     copy.map_err(Failure::local("copy a file out of the buildroot"))?;
     task.upload(&to, name).await.map(drop)
 }
