@@ -250,3 +250,95 @@ impl Solver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use toji_repodata::reader::{PrimaryEntry, Version};
+
+    use super::*;
+
+    fn package(name: &str) -> Arc<Package> {
+        let version = Version { epoch: "0".into(), version: "1".into(), release: "1".into() };
+        let entry = PrimaryEntry {
+            name: name.into(),
+            arch: "noarch".into(),
+            version,
+            checksum_type: "sha256".into(),
+            checksum: "a".repeat(64),
+            href: format!("{name}.rpm"),
+            ..PrimaryEntry::default()
+        };
+        Arc::new(Package::new(&entry).unwrap())
+    }
+
+    fn key(tag: i64, event: i64) -> Key {
+        Key { tag, arch: "x86_64".to_owned(), event, outside: Vec::new() }
+    }
+
+    fn warm() -> Arc<Warm> {
+        let pool = Mutex::new(Pool::new("x86_64", &[]).unwrap());
+        let (tag, idle) = (String::new(), AtomicU32::new(0));
+        Arc::new(Warm { pool, sources: Default::default(), tag, event: 0, idle })
+    }
+
+    fn solver(pools: usize, pool_bytes: usize, package_bytes: usize) -> Solver {
+        Solver::new(Bounds { pools, pool_bytes, package_bytes })
+    }
+
+    #[test]
+    fn pools_are_bounded_by_number_and_bytes() {
+        let few = solver(2, 1000, 0);
+        few.put(key(1, 1), 1, warm(), false);
+        few.put(key(2, 1), 1, warm(), false);
+        assert!(few.pool(&key(1, 1)).is_some(), "used last");
+        few.put(key(3, 1), 1, warm(), false);
+        assert!(few.pool(&key(2, 1)).is_none() && few.pool(&key(1, 1)).is_some());
+        let small = solver(10, 100, 0);
+        small.put(key(1, 1), 60, warm(), false);
+        small.put(key(2, 1), 60, warm(), false);
+        assert_eq!(small.pools(), 1);
+        // One that is larger than all room is there until the next one.
+        small.put(key(3, 1), 500, warm(), false);
+        assert!(small.pools() == 1 && small.pool(&key(3, 1)).is_some());
+        // What a tag was before makes room at once.
+        small.put(key(4, 1), 10, warm(), true);
+        small.put(key(4, 2), 10, warm(), true);
+        assert!(small.pool(&key(4, 1)).is_none() && small.pool(&key(4, 2)).is_some());
+    }
+
+    #[test]
+    fn packages_are_bounded_by_bytes() {
+        let one = package("a").memory();
+        let solver = solver(1, 0, 10 * one);
+        for id in 0..1000 {
+            solver.keep(id, package("a"));
+            let state = solver.state();
+            assert!(state.package_bytes <= 10 * one);
+            let real: usize = state.packages.values().map(|(_, p)| p.memory()).sum();
+            assert_eq!(state.package_bytes, real);
+        }
+        assert!(solver.package(999).is_some() && solver.package(0).is_none());
+    }
+
+    #[test]
+    fn repositories_outside_are_bounded_by_bytes_and_failures_by_number() {
+        let one = package("a").memory();
+        let solver = solver(1, 0, 3 * one);
+        let kept = |at: f64| Kept { state: "s".to_owned(), at, packages: vec![package("a")] };
+        for number in 0..20 {
+            solver.put_outside(format!("https://h/{number}"), kept(0.0));
+        }
+        assert_eq!(solver.state().outside.len(), 3);
+        assert!(
+            solver.outside("https://h/19").is_some() && solver.outside("https://h/0").is_none()
+        );
+        for number in 0..2 * FAILURES {
+            solver.put_failed(format!("https://h/{number}"), Failed::new(0.0, "gone"));
+        }
+        assert_eq!(solver.state().failed.len(), FAILURES);
+        solver.put_failed("https://h/later".to_owned(), Failed::new(10_000.0, "gone"));
+        assert_eq!(solver.state().failed.len(), 1);
+    }
+}

@@ -58,6 +58,12 @@ pub(super) struct Failed {
     text: String,
 }
 
+impl Failed {
+    pub(super) fn new(at: f64, text: &str) -> Self {
+        Self { at, text: text.to_owned() }
+    }
+}
+
 /// A repository as it was at most [`FRESH`] seconds ago: one caller fetches it, the others wait for that one.
 pub(super) async fn current(hub: &Hub, url: &str, whose: Whose) -> Result<Kept, Fault> {
     let begin = hub.now();
@@ -85,7 +91,7 @@ pub(super) async fn current(hub: &Hub, url: &str, whose: Whose) -> Result<Kept, 
                 Ok(kept)
             }
             Err(fault) => {
-                let failed = Failed { at: hub.now(), text: fault.message.clone() };
+                let failed = Failed::new(hub.now(), &fault.message);
                 hub.solver.put_failed(url, failed);
                 Err(fault)
             }

@@ -29,13 +29,20 @@ const PRIMARY: &str = r#"<?xml version="1.0"?>
 /// A web with one repository; what is fetched waits for a permit.
 struct Web {
     fetched: Mutex<Vec<String>>,
+    /// The most bytes that were wanted of each.
+    limits: Mutex<Vec<usize>>,
     permits: Semaphore,
     there: bool,
 }
 
 impl Web {
     fn new(permits: usize, there: bool) -> Arc<Self> {
-        Arc::new(Web { fetched: Mutex::default(), permits: Semaphore::new(permits), there })
+        Arc::new(Web {
+            fetched: Mutex::default(),
+            limits: Mutex::default(),
+            permits: Semaphore::new(permits),
+            there,
+        })
     }
 
     fn fetched(&self, end: &str) -> usize {
@@ -47,10 +54,11 @@ impl Web {
 struct Fetcher(Arc<Web>);
 
 impl Fetch for Fetcher {
-    fn fetch(&self, url: String, _: usize) -> BoxFuture<'static, Result<Vec<u8>, String>> {
+    fn fetch(&self, url: String, limit: usize) -> BoxFuture<'static, Result<Vec<u8>, String>> {
         let web = self.0.clone();
         Box::pin(async move {
             web.fetched.lock().unwrap().push(url.clone());
+            web.limits.lock().unwrap().push(limit);
             web.permits.acquire().await.unwrap().forget();
             let sum = hex::encode(Sha256::digest(PRIMARY));
             let size = PRIMARY.len();
@@ -218,6 +226,15 @@ both_databases! {
         let many = map! { "urls" => Value::Array(vec!["https://x.example/".into(); 9]) };
         let refused = stage.refused(&stage.alice, "solve.install", list![many, "x86_64"]).await;
         assert_eq!(refused, "there may be 1 to 8 URLs");
+    }
+
+    async fn less_is_read_of_what_callers_name(db: Db) {
+        let web = Web::new(100, true);
+        let stage = stage(db, &web).await;
+        let most = || web.limits.lock().unwrap().iter().copied().max();
+        let urls = map! { "urls" => list!["https://mirror.example/r/"] };
+        stage.ok(&stage.alice, "solve.depends", list![urls, "x86_64", "shelf"]).await;
+        assert_eq!(most(), Some(64 << 20));
     }
 
     async fn pools_that_are_asked_are_kept_current(db: Db) {
