@@ -21,7 +21,7 @@ FIRST = 1000
 def repo_large(b):
     """A tag of 60,000 RPMs: its repository from what is kept, after one more build, with an empty cache; createrepo_c on the same files."""
     count = 4_000 if b.quick else 60_000
-    own = Bench(b.toji, b.dir / "own", b.quick, extra=["--no-builder"])
+    own = Bench(b.toji, b.dir / "own", b.quick)
     own.dir.mkdir()
     own.start()
     try:

@@ -1,7 +1,9 @@
 """Published repositories: dnf installs from them, and createrepo_c says the same about the packages."""
 
 import datetime
+import gzip
 import hashlib
+import struct
 import urllib.error
 import urllib.request
 import xml.etree.ElementTree as tree
@@ -135,6 +137,34 @@ def like_createrepo(w):
         found = differences(mine, peer, kind)
         that(not found, "\n".join([f"{len(found)} differences between the hub and createrepo_c", *found[:3]]))
     checksums(w, mine)
+    made_anew(w, target, name, mine)
+
+
+def made_anew(w, target, name, before):
+    """What is kept of repositories may be lost or damaged: the next one is the same, and it is kept again."""
+    kept = [path for path in w.topdir(".repo-chunks").rglob("*/*") if f"<name>{name}-".encode() in primary_of(path)][:3]
+    eq(len(kept), 3, "the chunks of over 200 packages")
+    whole = [path.read_bytes() for path in kept]
+    kept[0].unlink()
+    kept[1].write_bytes(whole[1][: len(whole[1]) // 2])
+    kept[2].write_bytes(whole[2][:100] + bytes([whole[2][100] ^ 1]) + whole[2][101:])
+    w.hub.call("groupListAdd", target, "another")
+    _, repo = repo_url(w, target)
+    after = w.topdir("repos", target, str(repo), "x86_64")
+    that(after != before, "there is no new repository")
+    for kind in ("primary", "filelists", "other"):
+        eq(differences(before, after, kind), [], kind)
+    eq(len(list(after.glob("repodata/*-primary.xml.gz"))), 1)
+    checksums(w, after)
+    eq([path.read_bytes() for path in kept], whole, "what is kept afterwards")
+
+
+def primary_of(chunk):
+    """The text of a kept chunk for primary, as it is packed for repositories, with the names of all in it."""
+    data = chunk.read_bytes()
+    _, _, kept, packed = struct.unpack_from("<4Q", data, 8)
+    begin = 8 + 10 * 8 + kept
+    return gzip.decompress(data[begin : begin + packed])
 
 
 def checksums(w, directory):

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use toji_db::Tx;
 use toji_repodata::{Compression, Options, PackageFile, pack};
 use toji_rpmfile::{Limits, Package};
 use toji_value::Fault;
@@ -79,8 +80,13 @@ fn sha256(reader: &mut impl Read) -> std::io::Result<String> {
 /// # Errors
 /// When the database fails.
 pub async fn store(call: &mut Call, rpm_id: i64, stored: &Stored) -> Result<(), Fault> {
+    store_in(&mut call.tx, rpm_id, stored).await
+}
+
+/// As [`store`], in a transaction that is given.
+pub(crate) async fn store_in(tx: &mut Tx, rpm_id: i64, stored: &Stored) -> Result<(), Fault> {
     for (kind, data) in &stored.0 {
-        toji_db::rpm::insert_fragment(&mut call.tx, rpm_id, kind, data.clone()).await?;
+        toji_db::rpm::insert_fragment(tx, rpm_id, kind, data.clone()).await?;
     }
     Ok(())
 }

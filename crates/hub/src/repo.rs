@@ -7,8 +7,10 @@ pub mod dist;
 pub mod init;
 mod maven;
 pub mod options;
+mod pack;
 pub mod queue;
 pub mod request;
+mod shelf;
 pub mod state;
 
 use toji_db::{Row, repo as sql};

@@ -79,6 +79,11 @@ impl<'s, S: Sink> RepositoryWriter<'s, S> {
         Ok(Self { sink, compression, timestamp, parts, extra: Vec::new() })
     }
 
+    /// The writers of primary, filelists and other.
+    pub(crate) fn parts(&mut self) -> &mut [MetadataWriter<S::File>; 3] {
+        &mut self.parts
+    }
+
     /// Adds packages; their order is the order in the files.
     pub fn add(&mut self, pieces: Pieces<'_>) -> Result<()> {
         let given = [pieces.primary, pieces.filelists, pieces.other];

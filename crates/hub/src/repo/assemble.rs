@@ -1,32 +1,54 @@
 //! The metadata of one arch of a repository, put together from what is kept of each RPM.
+//!
+//! The list of packages is cut into chunks, and each chunk is packed once and kept (`docs/decisions/0005-repository-chunks.md`).
+//! A repository is made of chunks that are there, so what it costs is to write and to hash it.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use toji_db::fragment::Pieces as Kept;
-use toji_repodata::{ChunkKey, ChunkStore, ChunkedWriter, Compression, MemoryChunks, Sink};
+use toji_repodata::{
+    ChunkKey, ChunkStore, Compression, KeptChunk, MemoryChunks, RepositoryWriter, Sink,
+};
 use toji_value::{Fault, Value};
 
 use super::init::blocking;
-use crate::fragment::{self, PARTS, Stored};
+use super::pack;
+use super::shelf::Shelf;
 use crate::{Call, Hub};
 
-/// RPMs whose metadata are in memory at a time.
-const BATCH: usize = 200;
-
 /// How repositories are compressed: what every client since yum reads.
-const COMPRESSION: Compression = Compression::Gzip(6);
-/// Bytes of packed chunks that are kept in memory.
+pub(super) const COMPRESSION: Compression = Compression::Gzip(6);
+/// Bytes of packed chunks that are kept in memory for dist repositories.
 const CHUNK_CACHE: usize = 64 << 20;
+/// Raised when the same packages have other metadata.
+const FORM: u32 = 1;
+/// How often chunks are looked for anew that have gone meanwhile.
+const ROUNDS: usize = 4;
 
 /// One line of a repository's lists.
-struct Listed {
-    rpm_id: i64,
-    href: String,
+pub(super) struct Listed {
+    pub(super) rpm_id: i64,
+    pub(super) href: String,
+    /// Of the line: what the RPM's metadata are made of.
+    digest: String,
+}
+
+/// A chunk of a repository.
+pub(super) struct Planned {
+    pub(super) key: String,
+    /// Which packages, by their places in the list.
+    pub(super) range: Range<usize>,
+}
+
+/// What a repository is made of.
+pub(super) struct Content {
+    pub(super) listed: Vec<Listed>,
+    pub(super) chunks: Vec<Planned>,
 }
 
 /// Makes `repodata` in a directory that [`super::init`] prepared; returns the number of packages.
@@ -38,125 +60,113 @@ struct Listed {
 /// When a listed RPM cannot be read or the files cannot be written.
 pub async fn assemble(call: &mut Call, repo_dir: &Path, arch: &str) -> Result<usize, Fault> {
     let dir = repo_dir.join(arch);
-    // The order only depends on the packages, so that chunks are found again.
-    let mut listed = blocking({
+    let shelf = Shelf::new(&call.hub.config.topdir);
+    let content = blocking({
         let dir = dir.clone();
-        move || read_lists(&dir)
+        move || plan(read_lists(&dir)?)
     })
     .await?;
-    listed.sort_by(|a, b| a.href.cmp(&b.href));
+    let content = Arc::new(content);
     let comps = repo_dir.join("groups/comps.xml");
-    let count = listed.len();
     let now = call.now() as i64;
-    let (batches, inbox) = tokio::sync::mpsc::channel(2);
-    let writer = tokio::task::spawn_blocking({
-        let dir = dir.clone();
-        let chunks = call.hub.chunks.clone();
-        move || write(chunks, &dir, &comps, count as u64, now, inbox)
-    });
-    let mut made = Vec::new();
-    let fed = feed(call, &dir, &listed, &batches, &mut made).await;
-    drop(batches);
-    let written = writer.await.map_err(|error| Fault::unexpected(error.to_string()))?;
-    fed?;
-    written.map_err(|error| {
-        tracing::error!(%error, "a repository cannot be written");
-        Fault::generic(format!("the repository cannot be written: {error}"))
-    })?;
-    for (rpm_id, stored) in made {
-        fragment::store(call, rpm_id, &stored).await?;
+    for _ in 0..ROUNDS {
+        pack::missing(call, &shelf, &dir, &content).await?;
+        // Nothing of the database is held while files are written.
+        call.tx.rest();
+        let written = tokio::task::spawn_blocking({
+            let (shelf, content) = (shelf.clone(), content.clone());
+            let (dir, comps) = (dir.clone(), comps.clone());
+            move || write(&shelf, &content, &dir, &comps, now)
+        })
+        .await;
+        match written.map_err(|error| Fault::unexpected(error.to_string()))? {
+            Ok(()) => return Ok(content.listed.len()),
+            Err(Unwritten::Gone) => continue,
+            Err(Unwritten::Failed(error)) => {
+                tracing::error!(%error, "a repository cannot be written");
+                return Err(Fault::generic(format!("the repository cannot be written: {error}")));
+            }
+        }
     }
-    Ok(count)
+    Err(Fault::generic("the repository cannot be written: its chunks vanish"))
 }
 
 /// The RPMs of the directory's lists; both have the same order.
 fn read_lists(dir: &Path) -> io::Result<Vec<Listed>> {
+    #[derive(Deserialize)]
+    struct Line {
+        id: i64,
+    }
     let packages = io::BufReader::new(File::open(dir.join("pkglist"))?).lines();
     let rpms = io::BufReader::new(File::open(dir.join("rpmlist.jsonl"))?).lines();
     packages
         .zip(rpms)
         .map(|(href, rpm)| {
-            let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
-            let rpm: serde_json::Value =
-                serde_json::from_str(&rpm?).map_err(|e| invalid(e.to_string()))?;
-            let rpm_id = rpm.get("id").and_then(serde_json::Value::as_i64);
-            let rpm_id = rpm_id.ok_or_else(|| invalid("an RPM without id".to_owned()))?;
-            Ok(Listed { rpm_id, href: href? })
+            let (href, rpm) = (href?, rpm?);
+            let invalid = |e: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, e);
+            let Line { id: rpm_id } = serde_json::from_str(&rpm).map_err(invalid)?;
+            let digest = Sha256::new().chain_update(&href).chain_update("\n").chain_update(&rpm);
+            Ok(Listed { rpm_id, href, digest: hex::encode(digest.finalize()) })
         })
         .collect()
 }
 
-type Batches = tokio::sync::mpsc::Sender<Vec<Kept>>;
+/// Cuts the list into chunks, which have other names for other compressions and forms of the text.
+fn plan(mut listed: Vec<Listed>) -> io::Result<Content> {
+    // The order only depends on the packages, so that chunks are found again.
+    listed.sort_unstable_by(|a, b| a.href.cmp(&b.href));
+    let ranges = toji_repodata::chunks(listed.iter().map(|one| one.digest.as_str()));
+    let named = |range: Range<usize>| {
+        let form = format!("{COMPRESSION:?} {FORM}\n");
+        let mut key = Sha256::new().chain_update(form);
+        listed[range.clone()].iter().for_each(|one| key.update(&one.digest));
+        Planned { key: hex::encode(key.finalize()), range }
+    };
+    let chunks = ranges.into_iter().map(named).collect();
+    Ok(Content { listed, chunks })
+}
 
-/// Gives the writer the kept metadata in the order of the lists.
-async fn feed(
-    call: &mut Call,
-    dir: &Path,
-    listed: &[Listed],
-    batches: &Batches,
-    made: &mut Vec<(i64, Stored)>,
-) -> Result<(), Fault> {
-    for chunk in listed.chunks(BATCH) {
-        let ids: Vec<i64> = chunk.iter().map(|l| l.rpm_id).collect();
-        let mut kept = toji_db::fragment::of_rpms(&mut call.tx, &ids).await?;
-        let missing = chunk.iter().filter(|l| !complete(kept.get(&l.rpm_id)));
-        let missing: Vec<(i64, PathBuf, String)> =
-            missing.map(|l| (l.rpm_id, dir.join(&l.href), l.href.clone())).collect();
-        if !missing.is_empty() {
-            for (rpm_id, stored) in read_rpms(missing).await? {
-                kept.insert(rpm_id, stored.clone().into_pieces());
-                made.push((rpm_id, stored));
-            }
-        }
-        let batch = chunk.iter().filter_map(|l| kept.remove(&l.rpm_id)).collect();
-        if batches.send(batch).await.is_err() {
-            // The writer has failed; its own error says why.
-            return Ok(());
-        }
+/// Why there is no repository.
+enum Unwritten {
+    /// A chunk is not there, or not whole.
+    Gone,
+    Failed(toji_repodata::Error),
+}
+
+impl From<toji_repodata::Error> for Unwritten {
+    fn from(error: toji_repodata::Error) -> Self {
+        Unwritten::Failed(error)
     }
-    Ok(())
 }
 
-fn complete(kept: Option<&Kept>) -> bool {
-    kept.is_some_and(|kept| PARTS.iter().all(|kind| kept.contains_key(*kind)))
-}
-
-async fn read_rpms(files: Vec<(i64, PathBuf, String)>) -> Result<HashMap<i64, Stored>, Fault> {
-    let read = tokio::task::spawn_blocking(move || {
-        files
-            .into_iter()
-            .map(|(rpm_id, path, href)| Ok((rpm_id, fragment::make(&path, href)?)))
-            .collect::<Result<HashMap<i64, Stored>, Fault>>()
-    });
-    read.await.map_err(|error| Fault::unexpected(error.to_string()))?
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Unwritten::Failed(error.into())
+    }
 }
 
 /// Writes the files; `repomd.xml` comes last, so that a reader never sees an incomplete state.
 fn write(
-    mut chunks: Chunks,
+    shelf: &Shelf,
+    content: &Content,
     dir: &Path,
     comps: &Path,
-    count: u64,
     now: i64,
-    mut batches: tokio::sync::mpsc::Receiver<Vec<Kept>>,
-) -> toji_repodata::Result<()> {
+) -> Result<(), Unwritten> {
     let mut sink = Directory::new(dir);
     std::fs::create_dir_all(dir.join("repodata"))?;
-    let mut writer = ChunkedWriter::new(&mut sink, &mut chunks, count, COMPRESSION, now)?;
-    while let Some(batch) = batches.blocking_recv() {
-        for kept in &batch {
-            let [primary, filelists, other] = open_texts(kept)?;
-            let checksum = hex::encode(Sha256::digest(&primary));
-            writer.add(&checksum, [&primary, &filelists, &other])?;
-        }
-    }
-    let comps = std::fs::read(comps)?;
-    writer.add_comps(&comps)?;
+    let count = content.listed.len() as u64;
+    let mut writer = RepositoryWriter::new(&mut sink, count, COMPRESSION, now)?;
+    let chunks = content.chunks.iter().map(|planned| -> Result<KeptChunk, Unwritten> {
+        shelf.get(&planned.key)?.ok_or(Unwritten::Gone)
+    });
+    writer.add_kept(chunks)?;
+    writer.add_comps(&std::fs::read(comps)?)?;
     writer.finish(&now.to_string())?;
     Ok(())
 }
 
-/// The packed chunks that repositories of this process share.
+/// The packed chunks that dist repositories of this process share.
 #[derive(Clone)]
 pub struct Chunks(Arc<Mutex<MemoryChunks>>);
 
@@ -174,16 +184,6 @@ impl ChunkStore for Chunks {
     fn put(&mut self, key: ChunkKey, packed: &[u8]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).put(key, packed);
     }
-}
-
-fn open_texts(kept: &Kept) -> io::Result<[Vec<u8>; 3]> {
-    let mut open = [const { Vec::new() }; 3];
-    for (text, name) in open.iter_mut().zip(PARTS) {
-        let packed = kept.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mut decoder = toji_repodata::decoder("x.zst", packed).map_err(io::Error::other)?;
-        decoder.read_to_end(text)?;
-    }
-    Ok(open)
 }
 
 /// A directory that files appear in when they are complete.
