@@ -24,6 +24,13 @@ def runroot(w):
     that(failed.code != 0, "a failed command is no failure")
     unsafe = w.koji("runroot", "--mount", "/etc", f"{target}-build", "x86_64", "true", code=None)
     that(unsafe.code != 0, "a mount was accepted")
+    wanted = ["/tmp/kept.log", "/tmp/none.log", "/tmp/linked.log"]
+    script = "echo kept inside >/tmp/kept.log; ln -s /tmp/kept.log /tmp/linked.log"
+    task = w.hub.call("runroot", f"{target}-build", "x86_64", script, upload_logs=wanted)
+    w.hub.wait(task)
+    that({"kept.log", "linked.log"} <= set(w.hub.call("listTaskOutput", task)), f"the files are {w.hub.call('listTaskOutput', task)}")
+    for name in ("kept.log", "linked.log"):
+        eq(base64.b64decode(w.hub.call("downloadTaskOutput", task, name)), b"kept inside\n", f"what is in {name}")
 
 
 @story(slow=True)
