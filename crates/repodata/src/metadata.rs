@@ -151,6 +151,7 @@ pub struct Output<W: Write> {
 const MUCH: usize = 128 << 10;
 
 /// Between members the target is bare; inside of one it is in the encoder.
+#[expect(clippy::large_enum_variant, reason = "there is one for each file")]
 enum State<W: Write> {
     Bare(Hashed<W>),
     Member(Box<Encoder<Hashed<W>>>),

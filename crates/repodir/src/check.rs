@@ -132,7 +132,8 @@ fn check_entries(source: &Source) -> Vec<String> {
     problems
 }
 
-fn read_part(source: &Source, part: Part) -> Result<u64> {
+/// Parses one of the three files; returns its number of packages.
+pub(crate) fn read_part(source: &Source, part: Part) -> Result<u64> {
     let record = source.record(part.name())?;
     let path = source.path(&record.href)?;
     let file = std::io::BufReader::new(File::open(&path).at(&path)?);

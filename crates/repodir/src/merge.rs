@@ -119,7 +119,7 @@ pub fn merge(output: &Path, options: &Options, format: &Format, watch: &dyn Watc
     let (mut sources, mut stores) = (Vec::new(), Vec::new());
     for input in options.inputs.iter().chain(&options.noarch) {
         let source = Source::open(&input.dir)?;
-        stores.push(Store::read(&source, staging.room())?);
+        stores.push(Store::read_foreign(&source, staging.room())?);
         sources.push(source);
     }
     let chosen = choose(&stores, options);

@@ -12,6 +12,7 @@ use toji_repodata::{Brief, Compression, Elements, Part, decoder};
 
 pub(crate) use members::Members;
 
+use crate::check::read_part as read_part_strictly;
 use crate::error::At as _;
 use crate::{Error, Result, Source};
 
@@ -44,6 +45,19 @@ impl Store {
         }
         let [primary, filelists, other] = [&places[0], &places[1], &places[2]];
         Self::of_files([primary, filelists, other], Count::Exact, room)
+    }
+
+    /// As [`Store::read`], for metadata of others: first everything is parsed, so that texts can be copied without harm.
+    pub(crate) fn read_foreign(source: &Source, room: &Path) -> Result<Self> {
+        std::thread::scope(|scope| {
+            let threads =
+                Part::ALL.map(|part| scope.spawn(move || read_part_strictly(source, part)));
+            threads.into_iter().try_for_each(|thread| {
+                let stopped = || Error::Request("a reader of metadata stopped".to_owned());
+                thread.join().unwrap_or_else(|_| Err(stopped())).map(drop)
+            })
+        })?;
+        Self::read(source, room)
     }
 
     /// Reads three files, whose compression their names tell.

@@ -4,11 +4,11 @@ use std::io::{BufReader, Read};
 
 use proptest::prelude::*;
 use toji_repodata::reader::{Filelists, Other, Primary, ReadLimits};
-use toji_repodata::{Compression, Error, Repomd, decoder, pack};
+use toji_repodata::{Brief, Compression, Elements, Error, Part, Repomd, decoder, pack};
 
 const LIMITS: ReadLimits = ReadLimits { total: 1 << 20, token: 1 << 12, entries: 100 };
 
-const HEAD: &str = r#"<metadata xmlns="http://linux.duke.edu/metadata/common" packages="1">"#;
+const HEAD: &str = r#"<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1">"#;
 
 fn primary(text: &str) -> Result<usize, Error> {
     let packages: Result<Vec<_>, _> = Primary::new(text.as_bytes(), LIMITS).collect();
@@ -20,6 +20,14 @@ fn all_readers(bytes: &[u8]) {
     let _ = Filelists::new(bytes, LIMITS).count();
     let _ = Other::new(bytes, LIMITS).count();
     let _ = Repomd::parse(bytes, 1 << 16);
+    for part in Part::ALL {
+        if let Ok(mut elements) = Elements::new(part, bytes) {
+            while let Ok(Some(element)) = elements.next_element() {
+                let _ = (Brief::of(element), Brief::id_of(element));
+            }
+        }
+    }
+    let _ = Brief::of(bytes);
 }
 
 #[test]
@@ -75,7 +83,7 @@ fn a_small_file_that_grows_is_stopped() {
 
 #[test]
 fn compressions_are_told_by_name() {
-    assert!(matches!(decoder("a.xml.xz", &b""[..]), Err(Error::Compression(_))));
+    assert!(matches!(decoder("a.xml.lz4", &b""[..]), Err(Error::Compression(_))));
     let mut text = String::new();
     decoder("a.xml", &b"<a/>"[..]).unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "<a/>");

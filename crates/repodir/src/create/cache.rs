@@ -28,17 +28,16 @@ impl Cache {
         if !options.update {
             return Ok(cache);
         }
-        let mut sources: Vec<Source> = staging.old().cloned().into_iter().collect();
+        let mut stores: Vec<Result<Store>> = Vec::new();
+        stores.extend(staging.old().map(|source| Store::read(source, staging.room())));
         for dir in &options.update_from {
-            match Source::open(dir) {
-                Ok(source) => sources.push(source),
-                Err(error) => watch.warn(&error.to_string()),
-            }
+            let read = |source| Store::read_foreign(&source, staging.room());
+            stores.push(Source::open(dir).and_then(read));
         }
-        for source in sources {
-            match Store::read(&source, staging.room()) {
+        for store in stores {
+            match store {
                 Ok(store) => cache.add(store),
-                Err(error) => watch.warn(&format!("the old metadata are of no use: {error}")),
+                Err(error) => watch.warn(&format!("older metadata are of no use: {error}")),
             }
         }
         Ok(cache)

@@ -30,7 +30,8 @@ pub(super) fn choose(stores: &[Store], options: &Options) -> Vec<Chosen> {
         .get(inputs)
         .map(|store| store.briefs().map(|brief| brief.href.as_str()).zip(0..).collect())
         .unwrap_or_default();
-    let koji = matches!(options.mode, Mode::Koji | Mode::Simple);
+    // who asks for origins is Koji: the first repository is its own, and the merged one lies beside it
+    let koji = options.origins || matches!(options.mode, Mode::Koji | Mode::Simple);
     let builds =
         if options.mode == Mode::Koji { builds(&stores[..inputs]) } else { HashMap::new() };
     let mut seen = HashSet::new();
@@ -49,8 +50,10 @@ pub(super) fn choose(stores: &[Store], options: &Options) -> Vec<Chosen> {
                 continue;
             }
             let plain = options.omit_base || (koji && input == 0);
-            let url = options.inputs[input].url.trim_end_matches('/');
-            let base = brief.base.clone().or_else(|| (!plain).then(|| url.to_owned()));
+            let taken = options.noarch.as_ref().filter(|_| place == inputs);
+            let url = taken.unwrap_or(&options.inputs[input]).url.trim_end_matches('/');
+            let told = taken.is_some() || !plain;
+            let base = brief.base.clone().or_else(|| told.then(|| url.to_owned()));
             let new = Chosen { store: place, number, input, base, origin: true };
             let key = (brief.name.clone(), brief.arch.clone());
             add(stores, merged.entry(key).or_default(), new, options.mode);
@@ -144,5 +147,5 @@ fn allowed(
         }
     }
     let nvra = format!("{}-{}-{}.{}", brief.name, brief.version, brief.release, brief.arch);
-    options.mode == Mode::Simple || seen.insert(nvra)
+    options.mode != Mode::Koji || seen.insert(nvra)
 }

@@ -1,1 +1,5 @@
-//! Repositories in directories, against createrepo_c, mergerepo_c and broken input.
+//! Repositories in directories: broken input, readers beside writers, writers beside writers.
+
+mod lies;
+mod states;
+mod support;
