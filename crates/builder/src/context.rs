@@ -136,6 +136,14 @@ impl Context {
         Ok(format!("{path}/{name}"))
     }
 
+    /// Uploads a file to the task's directory on a volume, by Koji's calls, which alone know volumes.
+    pub(crate) async fn upload_to_volume(&self, file: &Path, name: &str, on: &str) -> Result<()> {
+        let path = self.upload_dir();
+        let to = Upload { path: &path, name, overwrite: true, volume: Some(on), resume: false };
+        self.hub.upload(file, &to).await?;
+        Ok(())
+    }
+
     /// The token of this task's uploads; none from a hub of Koji's.
     async fn token(&self) -> Result<Option<String>> {
         let mut known = self.token.lock().await;

@@ -27,6 +27,7 @@ mod tag_build;
 mod tag_notification;
 pub(crate) mod vm;
 mod waitrepo;
+mod wrapper_rpm;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -81,6 +82,7 @@ pub(crate) static METHODS: &[Method] = &[
     tag_build::METHOD,
     tag_notification::METHOD,
     waitrepo::METHOD,
+    wrapper_rpm::METHOD,
 ];
 
 /// The method of that name.

@@ -63,7 +63,7 @@ pub(super) async fn allow(task: &Context, scm: &mut Scm, opts: &Value) -> Result
 }
 
 /// Copies the tree into the buildroot, and `common` beside it; the files of source control stay outside.
-fn bring_in(room: &Room<'_>, tree: &Path, common: Option<&Path>) -> Result<()> {
+pub(super) fn bring_in(room: &Room<'_>, tree: &Path, common: Option<&Path>) -> Result<()> {
     let build = room.home()?.join("build");
     let failed = || Failure::local::<std::io::Error>("copy the sources into the buildroot");
     for name in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
