@@ -79,7 +79,7 @@ def measure(b):
 
 def empty(data):
     """Removes what is kept of earlier repositories."""
-    for path in data.rglob("repo-chunks"):
+    for path in data.rglob(".repo-chunks"):
         shutil.rmtree(path)
 
 
