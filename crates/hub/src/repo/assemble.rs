@@ -60,7 +60,7 @@ pub(super) struct Content {
 /// When a listed RPM cannot be read or the files cannot be written.
 pub async fn assemble(call: &mut Call, repo_dir: &Path, arch: &str) -> Result<usize, Fault> {
     let dir = repo_dir.join(arch);
-    let shelf = Shelf::new(&call.hub.config.topdir);
+    let shelf = Shelf::new(&call.hub.config.topdir, call.now());
     let content = blocking({
         let dir = dir.clone();
         move || plan(read_lists(&dir)?)

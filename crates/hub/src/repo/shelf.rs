@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use toji_repodata::KeptChunk;
 
@@ -18,12 +18,15 @@ const NOTED: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
     dir: PathBuf,
+    /// When it was opened: uses are noted with this time.
+    now: SystemTime,
 }
 
 impl Shelf {
-    /// Those beside the store at `top`.
-    pub(super) fn new(top: &Path) -> Self {
-        Shelf { dir: top.join(DIR) }
+    /// Those beside the store at `top`, for a repository that is made at `now`, in seconds since 1970.
+    pub(super) fn new(top: &Path, now: f64) -> Self {
+        let now = UNIX_EPOCH + Duration::from_secs_f64(now.max(0.0));
+        Shelf { dir: top.join(DIR), now }
     }
 
     fn place(&self, key: &str) -> PathBuf {
@@ -45,7 +48,7 @@ impl Shelf {
         };
         match KeptChunk::read(bytes) {
             Ok(chunk) => {
-                note_use(&path);
+                note_use(&path, self.now);
                 Ok(Some(chunk))
             }
             Err(error) => {
@@ -82,8 +85,8 @@ fn tempfile_beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// A failure only makes the chunk look older.
-fn note_use(path: &Path) {
-    let (now, Ok(file)) = (SystemTime::now(), File::open(path)) else { return };
+fn note_use(path: &Path, now: SystemTime) {
+    let Ok(file) = File::open(path) else { return };
     let noted = file.metadata().and_then(|data| data.modified());
     if noted.is_ok_and(|noted| now.duration_since(noted).is_ok_and(|age| age > NOTED)) {
         let _ = file.set_modified(now);
@@ -124,6 +127,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: f64 = 2e9;
+
     fn chunk(text: &str) -> KeptChunk {
         KeptChunk::make(1, [text.as_bytes(); 3], Compression::Gzip(6)).unwrap()
     }
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn chunks_come_back_and_damaged_ones_go() {
         let top = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(top.path());
+        let shelf = Shelf::new(top.path(), NOW);
         let key = "abcd";
         assert!(!shelf.has(key) && shelf.get(key).unwrap().is_none());
         shelf.put(key, &chunk("x")).unwrap();
@@ -145,10 +150,10 @@ mod tests {
     #[test]
     fn the_least_recently_used_go_first() {
         let top = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(top.path());
+        let shelf = Shelf::new(top.path(), NOW);
         let long = "y".repeat(1000);
         let keys: Vec<String> = (10..30).map(|n| format!("{n}key")).collect();
-        let old = SystemTime::now() - 3 * NOTED;
+        let old = UNIX_EPOCH + Duration::from_secs_f64(NOW) - 3 * NOTED;
         for (n, key) in keys.iter().enumerate() {
             shelf.put(key, &chunk(&long)).unwrap();
             let file = File::options().write(true).open(shelf.place(key)).unwrap();
