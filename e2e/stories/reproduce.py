@@ -15,7 +15,7 @@ from harness.command import run
 from harness.hub import TaskFailed
 from harness.rpms import from_spec, query
 from harness.server import Server
-from harness.story import eq, has, lacks, story, that
+from harness.story import PASSWORD, eq, has, lacks, story, that
 from stories.chroots import LEFT_OUT, build_releases, log_of, task_of, with_needs
 from stories.upstream import releases
 
@@ -120,7 +120,8 @@ def days(own, names, base):
 def builder(w, own, name, **conf):
     """A builder of packages alone that has this name."""
     add_host(w, name)
-    return TojiBuilder(w, name, own.toji, own={"buildroot": "chroot", "buildroot_cache_size": 2000}, **conf)
+    # Comparisons that wait for their builds are jobs, too.
+    return TojiBuilder(w, name, own.toji, own={"buildroot": "chroot", "buildroot_cache_size": 2000}, maxjobs=100, **conf)
 
 
 def later(w, own, first):
@@ -238,6 +239,40 @@ def at_home(own):
         has(said, "\nm4-", f"\n{good}.spec\nday-0\n{DATED}\n{good}-1-1.x86_64.rpm\n")
         for other in [w.hub.call("listTasks", {"method": "tagBuild"}, {"order": "-id"})[0]["id"], 987654]:
             reproduce(other, code=1)
+
+
+@story(own=True, slow=True)
+def shell_in_a_failed_root(own):
+    """What a failed build has left can be looked at by its owner, by command lines that the policy allows; nobody else."""
+    with days(own, ["broken"], "kept") as (w, target, first):
+        user = w.user()
+        w.koji("grant-permission", "--new", "guest", user)
+        broken = "echo kept >left\nmkdir sub\nexit 3"
+        failed = w.task_of(w.build(target, source(w, "broken", broken), "--scratch", code=1))
+        root = w.hub.call("listBuildroots", taskID=task_of(w, failed)["id"])[0]["id"]
+
+        def shell(name, password, *argv, lines="", code=0):
+            return run(own.toji, "shell", "--server", w.ready["hub"], "--user", name, failed, *argv, code=code, stdin=f"{password}\n{lines}".encode())
+
+        boss = (w.ready["admin_user"], w.ready["admin_password"])
+        said = shell(*boss, lines="pwd; id -un; cat BUILD/left; hostname\ncd BUILD/sub\npwd; echo more >../left\ncat ../left; ls /builddir/build/SPECS\n")
+        eq(said.out, "/builddir/build\nbuilder\nkept\nday-0\n/builddir/build/BUILD/sub\nmore\nbroken.spec\n", "what the lines say")
+        has(shell(*boss, "--command", "touch /usr/bin/x; exit 4", code=1).err, "the command ended with 4")
+        has(shell(*boss, "--command", "kill -9 $$", code=1).err, "the command ended with was ended by signal 9")
+        has(shell(*boss, "--command", "cat BUILD/left"), "more\n")
+        logs = w.hub.call("listTasks", {"method": "runInFailedTree"}, {"order": "-id"})
+        that(len(logs) == 7, f"{len(logs)} tasks")
+        has(log_of(w, logs[0]["id"], "command.log"), "more\n")
+
+        has(shell(user, PASSWORD, "--command", "true", code=1).err, "Only the owner of the failed task and admin can do this via default policy")
+        done = w.task_of(w.build(target, source(w, "broken", "echo whole >one"), "--scratch"))
+        try:
+            w.hub.call("runInFailedTree", w.hub.call("listBuildroots", taskID=task_of(w, done)["id"])[0]["id"], "true")
+            that(False, "a root of a build that succeeded was entered")
+        except xmlrpc.client.Fault as fault:
+            has(fault.faultString, "has not failed")
+        shutil.rmtree(first.workdir / "failed" / str(root))
+        has(shell(*boss, "--command", "true", code=1).err, f"buildroot {root} is not kept, or no longer")
 
 
 # A number that no user of the machine has.

@@ -17,4 +17,9 @@ rpcs! {
     #[access(custom, "the owner of the failed task, or an administrator")]
     #[python("saveFailedTree")]
     write saveFailedTree(buildrootID: Value, full: Value = false, **opts: Map) -> i64;
+
+    /// Submits the run of a shell's command line in the kept buildroot of a failed task, on its builder, in a directory
+    /// there, and returns the task's number. The policy `failed_tree` decides. Not in Koji.
+    #[access(login)]
+    write runInFailedTree(buildroot_id: i64, command: String, cwd: Option<String> = None) -> i64;
 }

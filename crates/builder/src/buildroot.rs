@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use toji_client::args;
+use toji_client::{IntoArgs, args};
 use toji_sandbox::{Buildroot, Command, Outcome, Reason};
 use toji_types::Lockfile;
 use toji_types::lockfile::Locked;
@@ -49,6 +49,8 @@ pub(crate) struct Wish<'w> {
     pub(crate) network: bool,
     /// A buildroot whose packages this one gets, if the hub has its lockfile.
     pub(crate) like: Option<i64>,
+    /// Whether it is that buildroot once more, of which the hub has nothing to hear.
+    pub(crate) again: bool,
 }
 
 /// A state of a tag that has no repository of its own.
@@ -91,6 +93,8 @@ pub(crate) struct Room<'t> {
     own: Option<plan::Own>,
     /// Exactly what is in it, whatever is wished for.
     locked: Option<Lockfile>,
+    /// Whether the hub hears nothing of it.
+    again: bool,
     root: Option<Buildroot>,
     makers: Makers,
     /// The time of the build, if it is not that of the clock; in seconds since 1970.
@@ -133,7 +137,7 @@ impl<'t> Room<'t> {
         let (locked, makers) = earlier.map_or((None, None), |e| (Some(e.lockfile), e.makers));
         let arch = toji_types::arch::canonical(wish.arch);
         let id = match wish.like {
-            Some(id) if task.again => id,
+            Some(id) if wish.again => id,
             _ => {
                 let call = args!(wish.repo_id, arch; "task_id" => task.id);
                 int("host.newBuildRoot", task.call("host.newBuildRoot", call).await?)?
@@ -162,6 +166,7 @@ impl<'t> Room<'t> {
             hub_plans: kind != Kind::Host,
             own: None,
             locked,
+            again: wish.again,
             root: None,
             makers: makers.unwrap_or_else(|| Makers::of(task.config())),
             epoch: None,
@@ -171,6 +176,14 @@ impl<'t> Room<'t> {
             started,
             phase: "buildroot".to_owned(),
         })
+    }
+
+    /// Tells the hub how it goes, if that is a matter of the hub.
+    async fn tell(&self, method: &str, args: impl IntoArgs) -> Result<()> {
+        if self.again {
+            return Ok(());
+        }
+        self.task.call(method, args).await.map(drop)
     }
 
     /// Fills the buildroot with what the needs need.
@@ -199,8 +212,8 @@ impl<'t> Room<'t> {
             if self.chroot { self.make_root(&plan).await? } else { self.lay_over(&plan).await? };
         self.root = Some(root);
         let call = if first { "host.setBuildRootList" } else { "host.updateBuildRootList" };
-        self.task.tell(call, args!(self.id, list; "task_id" => self.task.id)).await?;
-        if self.chroot && !plan.stored && !self.task.again {
+        self.tell(call, args!(self.id, list; "task_id" => self.task.id)).await?;
+        if self.chroot && !plan.stored && !self.again {
             self.store_lockfile(&plan.lockfile).await?;
         }
         let digests = plan.lockfile.packages().iter().map(|package| package.digest.clone());
@@ -222,6 +235,7 @@ impl<'t> Room<'t> {
         let builder = Buildroot::builder(self.fresh_dir()?).chroot(layer.clone());
         let builder = builder.macros(macros).hostname(hostname).network(self.network);
         let root = builder.build().await?;
+        self.note_base(plan)?;
         self.log.line(format!("made in {:.1} s", begin.elapsed().as_secs_f64()));
         Ok((root, chroot::listing(&layer, &plan.lockfile)))
     }
@@ -272,7 +286,7 @@ impl<'t> Room<'t> {
         self.state.line(format!("Start: {what}"));
         (self.started, self.phase) = (Instant::now(), what.to_owned());
         let call = args!(self.id, BrState::Building.name(); "task_id" => self.task.id);
-        self.task.tell("host.setBuildRootState", call).await
+        self.tell("host.setBuildRootState", call).await
     }
 
     fn end_phase(&mut self) {
@@ -329,7 +343,7 @@ impl<'t> Room<'t> {
     pub(crate) async fn expire(mut self) -> Result<i64> {
         self.end_phase();
         let call = args!(self.id, BrState::Expired.name(); "task_id" => self.task.id);
-        self.task.tell("host.setBuildRootState", call).await?;
+        self.tell("host.setBuildRootState", call).await?;
         if let Some(root) = self.root.take()
             && let Err(error) = root.remove()
         {

@@ -103,6 +103,8 @@ pub struct Config {
     pub createrepo_skip_stat: bool,
     /// How long the buildroot of a failed task is kept.
     pub failed_buildroot_lifetime: Duration,
+    /// What all buildroots of failed tasks may take together, in MiB; the oldest go first.
+    pub failed_buildroot_size: u64,
     /// The plugins that add task methods.
     pub plugins: Vec<String>,
     /// The folders with plugins.
@@ -158,6 +160,7 @@ impl Config {
             createrepo_update: true,
             createrepo_skip_stat: true,
             failed_buildroot_lifetime: Duration::from_secs(4 * 3600),
+            failed_buildroot_size: 20_480,
             plugins: Vec::new(),
             plugin_path: vec!["/usr/lib/koji-builder-plugins".into()],
             plugin_dir: None,

@@ -80,8 +80,6 @@ pub(crate) struct Context {
     pub(crate) cancel: CancellationToken,
     pub(crate) signals: Arc<Signals>,
     pub(crate) token: Mutex<Token>,
-    /// Whether it is done again, at home: the hub hears nothing of it.
-    pub(crate) again: bool,
 }
 
 /// What reaches a running task from outside.
@@ -101,14 +99,6 @@ impl Context {
     /// Makes a call in the task's own session.
     pub(crate) async fn call(&self, method: &str, args: impl IntoArgs) -> Result<Value> {
         Ok(self.hub.call(method, args).await?)
-    }
-
-    /// Tells the hub how the task goes, unless that is no matter of the hub.
-    pub(crate) async fn tell(&self, method: &str, args: impl IntoArgs) -> Result<()> {
-        if self.again {
-            return Ok(());
-        }
-        self.call(method, args).await.map(drop)
     }
 
     /// The task's directory on the hub, below `work`.

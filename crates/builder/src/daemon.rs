@@ -432,7 +432,9 @@ impl Builder {
             }
         }
         let config = &self.shared.config;
-        if let Err(error) = failed::trim(&config.workdir, config.failed_buildroot_lifetime) {
+        let (lifetime, most) =
+            (config.failed_buildroot_lifetime, config.failed_buildroot_size << 20);
+        if let Err(error) = failed::trim(&config.workdir, lifetime, most) {
             tracing::warn!(error = chain(&error), "failed buildroots were not trimmed");
         }
         if let Err(error) = self.shared.packages.trim() {

@@ -1,8 +1,12 @@
 //! Buildroots of failed tasks, which are kept for a while so that they can be looked at.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::FlockOperation;
 
 /// The file in a task's directory that names its buildroot.
 const MARK: &str = "buildroot";
@@ -37,20 +41,58 @@ pub(crate) fn keep(workdir: &Path, work: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes what was kept longer than `lifetime`.
-pub(crate) fn trim(workdir: &Path, lifetime: Duration) -> io::Result<()> {
+/// Takes a kept buildroot for oneself, as long as the answer lives; its age counts from now. Nothing if it is not there.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] when somebody else has it.
+pub(crate) fn hold(workdir: &Path, id: i64) -> io::Result<Option<(PathBuf, File)>> {
+    let path = dir(workdir).join(id.to_string());
+    let held = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive)?;
+    held.set_modified(now())?;
+    Ok(Some((path, held)))
+}
+
+/// Removes what was kept longer than `lifetime`, and of the rest the oldest ones until it has at most so many bytes;
+/// what somebody holds stays.
+pub(crate) fn trim(workdir: &Path, lifetime: Duration, most: u64) -> io::Result<()> {
     let entries = match std::fs::read_dir(dir(workdir)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
+    let mut kept = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let age = now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-        if age >= lifetime {
-            toji_sandbox::remove_tree(&entry.path())?;
+        kept.push((entry.metadata()?.modified()?, entry.path()));
+    }
+    // The newest first.
+    kept.sort_by(|one, other| other.cmp(one));
+    let mut total = 0u64;
+    for (time, path) in kept {
+        let age = now().duration_since(time).unwrap_or_default();
+        total = total.saturating_add(bytes(&path)?);
+        let held = File::open(&path)?;
+        let free = rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if free && (age >= lifetime || total > most) {
+            toji_sandbox::remove_tree(&path)?;
         }
     }
     Ok(())
+}
+
+/// What a tree takes of the disk; a part that its build has closed to us counts for nothing.
+fn bytes(path: &Path) -> io::Result<u64> {
+    let data = std::fs::symlink_metadata(path)?;
+    let mut sum = data.blocks() * 512;
+    if data.is_dir() {
+        for entry in std::fs::read_dir(path).into_iter().flatten() {
+            sum += bytes(&entry?.path())?;
+        }
+    }
+    Ok(sum)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the age of a directory is the machine's own")]
@@ -72,9 +114,31 @@ mod tests {
         assert!(keep(dir.path(), &work).unwrap());
         let kept = dir.path().join("failed/7/home");
         assert!(kept.is_dir() && !work.join("root").exists());
-        trim(dir.path(), Duration::from_secs(3600)).unwrap();
+        let hour = Duration::from_secs(3600);
+        trim(dir.path(), hour, u64::MAX).unwrap();
         assert!(kept.is_dir());
-        trim(dir.path(), Duration::ZERO).unwrap();
+        let (path, held) = hold(dir.path(), 7).unwrap().expect("the buildroot");
+        assert_eq!(path, dir.path().join("failed/7"));
+        assert_eq!(hold(dir.path(), 7).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        trim(dir.path(), Duration::ZERO, 0).unwrap();
+        assert!(kept.is_dir(), "somebody is in it");
+        drop(held);
+        trim(dir.path(), Duration::ZERO, u64::MAX).unwrap();
         assert!(!kept.exists());
+        assert!(hold(dir.path(), 7).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_oldest_go_when_they_are_too_large() {
+        let dir = tempfile::tempdir().unwrap();
+        for (id, age) in [(1, 30), (2, 20), (3, 10)] {
+            let root = super::dir(dir.path()).join(id.to_string());
+            std::fs::create_dir_all(&root).unwrap();
+            std::fs::write(root.join("file"), [1; 100_000]).unwrap();
+            File::open(&root).unwrap().set_modified(now() - Duration::from_secs(age)).unwrap();
+        }
+        trim(dir.path(), Duration::from_secs(3600), 250_000).unwrap();
+        let left = [1, 2, 3].map(|id| super::dir(dir.path()).join(id.to_string()).exists());
+        assert_eq!(left, [false, true, true]);
     }
 }

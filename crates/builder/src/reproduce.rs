@@ -109,7 +109,6 @@ impl Reproduction {
             cancel: CancellationToken::new(),
             signals: Arc::default(),
             token: tokio::sync::Mutex::default(),
-            again: true,
         };
         let (request, root, method) = (found.request, found.root, found.method);
         let srpm = match self.source {
@@ -165,6 +164,7 @@ impl Again {
             group: "build",
             network: false,
             like: Some(int_of(&self.root, "id")?),
+            again: true,
         };
         Room::new(&self.task, &wish).await
     }

@@ -19,6 +19,7 @@ pub(crate) mod rebuild_srpm;
 mod restart;
 mod restart_hosts;
 mod restart_verify;
+mod run_in_failed_tree;
 mod runroot;
 mod save_failed_tree;
 mod shutdown;
@@ -75,6 +76,7 @@ pub(crate) static METHODS: &[Method] = &[
     restart::METHOD,
     restart_hosts::METHOD,
     restart_verify::METHOD,
+    run_in_failed_tree::METHOD,
     runroot::METHOD,
     save_failed_tree::METHOD,
     shutdown::METHOD,

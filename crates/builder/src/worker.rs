@@ -135,7 +135,6 @@ impl Worker {
             cancel: self.cancel.clone(),
             signals: self.signals.clone(),
             token: Mutex::default(),
-            again: false,
         });
         let running = async {
             let mut result = match what {

@@ -20,9 +20,10 @@ pub async fn newest_of_task(tx: &mut Tx, task: i64) -> Result<Option<i64>> {
 /// A buildroot with what is known of it if builders of this system manage it, locked.
 pub async fn lock(tx: &mut Tx, id: i64) -> Result<Option<Row>> {
     let sql = "SELECT buildroot.id AS id, buildroot.br_type AS br_type, s.host_id AS host_id,
-                      s.task_id AS task_id, s.state AS state
+                      s.task_id AS task_id, s.state AS state, repo.tag_id AS tag_id
                  FROM buildroot
                  LEFT JOIN standard_buildroot s ON s.buildroot_id = buildroot.id
+                 LEFT JOIN repo ON repo.id = s.repo_id
                 WHERE buildroot.id = $1 FOR UPDATE OF buildroot";
     tx.query_opt(sql, params![id]).await
 }

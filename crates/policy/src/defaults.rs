@@ -1,6 +1,6 @@
 //! The policies in force where a configuration names none.
 
-/// Name and text of each default policy, as a Koji hub has them; `solve_urls` is Toji's own.
+/// Name and text of each default policy, as a Koji hub has them; `failed_tree` and `solve_urls` are Toji's own.
 ///
 /// Policies that are neither here nor configured (`tag`, `dist_repo`, `sidetag` …) are missing, and
 /// the hub's `MissingPolicyOk` decides.
@@ -15,6 +15,11 @@ pub const DEFAULT_POLICIES: &[(&str, &str)] = &[
         "draft_promotion",
         "has_perm draft-promoter :: allow\nis_build_owner :: allow\n\
          all :: deny Only draft-promoter and build owner can do this via default policy",
+    ),
+    (
+        "failed_tree",
+        "bool own_task :: allow\nhas_perm admin :: allow\n\
+         all :: deny Only the owner of the failed task and admin can do this via default policy",
     ),
     (
         "package_list",

@@ -66,7 +66,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
 }
 
 /// The task that failed first below another one, or that one itself.
-async fn find_failed(hub: &Client, top: i64) -> anyhow::Result<(i64, Value)> {
+pub(crate) async fn find_failed(hub: &Client, top: i64) -> anyhow::Result<(i64, Value)> {
     let mut task = top;
     let mut info = hub.call("getTaskInfo", args!(task; "strict" => true)).await?;
     if state(&info) != Some(TaskState::Failed as i64) {
@@ -97,7 +97,7 @@ async fn told(hub: &Client, task: i64) -> anyhow::Result<Option<Explanation>> {
     if !files.as_array().unwrap_or_default().iter().any(named) {
         return Ok(None);
     }
-    let data = piece(hub, task, "explanation.json", 0).await?;
+    let data = piece(hub, task, "explanation.json", 0, PIECE).await?;
     Ok(Some(serde_json::from_slice(&data).context("explanation.json cannot be read")?))
 }
 
@@ -113,7 +113,7 @@ async fn read(hub: &Client, task: i64) -> anyhow::Result<Explanation> {
     for name in names.filter(useful) {
         let (mut scanner, mut at) = (Scanner::new(), 0);
         while at < MOST {
-            let data = piece(hub, task, name, at).await?;
+            let data = piece(hub, task, name, at, PIECE).await?;
             if data.is_empty() {
                 break;
             }
@@ -125,8 +125,15 @@ async fn read(hub: &Client, task: i64) -> anyhow::Result<Explanation> {
     Ok(toji_explain::explain(&fault, logs))
 }
 
-async fn piece(hub: &Client, task: i64, name: &str, at: i64) -> anyhow::Result<Vec<u8>> {
-    match hub.call("downloadTaskOutput", args!(task, name, at.to_string(), PIECE)).await? {
+/// A piece of a task's file, at most so many bytes.
+pub(crate) async fn piece(
+    hub: &Client,
+    task: i64,
+    name: &str,
+    at: i64,
+    most: i64,
+) -> anyhow::Result<Vec<u8>> {
+    match hub.call("downloadTaskOutput", args!(task, name, at.to_string(), most)).await? {
         Value::Bytes(data) => Ok(data),
         Value::Str(text) => {
             let packed: String = text.split_whitespace().collect();

@@ -18,6 +18,7 @@ mod provenance;
 mod rebuild_compare;
 mod repo;
 mod reproduce;
+mod shell;
 mod solve;
 mod up;
 mod verify;
@@ -68,6 +69,8 @@ enum Command {
     RebuildCompare(rebuild_compare::Options),
     /// Do a build of a hub again on this machine: its packages from the lockfile, its macros, its commands.
     Reproduce(reproduce::Options),
+    /// Run commands in the kept buildroot of a failed task, on its builder.
+    Shell(shell::Options),
     /// Ask the dependency solver: what would be installed, why, and what depends on what.
     Solve(solve::Options),
     /// Make, change, merge, check and compare repositories of plain directories, without a hub.
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::RebuildCompare(options) => rebuild_compare::run(&options),
         Command::Reproduce(options) => reproduce::run(options),
+        Command::Shell(options) => shell::run(&options),
         Command::Solve(options) => solve::run(options),
         Command::Repo(options) => repo::run(options),
     };

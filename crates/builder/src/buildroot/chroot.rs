@@ -1,13 +1,15 @@
 //! Rooms of the `chroot` kind: which packages, from where, in which layers.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use toji_sandbox::{Chroots, Layer, PackageFile};
+use toji_sandbox::{Buildroot, Chroots, Layer, PackageFile};
 use toji_types::Lockfile;
 use toji_types::lockfile::Locked;
 use toji_value::{Value, map};
 
+use super::facts::hostname;
 use super::plan::{Plan, origin};
 use super::{Room, fetch};
 use crate::config::Kind;
@@ -19,6 +21,8 @@ use crate::rich::Capability;
 
 /// The option of a tag that chooses a kind.
 const OPTION: &str = "toji.buildroot";
+/// The file in a buildroot's directory that lists the packages of the lower layer, by their digests.
+const BASE: &str = "base";
 /// What makes packages, by which a root is known to be one for building.
 const PROGRAM: &str = "/usr/bin/rpmbuild";
 
@@ -84,6 +88,26 @@ impl Room<'_> {
             return Ok(below);
         }
         self.one_layer(Some(&below), &plan.lockfile, &rest).await
+    }
+
+    /// Notes beside a root which of its packages are in the layer that others share, for whoever opens it again.
+    pub(super) fn note_base(&self, plan: &Plan) -> Result<()> {
+        let base: Vec<&str> = plan.base.iter().map(String::as_str).collect();
+        let written = std::fs::write(self.task.work.join("root").join(BASE), base.join("\n"));
+        written.map_err(Failure::local("note the layers of the buildroot"))
+    }
+
+    /// Opens the root that is in `dir`, as it was left; its layers are made again if they are gone.
+    pub(crate) async fn reopen(&mut self, dir: &Path) -> Result<()> {
+        let mut plan = self.plan(&[]).await?;
+        let base = std::fs::read_to_string(dir.join(BASE)).unwrap_or_default();
+        plan.base = base.lines().map(str::to_owned).collect();
+        let layer = self.layers(&plan).await?;
+        let hostname = hostname(&self.task.config().user);
+        let macros = self.macros(&hostname);
+        let builder = Buildroot::builder(dir).chroot(layer).macros(macros).hostname(hostname);
+        self.root = Some(builder.build().await?);
+        Ok(())
     }
 
     async fn one_layer(

@@ -162,6 +162,7 @@ fn set_own(config: &mut Config, name: &str, value: &str) -> Result<bool, Error> 
             config.buildroots.kind =
                 kind.ok_or_else(|| wrong(name, "must be auto, chroot or host"))?;
         }
+        "failed_buildroot_size" => config.failed_buildroot_size = number(name, value)?,
         "buildroot_cache_size" => config.buildroots.cache_size = number(name, value)?,
         "file_size_limit" => config.limits.file_size = mebibytes(name, value)?,
         _ => return Ok(false),

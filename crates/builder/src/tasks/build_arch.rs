@@ -42,7 +42,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     };
     let br_arch = find_arch(task, arch, tag, event).await?;
     let (group, network, like) = ("build", false, opts.get("like").as_int());
-    let wish = Wish { tag, arch: &br_arch, repo_id, newest, group, network, like };
+    let wish = Wish { tag, arch: &br_arch, repo_id, newest, group, network, like, again: false };
     let mut room = Room::new(task, &wish).await?;
     let built = build(task, &mut room, &srpm, arch).await;
     // The logs tell what happened before the task ends, in any case.

@@ -78,7 +78,8 @@ async fn open<'t>(task: &'t Context, tag: &Value, repo: &Value) -> Result<Room<'
     let (tag, repo_id) = (int_of(tag, "id")?, int_of(repo, "id")?);
     let arch = find_arch(task, "noarch", tag, repo.get("create_event")).await?;
     let (newest, group) = (None, "maven-build");
-    let wish = Wish { tag, arch: &arch, repo_id, newest, group, network: true, like: None };
+    let wish =
+        Wish { tag, arch: &arch, repo_id, newest, group, network: true, like: None, again: false };
     Room::new(task, &wish).await
 }
 

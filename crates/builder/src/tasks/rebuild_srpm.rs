@@ -49,7 +49,8 @@ pub(super) async fn open<'t>(
     let tag = int_of(&tag, "id")?;
     let arch = find_arch(task, "noarch", tag, event).await?;
     let (group, like) = ("srpm-build", opts.get("like").as_int());
-    Room::new(task, &Wish { tag, arch: &arch, repo_id, newest, group, network, like }).await
+    Room::new(task, &Wish { tag, arch: &arch, repo_id, newest, group, network, like, again: false })
+        .await
 }
 
 /// Makes a source package of a spec file, both as seen inside.

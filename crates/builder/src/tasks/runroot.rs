@@ -51,7 +51,8 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let arch = find_arch(task, arch, tag, repo.get("create_event")).await?;
     let repo_id = int_of(&repo, "id")?;
     let (newest, group) = (None, "build");
-    let wish = Wish { tag, arch: &arch, repo_id, newest, group, network: false, like: None };
+    let wish =
+        Wish { tag, arch: &arch, repo_id, newest, group, network: false, like: None, again: false };
     let mut room = Room::new(task, &wish).await?;
     let done = work(task, &mut room, &command, &texts(&packages), &texts(&upload_logs)).await;
     task.log_paths().await?;

@@ -113,7 +113,8 @@ async fn open<'t>(task: &'t Context, target: &Value, opts: &Value) -> Result<(Ro
     let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
     let arch = find_arch(task, "noarch", tag, repo.get("create_event")).await?;
     let (newest, like, group) = (None, None, "wrapper-rpm-build");
-    let wish = Wish { tag, arch: &arch, repo_id, newest, like, group, network: false };
+    let wish =
+        Wish { tag, arch: &arch, repo_id, newest, like, again: false, group, network: false };
     Ok((Room::new(task, &wish).await?, arch))
 }
 

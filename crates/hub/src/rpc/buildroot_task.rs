@@ -7,13 +7,13 @@ use toji_db::lookup::Names;
 use toji_db::tag::Key;
 use toji_types::TaskState;
 use toji_types::arch::{canonical, parse_stored_list};
-use toji_value::{Args, Fault, Map, Value};
+use toji_value::{Args, Fault, Map, Value, map};
 
-use crate::Call;
 use crate::dispatch::Handle;
 use crate::lookup::fit;
 use crate::tag::{self, Tag, When};
 use crate::task::make;
+use crate::{Call, policy};
 
 /// Where commands run that name no channel.
 const CHANNEL: &str = "runroot";
@@ -123,6 +123,33 @@ impl Handle for SaveFailedTree {
         let args = Args { positional: vec![Value::Int(id), self.full.truthy().into()], keywords };
         let options = make::Options { assign: host, ..make::Options::default() };
         make::make(call, "saveFailedTree", args.encode(), options).await
+    }
+}
+
+impl Handle for RunInFailedTree {
+    async fn handle(self, call: &mut Call) -> Result<i64, Fault> {
+        let id = fit(self.buildroot_id);
+        let user = call.login()?.user_id;
+        let row = db::lock(&mut call.tx, id).await?;
+        let root = row.ok_or_else(|| Fault::generic(format!("No such buildroot: {id}")))?;
+        let (task_id, tag): (Option<i64>, Option<i64>) =
+            (root.get("task_id")?, root.get("tag_id")?);
+        let gone = || Fault::generic(format!("buildroot {id} is of no task"));
+        let task_id = task_id.ok_or_else(gone)?;
+        let task = toji_db::task::get(&mut call.tx, task_id).await?.ok_or_else(gone)?;
+        if task.get::<i64>("state")? != TaskState::Failed.number() {
+            return Err(Fault::generic(format!("task {task_id} of buildroot {id} has not failed")));
+        }
+        let (method, owner): (String, Option<i64>) = (task.get("method")?, task.get("owner")?);
+        let facts = map! {
+            "user_id" => user, "own_task" => owner == Some(user), "method" => method,
+            "build_tag" => tag,
+        };
+        call.assert_policy("failed_tree", &policy::data(&facts.into())?, false).await?;
+        let assign = root.get("host_id")?;
+        let args = vec![id.into(), self.command.into(), self.cwd.map_or(Value::Nil, Value::from)];
+        let options = make::Options { assign, ..make::Options::default() };
+        make::make(call, "runInFailedTree", args, options).await
     }
 }
 

@@ -122,6 +122,7 @@ const OWN: &[&str] = &[
     "rebuildCompare",
     "renameRPMSig",
     "revokeBuilder",
+    "runInFailedTree",
     "scheduler.explain",
     "scheduler.forecast",
     "solve.depends",
