@@ -267,7 +267,11 @@ async fn bad_sources_are_refused() {
         assert_eq!(world.hub.ended(id).await.state, FAILED);
         assert_eq!(world.result(id).expect_err("fault").message, part);
     }
-    world.hub.submit("winbuild", vec![]);
+    let windows = world.hub.submit("winbuild", vec![]);
+    assert_eq!(world.hub.ended(windows).await.state, FAILED);
+    let said = world.result(windows).expect_err("fault").message;
+    assert!(said.starts_with("winbuild needs a VM host"), "{said}");
+    world.hub.submit("livemedia", vec![]);
     world.hub.until(|inner| inner.calls.iter().any(|(call, _)| call == "host.refuseTask")).await;
     let wrong = world.hub.submit("buildArch", vec![1.into()]);
     assert_eq!(world.hub.ended(wrong).await.state, FAILED);
