@@ -5,11 +5,10 @@ use std::io;
 use std::path::Path;
 
 use toji_types::path::BuildRef;
-use toji_types::{Nvr, PathInfo};
+use toji_types::{Nvr, PathInfo, glob_match_any};
 use toji_value::{Map, Value, map};
 
 use crate::failure::{Failure, Result};
-use crate::scm::glob;
 use crate::tasks::texts;
 
 /// The directories of a build, as seen inside.
@@ -184,7 +183,7 @@ pub(crate) fn artifacts(dir: &Path, ignore: &[String]) -> Result<Vec<Value>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let parent = path.parent().unwrap_or(Path::new("")).display().to_string();
         let whole = path.display().to_string();
-        let ignored = ignore.iter().any(|glob_| glob(glob_, &name) || glob(glob_, &whole));
+        let ignored = [&name, &whole].into_iter().any(|text| glob_match_any(text, ignore));
         if ignored || (parent.is_empty() && [SOURCES, PATCHES].contains(&name.as_str())) {
             continue;
         }

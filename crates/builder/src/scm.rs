@@ -3,7 +3,6 @@
 mod checkout;
 mod cvs;
 mod git;
-mod glob;
 mod hg;
 mod kind;
 mod svn;
@@ -11,6 +10,7 @@ mod svn;
 use std::path::Path;
 
 use toji_client::args;
+use toji_types::glob_match;
 use toji_value::{Map, map};
 
 use crate::context::Context;
@@ -18,7 +18,6 @@ use crate::failure::{Failure, Result};
 use kind::Kind;
 
 pub(crate) use checkout::Checkout;
-pub(crate) use glob::glob;
 
 /// Whether this is the URL of a source repository rather than the path of an upload.
 pub(crate) fn is_scm_url(url: &str) -> bool {
@@ -118,8 +117,8 @@ impl Scm {
             };
             let (refuse, host) = host.strip_prefix('!').map_or((false, *host), |host| (true, host));
             if host.is_empty() != self.host.is_empty()
-                || !glob(host, &self.host) && !glob(host, self.host_name())
-                || !glob(repository, &self.repository)
+                || !glob_match(&self.host, host) && !glob_match(self.host_name(), host)
+                || !glob_match(&self.repository, repository)
             {
                 continue;
             }

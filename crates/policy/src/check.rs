@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::data::{Data, Field};
 use crate::error::EvalError;
-use crate::glob::glob_match_any;
 use crate::ruleset::{Check, Op};
+use toji_types::glob_match_any;
 
 /// Koji keeps flags among the data, under this prefix, where other tests can see them.
 const FLAG_PREFIX: &str = "__policyflag__";

@@ -1,9 +1,10 @@
-//! The words every other crate shares: ids, package names, version order, states, arches, file layout, lockfiles.
+//! The words every other crate shares: ids, package names, version order, states, arches, file layout, lockfiles, shell patterns.
 
 pub mod arch;
 pub mod checksum;
 mod enums;
 pub mod evr;
+mod glob;
 mod id;
 pub mod lockfile;
 pub mod name;
@@ -14,6 +15,7 @@ pub mod state;
 pub use checksum::ChecksumType;
 pub use enums::UnknownValue;
 pub use evr::Evr;
+pub use glob::{glob_match, glob_match_any};
 pub use id::{
     ArchiveId, BuildId, BuildrootId, ChannelId, EventId, ExternalRepoId, HostId, PackageId, RepoId,
     RpmId, TagId, TargetId, TaskId, UserId, VolumeId,

@@ -134,34 +134,13 @@ fn is_modules(name: &str) -> bool {
 }
 
 fn allowed(name: &str, excludes: &[String]) -> bool {
-    !excludes.iter().any(|pattern| fits(pattern.as_bytes(), name.as_bytes()))
+    !excludes.iter().any(|pattern| fits(pattern, name))
 }
 
-/// Whether a name fits a pattern in which `*` is any text and `?` any character.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n, mut again) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                again = Some((p, n));
-                p += 1;
-            }
-            Some(b'?') => (p, n) = (p + 1, n + char_len(&name[n..])),
-            Some(byte) if *byte == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match again {
-                Some((star, from)) => {
-                    again = Some((star, from + 1));
-                    (p, n) = (star + 1, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|b| *b == b'*')
-}
-
-fn char_len(name: &[u8]) -> usize {
-    1 + name[1..].iter().take_while(|b| **b & 0xc0 == 0x80).count()
+/// Whether a name fits a pattern in which `*` is any text and `?` any character; unlike in a shell, brackets
+/// are themselves, as `createrepo_c --excludes` reads them.
+fn fits(pattern: &str, name: &str) -> bool {
+    toji_types::glob_match(name, &pattern.replace('[', "[[]"))
 }
 
 #[cfg(test)]
@@ -170,7 +149,6 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let fits = |pattern: &str, name: &str| fits(pattern.as_bytes(), name.as_bytes());
         for (pattern, name) in [
             ("*", ""),
             ("*.src.rpm", "a.src.rpm"),
@@ -179,12 +157,18 @@ mod tests {
             ("*b*d", "abcbd"),
             ("Packages/*", "Packages/a/b.rpm"),
             ("", ""),
+            ("a[b]", "a[b]"),
         ] {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in
-            [("*.src.rpm", "a.rpm"), ("a?c", "ac"), ("", "a"), ("a", "ab"), ("*a", "ab")]
-        {
+        for (pattern, name) in [
+            ("*.src.rpm", "a.rpm"),
+            ("a?c", "ac"),
+            ("", "a"),
+            ("a", "ab"),
+            ("*a", "ab"),
+            ("[ab]", "a"),
+        ] {
             assert!(!fits(pattern, name), "{pattern} {name}");
         }
     }
