@@ -210,7 +210,7 @@ def failures(own):
     try:
         w = own.world(server)
         add_host(w, "breaker", capacity=12)
-        builder = TojiBuilder(w, "breaker", own.toji, own=LIMITS, maxjobs=40, rpmbuild_timeout=75, allowed_scms=":*:no:")
+        builder = TojiBuilder(w, "breaker", own.toji, own=LIMITS, maxjobs=5, rpmbuild_timeout=75, allowed_scms=":*:no:")
         target = w.target("fail", ["broken-tool"])
         w.build(target, w.srpm("broken-tool", requires=["libnowhere.so.5"]))
         w.koji("wait-repo", f"{target}-build", "--build", "broken-tool-1.0-1")

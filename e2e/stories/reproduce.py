@@ -121,7 +121,7 @@ def builder(w, own, name, **conf):
     """A builder of packages alone that has this name."""
     add_host(w, name)
     # Comparisons that wait for their builds are jobs, too.
-    return TojiBuilder(w, name, own.toji, own={"buildroot": "chroot", "buildroot_cache_size": 2000}, maxjobs=100, **conf)
+    return TojiBuilder(w, name, own.toji, own={"buildroot": "chroot", "buildroot_cache_size": 2000}, **conf)
 
 
 def later(w, own, first):

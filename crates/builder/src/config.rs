@@ -49,7 +49,7 @@ pub struct Config {
     pub workdir: PathBuf,
     /// Whether to end another session of the same host at the start.
     pub force_lock: bool,
-    /// The most tasks at a time, waiting ones included.
+    /// The most tasks at a time; subtasks may come beside those that wait for them.
     pub maxjobs: usize,
     /// Free space that the work directory must have, in MiB.
     pub minspace: u64,

@@ -381,10 +381,14 @@ impl Builder {
     }
 
     /// The weights of the tasks that do not wait.
+    /// The tasks that do not only wait for their subtasks.
+    fn busy(&self) -> impl Iterator<Item = &Running> {
+        self.running.values().filter(|r| !r.signals.waiting.load(Ordering::Relaxed))
+    }
+
     fn load(&self) -> f64 {
-        let busy = self.running.values().filter(|r| !r.signals.waiting.load(Ordering::Relaxed));
         // The sum of nothing would be -0.0, and be shown so.
-        busy.fold(0.0, |load, running| load + running.weight)
+        self.busy().fold(0.0, |load, running| load + running.weight)
     }
 
     /// Why the host can take no task.
@@ -397,7 +401,8 @@ impl Builder {
             "host is disabled"
         } else if self.load() > capacity {
             "over capacity"
-        } else if self.running.len() >= config.maxjobs {
+        } else if self.busy().count() >= config.maxjobs {
+            // Waiting tasks leave room for what they wait for; that no other task comes is the scheduler's part.
             "full queue"
         } else if free_mib(&config.workdir).is_some_and(|free| free < config.minspace) {
             "insufficient disk space"

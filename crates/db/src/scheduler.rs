@@ -181,7 +181,7 @@ macro_rules! columns {
     () => {
         "SELECT task.id AS id, task.owner AS owner, task.channel_id AS channel_id, task.arch AS arch,
                 task.host_id AS host_id, task.state AS state, task.waiting AS waiting,
-                task.weight AS weight, task.priority AS priority,
+                task.weight AS weight, task.priority AS priority, task.parent AS parent,
                 date_part('epoch', task.create_time) AS created,
                 date_part('epoch', COALESCE(top.create_time, up.create_time, task.create_time)) AS tree,
                 CASE WHEN task.state <> 0 THEN

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use toji_types::{ChannelId, HostId, arch};
 
 use crate::check::can_take;
-use crate::snapshot::{Host, Snapshot};
+use crate::snapshot::{FreeTask, Host, Snapshot};
 
 /// A number with a total order, for keys.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,21 @@ impl Ord for Rank {
 /// A host's index in [`Bins::hosts`]; indexes follow ids.
 pub(crate) type Index = usize;
 
+/// What counts against a host's most jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Lane {
+    /// A task of its own: all of the host's tasks count.
+    Top,
+    /// Part of another task: those that wait do not count.
+    Subtask,
+}
+
+impl Lane {
+    pub(crate) fn of(task: &FreeTask) -> Lane {
+        if task.subtask { Lane::Subtask } else { Lane::Top }
+    }
+}
+
 /// A host while tasks are placed.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -42,6 +57,8 @@ pub(crate) struct Slot {
     pub(crate) capacity: f64,
     pub(crate) load: f64,
     pub(crate) tasks: u32,
+    /// Those of the tasks that only wait for their subtasks.
+    pub(crate) waiting: u32,
     pub(crate) max_jobs: u32,
     /// Share of the waiting load that may come to this host, 0 to 1.
     pub(crate) demand: f64,
@@ -58,8 +75,20 @@ impl Slot {
         self.capacity - self.load
     }
 
-    pub(crate) fn has_job_room(&self) -> bool {
-        self.tasks < self.max_jobs
+    /// How many more tasks of the lane it may be given.
+    ///
+    /// Tasks that wait for their subtasks leave their places to subtasks: were these to count all, a host whose places
+    /// are all taken by waiting parents would never begin what they wait for.
+    pub(crate) fn places(&self, lane: Lane) -> u32 {
+        let taken = match lane {
+            Lane::Top => self.tasks,
+            Lane::Subtask => self.tasks - self.waiting,
+        };
+        self.max_jobs.saturating_sub(taken)
+    }
+
+    pub(crate) fn has_job_room(&self, lane: Lane) -> bool {
+        self.places(lane) > 0
     }
 }
 
@@ -72,10 +101,26 @@ pub(crate) struct Bin {
     pub(crate) pressed: usize,
     /// The ready ones.
     pub(crate) ready: Vec<Index>,
-    /// The ready ones with room for another task, best first.
-    pub(crate) order: BTreeSet<(Rank, Index)>,
     /// Largest capacity of a ready one.
     pub(crate) max_capacity: f64,
+    top: Choice,
+    subtask: Choice,
+}
+
+impl Bin {
+    pub(crate) fn choice(&mut self, lane: Lane) -> &mut Choice {
+        match lane {
+            Lane::Top => &mut self.top,
+            Lane::Subtask => &mut self.subtask,
+        }
+    }
+}
+
+/// The hosts of a bin for one lane.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    /// The ready ones with room for another task, best first.
+    pub(crate) order: BTreeSet<(Rank, Index)>,
     /// A task that needed this much free capacity found none; as load only grows, neither will another.
     pub(crate) exhausted: Option<f64>,
 }
@@ -107,7 +152,9 @@ impl<'a> Bins<'a> {
             };
             let slot = &mut all.hosts[index];
             slot.tasks += 1;
-            if !task.waiting {
+            if task.waiting {
+                slot.waiting += 1;
+            } else {
                 slot.load += task.weight;
             }
         }
@@ -148,6 +195,7 @@ impl<'a> Bins<'a> {
             capacity: host.capacity,
             load: 0.0,
             tasks: 0,
+            waiting: 0,
             max_jobs: host.max_jobs.filter(|n| *n > 0).unwrap_or(snapshot.config.max_jobs),
             demand: 0.0,
             bins,
@@ -167,12 +215,11 @@ impl<'a> Bins<'a> {
     /// Orders the bins, once demand is known.
     pub(crate) fn order(&mut self) {
         for bin in &mut self.bins {
-            bin.order = bin
-                .ready
-                .iter()
-                .filter(|i| self.hosts[**i].has_job_room())
-                .map(|i| (self.hosts[*i].rank(), *i))
-                .collect();
+            for lane in [Lane::Top, Lane::Subtask] {
+                let with_room = bin.ready.iter().filter(|i| self.hosts[**i].has_job_room(lane));
+                let order = with_room.map(|i| (self.hosts[*i].rank(), *i)).collect();
+                bin.choice(lane).order = order;
+            }
         }
     }
 
@@ -182,12 +229,14 @@ impl<'a> Bins<'a> {
         let before = slot.rank();
         slot.load += weight;
         slot.tasks += 1;
-        let (after, room) = (slot.rank(), slot.has_job_room());
+        let after = slot.rank();
         for number in &slot.bins {
-            let order = &mut self.bins[*number].order;
-            order.remove(&(before, index));
-            if room {
-                order.insert((after, index));
+            for lane in [Lane::Top, Lane::Subtask] {
+                let order = &mut self.bins[*number].choice(lane).order;
+                order.remove(&(before, index));
+                if slot.has_job_room(lane) {
+                    order.insert((after, index));
+                }
             }
         }
     }

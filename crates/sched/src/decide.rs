@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use toji_types::TaskId;
 
-use crate::bins::{Bins, Index};
+use crate::bins::{Bins, Index, Lane};
 use crate::check::{Decision, WaitReason, check_active};
 use crate::demand::spread;
 use crate::order::order;
@@ -100,7 +100,7 @@ pub(crate) fn min_free(task: &FreeTask, snapshot: &Snapshot) -> f64 {
 /// Puts a task on the best host that has room for it.
 fn place(bins: &mut Bins<'_>, candidate: &Candidate<'_>) -> Option<Index> {
     let number = candidate.bin?;
-    let bin = &mut bins.bins[number];
+    let bin = bins.bins[number].choice(Lane::of(candidate.task));
     if bin.exhausted.is_some_and(|free| candidate.min_free >= free) {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::bins::{Bins, Index, Rank};
+use crate::bins::{Bins, Index, Lane, Rank};
 use crate::decide::Candidate;
 
 /// Sets each host's share: a task's weight is split evenly among the hosts that could take it now.
@@ -10,11 +10,13 @@ use crate::decide::Candidate;
 /// Tasks of one bin see its hosts sorted by free capacity, so a task adds to a run of that list, and the
 /// runs are summed at the end.
 pub(crate) fn spread(bins: &mut Bins<'_>, tasks: &[Candidate<'_>]) {
-    let mut sorted: HashMap<usize, BinDemand> = HashMap::new();
+    let mut sorted: HashMap<(usize, Lane), BinDemand> = HashMap::new();
     let mut demand = vec![0.0; bins.hosts.len()];
     for task in tasks {
         let Some(number) = task.bin else { continue };
-        let entry = sorted.entry(number).or_insert_with(|| BinDemand::new(bins, number));
+        let lane = Lane::of(task.task);
+        let entry =
+            sorted.entry((number, lane)).or_insert_with(|| BinDemand::new(bins, number, lane));
         let count = entry.above(task.min_free);
         let refused: Vec<Index> =
             task.refused.iter().copied().filter(|i| entry.holds(bins, *i, task.min_free)).collect();
@@ -28,7 +30,7 @@ pub(crate) fn spread(bins: &mut Bins<'_>, tasks: &[Candidate<'_>]) {
             demand[index] -= share;
         }
     }
-    let mut numbers: Vec<usize> = sorted.keys().copied().collect();
+    let mut numbers: Vec<(usize, Lane)> = sorted.keys().copied().collect();
     numbers.sort_unstable();
     for number in numbers {
         let entry = &sorted[&number];
@@ -55,12 +57,12 @@ struct BinDemand {
 }
 
 impl BinDemand {
-    fn new(bins: &Bins<'_>, number: usize) -> Self {
+    fn new(bins: &Bins<'_>, number: usize, lane: Lane) -> Self {
         let mut hosts: Vec<Index> = bins.bins[number]
             .ready
             .iter()
             .copied()
-            .filter(|i| bins.hosts[*i].has_job_room())
+            .filter(|i| bins.hosts[*i].has_job_room(lane))
             .collect();
         hosts.sort_by_key(|i| (std::cmp::Reverse(Rank(bins.hosts[*i].free_capacity())), *i));
         let free = hosts.iter().map(|i| bins.hosts[*i].free_capacity()).collect();

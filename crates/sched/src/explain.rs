@@ -5,7 +5,7 @@ use std::fmt;
 
 use toji_types::{ChannelId, HostId, TaskId, arch};
 
-use crate::bins::Bins;
+use crate::bins::{Bins, Lane};
 use crate::check::{Decision, is_silent};
 use crate::decide::{decide, min_free};
 use crate::order::order;
@@ -96,7 +96,7 @@ fn obstacle(snapshot: &Snapshot, bins: &Bins<'_>, host: &Host, task: &FreeTask) 
         Obstacle::Pressure(what.clone())
     } else if let Some(left) = refusal {
         Obstacle::Refused(left)
-    } else if !slot.has_job_room() {
+    } else if !slot.has_job_room(Lane::of(task)) {
         Obstacle::MaxJobs(slot.max_jobs)
     } else if slot.free_capacity() <= needed {
         Obstacle::Capacity { free: slot.free_capacity(), needed }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use toji_types::{ChannelId, TaskId, UserId, arch};
 
-use crate::bins::{Bins, Index, Rank};
+use crate::bins::{Bins, Index, Lane, Rank};
 use crate::decide::{min_free, refusals};
 use crate::order::place;
 use crate::snapshot::{FreeTask, Snapshot};
@@ -72,17 +72,21 @@ impl Queues {
     pub fn heads(&self, snapshot: &Snapshot, most: usize) -> Vec<FreeTask> {
         let bins = Bins::new(snapshot);
         let refused = refusals(snapshot, &bins);
-        let mut rooms: HashMap<usize, Room> = HashMap::new();
+        let mut rooms: HashMap<usize, [Room; 2]> = HashMap::new();
         let mut heads = Vec::new();
         for (line, places) in &self.lines {
             let Some(bin) = bins.find(line.channel, &line.arch) else { continue };
-            let room = rooms.entry(bin).or_insert_with(|| Room::new(&bins, bin));
+            let room = rooms.entry(bin).or_insert_with(|| {
+                [Lane::Top, Lane::Subtask].map(|lane| Room::new(&bins, bin, lane))
+            });
+            let [top, subtask] = &*room;
             let tasks = places.iter().filter_map(|place| self.tasks.get(&place.3));
             let fitting = tasks.filter(|task| {
                 let refused = refused.get(&task.id).map_or(&[][..], Vec::as_slice);
+                let room = if task.subtask { subtask } else { top };
                 room.fits(min_free(task, snapshot), refused)
             });
-            heads.extend(fitting.take(room.places.min(most)).cloned());
+            heads.extend(fitting.take(subtask.places.min(most)).cloned());
         }
         heads
     }
@@ -106,12 +110,12 @@ struct Room {
 }
 
 impl Room {
-    fn new(bins: &Bins<'_>, bin: usize) -> Room {
+    fn new(bins: &Bins<'_>, bin: usize, lane: Lane) -> Room {
         let with_room = bins.bins[bin].ready.iter().map(|index| (&bins.hosts[*index], *index));
         let mut room = Room { places: 0, hosts: Vec::new() };
         for (slot, index) in with_room {
-            if slot.has_job_room() && slot.free_capacity() > 0.0 {
-                room.places += (slot.max_jobs - slot.tasks) as usize;
+            if slot.has_job_room(lane) && slot.free_capacity() > 0.0 {
+                room.places += slot.places(lane) as usize;
                 room.hosts.push((slot.free_capacity(), index));
             }
         }

@@ -6,6 +6,9 @@ use toji_types::{ChannelId, HostId, TaskId, UserId};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Most tasks of a host that does not say otherwise (`MaxJobs`).
+    ///
+    /// Tasks that wait for their subtasks count for other tasks, as in Koji, but not for subtasks: a host would never
+    /// begin what its own tasks wait for.
     pub max_jobs: u32,
     /// How far load may pass capacity (`CapacityOvercommit`).
     pub capacity_overcommit: f64,
@@ -77,6 +80,8 @@ pub struct FreeTask {
     pub channel: ChannelId,
     /// The arch that a host needs; any host has `noarch`.
     pub arch: String,
+    /// Whether it is part of another task. See [`Config::max_jobs`].
+    pub subtask: bool,
     /// The load that it brings.
     pub weight: f64,
     /// Lower numbers go first.

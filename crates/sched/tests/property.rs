@@ -50,12 +50,14 @@ prop_compose! {
         created in 0u8..5,
         tree in 0u8..3,
         expected in 0u8..4,
+        subtask in any::<bool>(),
     ) -> FreeTask {
         FreeTask {
             id: TaskId(0),
             owner: UserId(owner),
             channel: ChannelId(channel),
             arch: ARCHES[arch].to_owned(),
+            subtask,
             weight,
             priority,
             created: f64::from(created),
@@ -133,6 +135,7 @@ struct Account<'a> {
     s: &'a Snapshot,
     load: BTreeMap<HostId, f64>,
     tasks: BTreeMap<HostId, u32>,
+    waiting: BTreeMap<HostId, u32>,
     demand: BTreeMap<HostId, f64>,
 }
 
@@ -142,11 +145,13 @@ impl<'a> Account<'a> {
             s,
             load: s.hosts.iter().map(|h| (h.id, 0.0)).collect(),
             tasks: s.hosts.iter().map(|h| (h.id, 0)).collect(),
+            waiting: s.hosts.iter().map(|h| (h.id, 0)).collect(),
             demand: s.hosts.iter().map(|h| (h.id, 0.0)).collect(),
         };
         for task in &s.active {
             if let Some(host) = task.host.filter(|h| a.load.contains_key(h)) {
                 *a.tasks.get_mut(&host).unwrap() += 1;
+                *a.waiting.get_mut(&host).unwrap() += u32::from(task.waiting);
                 *a.load.get_mut(&host).unwrap() += if task.waiting { 0.0 } else { task.weight };
             }
         }
@@ -175,6 +180,7 @@ impl<'a> Account<'a> {
             None | Some(0) => s.config.max_jobs,
             Some(n) => n,
         };
+        let waiting = if task.subtask { self.waiting[&host.id] } else { 0 };
         let needed = (task.weight - s.config.capacity_overcommit).max(0.0);
         host.enabled
             && host.ready
@@ -184,7 +190,7 @@ impl<'a> Account<'a> {
             && host.channels.contains(&task.channel)
             && arch_fits
             && !refused
-            && self.tasks[&host.id] < max_jobs
+            && self.tasks[&host.id] - waiting < max_jobs
             && host.capacity - self.load[&host.id] > needed
     }
 
@@ -395,6 +401,7 @@ fn starts(work: &[(i64, u8, u8)], hosts: i64) -> Vec<Option<u64>> {
                 owner: UserId(*user),
                 channel: ChannelId(1),
                 arch: "x86_64".into(),
+                subtask: false,
                 weight: 0.9,
                 priority: 20,
                 created: NOW + clock as f64,

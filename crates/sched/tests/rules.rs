@@ -26,6 +26,7 @@ fn task(id: i64) -> FreeTask {
         owner: UserId(1),
         channel: ChannelId(1),
         arch: "x86_64".into(),
+        subtask: false,
         weight: 1.0,
         priority: 20,
         created: id as f64,
@@ -114,6 +115,25 @@ fn job_limits() {
     s.config.max_jobs = 1;
     s.free.truncate(2);
     assert_eq!(decide(&s), [assign(1, 1), wait(2, WaitReason::Busy { hosts: 1 })]);
+}
+
+#[test]
+fn waiting_tasks_leave_places_to_subtasks_only() {
+    let mut limited = host(1);
+    limited.max_jobs = Some(2);
+    limited.capacity = 100.0;
+    let subtask = |id| FreeTask { subtask: true, ..task(id) };
+    let mut s = snapshot(vec![limited], vec![task(3), subtask(4), subtask(5), subtask(6)]);
+    s.active = vec![active(1, 1, 1.0), active(2, 1, 1.0)];
+    let busy = |id| wait(id, WaitReason::Busy { hosts: 1 });
+    assert_eq!(decide(&s), [busy(3), busy(4), busy(5), busy(6)]);
+    s.active[0].waiting = true;
+    assert_eq!(decide(&s), [busy(3), assign(4, 1), busy(5), busy(6)]);
+    s.active[1].waiting = true;
+    assert_eq!(decide(&s), [busy(3), assign(4, 1), assign(5, 1), busy(6)]);
+    let of = |task| obstacles(&s, task)[&HostId(1)].clone();
+    assert_eq!(of(&s.free[0]), Obstacle::MaxJobs(2));
+    assert_eq!(of(&s.free[1]), Obstacle::Queued);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn large(tasks: i64, hosts: i64) -> Snapshot {
                 owner: UserId(n % 11),
                 channel: ChannelId(1 + n % 4),
                 arch: if n % 3 == 0 { "noarch".into() } else { arch(n) },
+                subtask: n % 2 == 0,
                 weight: 0.5 + (n % 7) as f64,
                 priority: n % 5,
                 created: n as f64,

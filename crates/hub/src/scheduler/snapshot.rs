@@ -84,6 +84,7 @@ pub(super) fn free_task(row: &Row) -> Result<FreeTask> {
         // a task always has a channel; one that lost it waits, with the reason that no host serves it
         channel: ChannelId(row.get_opt("channel_id")?.unwrap_or(0)),
         arch: row.get_opt::<String>("arch")?.unwrap_or_else(|| "noarch".into()),
+        subtask: row.get_opt::<i64>("parent")?.is_some(),
         weight: row.get_opt("weight")?.unwrap_or(1.0),
         priority: row.get_opt("priority")?.unwrap_or(20),
         created: row.get_opt("created")?.unwrap_or(0.0),
