@@ -46,7 +46,8 @@ def spec(name, version="1.0", release="1", arch="noarch", build="", install="", 
 
 def srpm(directory, name, version="1.0", release="1", **words):
     """Makes a source package and returns its path."""
-    directory = Path(directory) / f"srpm-{name}-{version}-{release}"
+    # A macro in the release must not become one of the path.
+    directory = Path(directory) / f"srpm-{name}-{version}-{release}".replace("%", "")
     directory.mkdir(parents=True, exist_ok=True)
     text = directory / f"{name}.spec"
     text.write_text(spec(name, version, release, **words))

@@ -1,4 +1,4 @@
-"""Configurations for mock: of many tags, by the stock client, by its library, and by `toji mock-config`, byte for byte."""
+"""Mock: configurations of many tags, by the stock client, its library and `toji mock-config`, byte for byte; and builds with a stand-in for mock."""
 
 import concurrent.futures
 import json
@@ -6,8 +6,14 @@ import random
 from pathlib import Path
 
 from harness import stock
+from harness.builders import TojiBuilder, add_host
 from harness.command import run
+from harness.rpms import binary_rpm
+from harness.server import Server
 from harness.story import eq, has, story, that
+from stories.builds import wait_for_log
+from stories.chroots import log_of, task_of
+from stories.sources import GitHost, with_source
 
 COMBINATIONS = 60
 ARCHES = ["x86_64", "i686", "s390x", "armhfp", "aarch64"]
@@ -40,6 +46,9 @@ SIGN = {"mock.plugin_conf.sign_enable": True, "mock.plugin_conf.sign_opts.cmd": 
 
 # Koji's library with what its builder takes from a tag, for a list of inputs.
 LIBRARY = Path(__file__).resolve().parents[1] / "harness/mock_library.py"
+
+# The stand-in.
+PROGRAM = LIBRARY.with_name("mock_program.py")
 
 
 def combination(number):
@@ -118,3 +127,161 @@ def ways(w, toji):
                       (["--task", "999999"], "No buildroots for task 999999 (or no such task)"), (["--tag", target], "Please specify an arch")):
         failed = run(toji, "mock-config", *way, "--server", w.ready["hub"], code=1)
         has(failed.out + failed.err, text)
+
+
+class Place:
+    """A builder whose roots are made by the stand-in for mock."""
+
+    def __init__(self, own):
+        self.dir = own.dir / "mock"
+        self.dir.mkdir(parents=True)
+        self.program, self.roots = self.dir / "mock", self.dir / "roots"
+        self.program.write_text(f"#!/usr/bin/env python3\n{PROGRAM.read_text()}")
+        self.program.chmod(0o755)
+        self.server = Server(own.toji, own.dir / "data", extra=["--no-builder"]).start()
+        self.w = w = own.world(self.server)
+        add_host(w, "mocker", channels=["maven"])
+        self.builder = TojiBuilder(
+            w, "mocker", own.toji, own={"buildroot": "mock", "mockpath": self.program}, mockdir=self.roots, mockuser="", allowed_scms="127.0.0.1:*:no",
+            packager="A Site", vendor="Its Vendor", distribution="Its Distribution")
+        self.builder.says("live connection")
+
+    def calls(self, root):
+        """The calls for a buildroot, without the configuration, as they came."""
+        lines = [json.loads(line) for line in (self.dir / "mock.calls").read_text().splitlines()]
+        return [line["args"][2:] for line in lines if f"-{root}-" in line["file"]]
+
+    def end(self):
+        """Stops everything."""
+        self.builder.end()
+        self.server.stop()
+
+
+@story(own=True, slow=True)
+def builds(own):
+    """With a stand-in for mock (the real one is not tried): its calls and configuration are kojid's, its logs and packages the task's, nothing stays."""
+    place = Place(own)
+    try:
+        w = place.w
+        target = w.target("mocked", ["tool", "program", "broken", "needy", "again"])
+        tag = f"{target}-build"
+        w.koji("import", *binary_rpm(w.dir, "tool", requires=()))
+        w.koji("tag-build", "--wait", target, "tool-1.0-1")
+        for group in ("build", "srpm-build"):
+            w.koji("add-group-pkg", tag, group, "tool")
+        w.koji("edit-tag", tag, "-x", "rpm.macro.dist=.mk", "-x", "rpm.env.OF_THE_TAG=it's here", "-x", "mock.new_chroot=false", "-x", "mock.bootstrap_image_ready=true")
+        w.hub.wait_repo(tag, ["tool-1.0-1"])
+        succeeds(place, target)
+        fails(place, target)
+        sources(place, target, own)
+        runs(place, target)
+        cancels(place, target)
+    finally:
+        place.end()
+
+
+def succeeds(place, target):
+    """A build with a requirement; everything about it."""
+    w = place.w
+    source = w.srpm("program", release="1%{?dist}", build="echo $OF_THE_TAG", build_requires=["tool"])
+    said = w.build(target, source)
+    parent = w.task_of(said)
+    child = task_of(w, parent)["id"]
+    (root,) = w.hub.call("listBuildroots", taskID=child)
+    eq((root["state"], root["arch"]), (3, "x86_64"), "the buildroot's state and arch")
+    flags = ["--old-chroot", "--bootstrap-image-ready"]
+    calls = place.calls(root["id"])
+    wanted = [["--init"], ["--chroot", "uname -r"], ["--no-clean", "--target", "noarch", "--rebuild"]]
+    eq([call[:-1] if "--rebuild" in call else call for call in calls[:3]], [[*flags, *words] for words in wanted], "the calls of mock")
+    that(calls[2][-1].endswith(".src.rpm"), f"what is built is {calls[2][-1]}")
+    logs = set(w.hub.call("listTaskOutput", child))
+    that({"root.log", "state.log", "build.log", "mock_output.log", "mock_config.log", "installed_pkgs.log", "dnf.log"} <= logs, f"the logs are {sorted(logs)}")
+    has(log_of(w, child, "build.log"), "it's here")
+    has(log_of(w, child, "root.log"), "DEBUG: init", "Installed: tool")
+    has(log_of(w, child, "mock_output.log"), "mock of the stories --rebuild", "mock exited with status 0 after")
+    told = ["--as-builder", str(root["id"]), "--buildroot", str(root["id"]), "--mockdir", place.roots, "--distribution", "Its Distribution", "--topurl", w.ready["files"]]
+    text = run(w.server.toji, "mock-config", "--server", w.ready["hub"], *told).out
+    text = text.replace("'%packager'] = 'Koji'", "'%packager'] = 'A Site'").replace("'%vendor'] = 'Koji'", "'%vendor'] = 'Its Vendor'")
+    eq(log_of(w, child, "mock_config.log"), text, "the configuration")
+    inside = w.hub.call("listRPMs", componentBuildrootID=root["id"])
+    eq([(r["name"], r["version"], r["release"]) for r in inside], [("tool", "1.0", "1")], "what is in the buildroot")
+    (made,) = [r for r in w.hub.call("listRPMs", buildrootID=root["id"]) if r["arch"] == "noarch"]
+    eq((made["name"], made["release"]), ("program", "1.mk"), "what was made there")
+    headers = w.hub.call("getRPMHeaders", rpmID=made["id"], headers=["PACKAGER", "VENDOR", "DISTRIBUTION"])
+    eq(headers, {"PACKAGER": "A Site", "VENDOR": "Its Vendor", "DISTRIBUTION": "Its Distribution"}, "who has made it")
+    left(place)
+    eq(place.calls(root["id"])[3:], [["--orphanskill"], ["--clean"]], "how the root is removed")
+
+
+def left(place):
+    """Nothing stays of roots and their configurations; a root goes when its task has ended."""
+    def found():
+        return [*place.roots.iterdir(), *(place.builder.workdir / "mock").iterdir()]
+    place.builder.until(lambda: not found(), "end of mock's roots")
+
+
+def fails(place, target):
+    """The text of a failure names mock's status and the log; what was built stays for a look."""
+    w = place.w
+    said = w.build(target, w.srpm("broken", build="echo evidence > kept-file; exit 3"), "--scratch", code=1)
+    has(said.out + said.err, "error building package (arch noarch), mock exited with status 1; see build.log or root.log for more information")
+    child = task_of(w, w.task_of(said))["id"]
+    (root,) = w.hub.call("listBuildroots", taskID=child)
+    kept = place.builder.workdir / "failed" / str(root["id"]) / "home"
+    that(any(kept.rglob("kept-file")), f"the tree of the failed build is not in {kept}")
+    said = w.build(target, w.srpm("needy", build_requires=["no-such-package"]), "--scratch", code=1)
+    has(said.out + said.err, "mock exited with status 30; see root.log for more information")
+    has(log_of(w, task_of(w, w.task_of(said))["id"], "root.log"), "No matching package to install: 'no-such-package'")
+    left(place)
+
+
+def sources(place, target, own):
+    """Source packages are made of a commit and anew, in roots of their own."""
+    w = place.w
+    host = GitHost(own.dir / "git")
+    try:
+        said = w.build(target, host.add("fromgit", with_source("fromgit")), "--scratch")
+    finally:
+        host.close()
+    task = task_of(w, w.task_of(said), "buildSRPMFromSCM")["id"]
+    (root,) = w.hub.call("listBuildroots", taskID=task)
+    (call,) = [call for call in place.calls(root["id"]) if "--buildsrpm" in call]
+    stays = place.roots / f"{target}-build-{root['id']}-{root['repo_id']}" / "root/chroot_tmpdir/scmroot/source"
+    eq(call[2:], ["--no-clean", "--buildsrpm", "--spec", str(stays / "fromgit.spec"), "--sources", str(stays), "--target", "noarch"], "the call of mock")
+    said = w.build(target, w.srpm("again", release="1%{?dist}"), "--scratch", "--rebuild-srpm")
+    task = task_of(w, w.task_of(said), "rebuildSRPM")["id"]
+    has(w.hub.call("getTaskResult", task)["srpm"], "again-1.0-1.mk.src.rpm")
+    left(place)
+
+
+def runs(place, target):
+    """A command of `runroot` runs in such a root, with packages that are wanted there."""
+    w = place.w
+    w.koji("grant-permission", "--new", "runroot", w.ready["admin_user"], code=None)
+    said = w.koji("runroot", "--use-shell", "--package", "tool", f"{target}-build", "x86_64", "echo out of the root; exit 7", code=None)
+    has(said.out + said.err, "out of the root", "exited with status 7")
+    left(place)
+
+
+def cancels(place, target):
+    """What a cancelled build has started ends, in sessions of its own or not, and its root goes."""
+    w = place.w
+    w.hub.call("packageListAdd", target, "long", w.ready["admin_user"])
+    task = w.task_of(w.koji("build", "--nowait", "--noprogress", "--scratch", target, w.srpm("long", build="echo it has begun; sleep 4711")))
+    wait_for_log(w, task, "it has begun")
+    that(sleepers(), "the build does not sleep")
+    w.koji("cancel", str(task))
+    eq(w.hub.wait(task, 30, None)["state"], 3, "the task's state")
+    place.builder.until(lambda: not sleepers(), "end of what the cancelled build has started")
+    left(place)
+
+
+def sleepers():
+    """Processes of the build that sleeps."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [file.parent.name] if b"sleep\x004711" in file.read_bytes() else []
+        except OSError:
+            pass
+    return found

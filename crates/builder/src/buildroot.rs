@@ -5,6 +5,7 @@ mod chroot;
 mod facts;
 mod fetch;
 mod inside;
+mod mock;
 mod plan;
 mod recipe;
 mod settings;
@@ -21,13 +22,15 @@ use toji_types::state::BrState;
 use toji_value::Value;
 
 use crate::config::Kind;
-use crate::context::{Context, int, text_of};
+use crate::context::{Context, int, int_of, text_of};
 use crate::failure::{Failure, Result, chain};
 use crate::logs::Log;
 use crate::machine;
 use crate::rich::Need;
 use crate::tasks::texts;
 use facts::{check_repo, hostname, listing, write_hardware};
+use mock::MockRoot;
+pub(crate) use mock::clean as clean_mock;
 use plan::Plan;
 use settings::Makers;
 
@@ -83,6 +86,8 @@ pub(crate) struct Room<'t> {
     /// The tag's package group that is installed first.
     group: String,
     arch: String,
+    /// As it was asked for.
+    wished_arch: String,
     network: bool,
     kind: Kind,
     /// Whether the root has nothing of this machine.
@@ -96,13 +101,16 @@ pub(crate) struct Room<'t> {
     /// Whether the hub hears nothing of it.
     again: bool,
     root: Option<Buildroot>,
+    /// What mock makes instead.
+    mock: Option<MockRoot>,
     makers: Makers,
     /// The time of the build, if it is not that of the clock; in seconds since 1970.
     epoch: Option<u64>,
     /// Digests of the packages.
     installed: HashSet<String>,
     log: Log,
-    state: Log,
+    /// Nothing where mock writes one.
+    state: Option<Log>,
     started: Instant,
     phase: String,
 }
@@ -110,7 +118,7 @@ pub(crate) struct Room<'t> {
 impl<'t> Room<'t> {
     /// Records a new buildroot on the hub and reads its repository.
     pub(crate) async fn new(task: &'t Context, wish: &Wish<'_>) -> Result<Room<'t>> {
-        let repo = task.call("repoInfo", args!(wish.repo_id; "strict" => true)).await?;
+        let mut repo = task.call("repoInfo", args!(wish.repo_id; "strict" => true)).await?;
         let event = match &wish.newest {
             Some(newest) => Value::Int(newest.event),
             None => repo.get("create_event").clone(),
@@ -131,6 +139,12 @@ impl<'t> Room<'t> {
         };
         // A lockfile needs no repository.
         let kind = if earlier.is_some() { Kind::Chroot } else { kind };
+        if kind == Kind::Mock {
+            mock::need_program(&task.config().mock)?;
+            if let Some(newest) = &wish.newest {
+                repo = task.get_repo(wish.tag, &newest.builds, newest.current).await?;
+            }
+        }
         if earlier.is_none() {
             check_repo(&repo, &config)?;
         }
@@ -139,19 +153,24 @@ impl<'t> Room<'t> {
         let id = match wish.like {
             Some(id) if wish.again => id,
             _ => {
-                let call = args!(wish.repo_id, arch; "task_id" => task.id);
+                let repo = int_of(&repo, "id")?;
+                let call = args!(repo, arch; "task_id" => task.id);
                 int("host.newBuildRoot", task.call("host.newBuildRoot", call).await?)?
             }
         };
         crate::failed::mark(&task.work, id).map_err(Failure::local("note the buildroot"))?;
-        let mut log = task.log("root.log")?;
-        let mut state = task.log("state.log")?;
-        write_hardware(&mut task.log("hw_info.log")?, &task.config().limits);
-        state.line("Start: buildroot");
+        // Where mock writes root.log and state.log, there is nothing to add to them.
+        let by_mock = kind == Kind::Mock;
+        let mut log = task.log(if by_mock { mock::LOG } else { "root.log" })?;
+        let mut state = None;
+        if !by_mock {
+            write_hardware(&mut task.log("hw_info.log")?, &task.config().limits);
+            state.insert(task.log("state.log")?).line("Start: buildroot");
+        }
         let started = Instant::now();
         let tag = text_of(&config, "name")?;
-        log.line(format!("buildroot {tag}-{id}-{}, arch {arch}", wish.repo_id));
-        Ok(Room {
+        log.line(format!("buildroot {tag}-{id}-{}, arch {arch}", repo.get("id").display()));
+        let mut room = Room {
             task,
             id,
             config,
@@ -160,14 +179,16 @@ impl<'t> Room<'t> {
             newest: wish.newest.clone(),
             group: wish.group.to_owned(),
             arch: arch.to_owned(),
+            wished_arch: wish.arch.to_owned(),
             network: wish.network,
             kind,
-            chroot: kind != Kind::Host,
-            hub_plans: kind != Kind::Host,
+            chroot: !matches!(kind, Kind::Host | Kind::Mock),
+            hub_plans: !matches!(kind, Kind::Host | Kind::Mock),
             own: None,
             locked,
             again: wish.again,
             root: None,
+            mock: None,
             makers: makers.unwrap_or_else(|| Makers::of(task.config())),
             epoch: None,
             installed: HashSet::new(),
@@ -175,7 +196,11 @@ impl<'t> Room<'t> {
             state,
             started,
             phase: "buildroot".to_owned(),
-        })
+        };
+        if by_mock {
+            room.mock = Some(MockRoot::new(&room)?);
+        }
+        Ok(room)
     }
 
     /// Tells the hub how it goes, if that is a matter of the hub.
@@ -191,6 +216,10 @@ impl<'t> Room<'t> {
     /// # Errors
     /// A build error that names what nothing provides.
     pub(crate) async fn fill(&mut self, needs: &[Need]) -> Result<()> {
+        if self.is_mock() {
+            let names: Vec<String> = needs.iter().map(ToString::to_string).collect();
+            return self.init_mock(&names).await;
+        }
         let plan = self.plan(needs).await?;
         self.install(plan).await
     }
@@ -283,7 +312,9 @@ impl<'t> Room<'t> {
     /// Tells the hub and the state log that the build begins.
     pub(crate) async fn begin(&mut self, what: &str) -> Result<()> {
         self.end_phase();
-        self.state.line(format!("Start: {what}"));
+        if let Some(state) = &mut self.state {
+            state.line(format!("Start: {what}"));
+        }
         (self.started, self.phase) = (Instant::now(), what.to_owned());
         let call = args!(self.id, BrState::Building.name(); "task_id" => self.task.id);
         self.tell("host.setBuildRootState", call).await
@@ -291,7 +322,9 @@ impl<'t> Room<'t> {
 
     fn end_phase(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
-        self.state.line(format!("Finish: {} ({seconds:.1} s)", self.phase));
+        if let Some(state) = &mut self.state {
+            state.line(format!("Finish: {} ({seconds:.1} s)", self.phase));
+        }
     }
 
     /// Runs a command inside with its output in a log.

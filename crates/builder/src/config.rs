@@ -3,12 +3,14 @@
 mod buildroots;
 mod file;
 mod login;
+mod mock;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use buildroots::{Buildroots, Kind};
+pub use mock::Mock;
 use toji_client::Keys;
 use toji_sandbox::Limits;
 
@@ -83,6 +85,8 @@ pub struct Config {
     pub limits: Limits,
     /// How buildroots are made.
     pub buildroots: Buildroots,
+    /// How mock makes them, where it does.
+    pub mock: Mock,
     /// Further names that the machine itself provides to builds, beside what is found on it.
     pub host_provides: Vec<String>,
     /// The variables that source checkouts inherit: proxies, certificates.
@@ -150,6 +154,7 @@ impl Config {
             build_arch_can_fail: false,
             limits: Limits::for_build(),
             buildroots: Buildroots::default(),
+            mock: Mock::default(),
             host_provides: Vec::new(),
             environment: BTreeMap::new(),
             cache_size: 10_240,

@@ -128,6 +128,7 @@ impl Builder {
         let host_id = id.as_int().ok_or_else(|| Error::Answer("host.getID", id.repr()))?;
         salvage::logs(&hub, &config.workdir).await;
         toji_sandbox::remove_tree(&config.workdir.join("tasks")).map_err(unusable)?;
+        crate::buildroot::clean_mock(&config, None).await;
         let chroots = tokio::sync::OnceCell::new();
         let packages = PackageCache::new(config.workdir.join("cache"), config.cache_size);
         let (live, quiet, leave) = (AtomicBool::new(false), AtomicBool::new(false), Leave::new());
@@ -345,8 +346,8 @@ impl Builder {
         self.host = self.hub.call("host.getHost", ()).await?;
         let ready = self.problem().is_none();
         let methods: Vec<Value> = self.shared.plugins.methods().map(Value::from).collect();
-        // A builder whose roots show the host needs repositories.
-        let plans = self.shared.config.buildroots.kind != Kind::Host;
+        // A builder whose roots show the host, or are mock's, needs repositories.
+        let plans = !matches!(self.shared.config.buildroots.kind, Kind::Host | Kind::Mock);
         let maxjobs = self.shared.config.maxjobs;
         let data = map! {"methods" => methods, "maxjobs" => maxjobs, "plans" => plans};
         let call = args!(self.load(), ready; "data" => data);

@@ -35,7 +35,7 @@ mod wait;
 mod worker;
 mod zip;
 
-pub use config::{Buildroots, Config, Kind};
+pub use config::{Buildroots, Config, Kind, Mock};
 pub use credential::{Enrolment, enrol};
 pub use daemon::Builder;
 pub use error::Error;

@@ -4,7 +4,7 @@ mod build;
 pub(crate) mod build_arch;
 mod build_maven;
 mod build_notification;
-mod build_srpm_from_scm;
+pub(crate) mod build_srpm_from_scm;
 mod chainbuild;
 mod chainmaven;
 mod create_dist_repo;

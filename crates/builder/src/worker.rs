@@ -90,7 +90,9 @@ impl Worker {
             Value::Array(request) => self.handle(&session, work, info, request).await,
             _ => Some(Err(Failure::generic("the task has no request"))),
         };
-        self.report(&session, outcome).await?;
+        let reported = self.report(&session, outcome).await;
+        crate::buildroot::clean_mock(&self.shared.config, Some(self.id)).await;
+        reported?;
         session.logout().await
     }
 

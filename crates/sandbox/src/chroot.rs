@@ -31,6 +31,7 @@ use crate::{
     sink::Sink,
     tree, userns,
 };
+pub use install::installed_in;
 pub(crate) use root::{Settings, build, write_filter};
 
 /// Raised when the same packages make other trees.

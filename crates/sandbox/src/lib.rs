@@ -23,7 +23,7 @@ mod view;
 
 pub use builder::BuildrootBuilder;
 pub use buildroot::{Buildroot, Executed};
-pub use chroot::{Chroots, Installed, Layer, PackageFile};
+pub use chroot::{Chroots, Installed, Layer, PackageFile, installed_in};
 pub use command::{Command, Outcome, Reason};
 pub use error::{Error, Result};
 pub use limits::{Held, LimitReport, Limits};

@@ -82,7 +82,8 @@ pub fn plain_command<S: Into<String>>(
     command
 }
 
-/// Runs a command on the host with only its own environment; its process group dies with it.
+/// Runs a command on the host with only its own environment; its process group dies with it, and when it is killed, all
+/// that it has started.
 pub async fn run_plain(
     command: &Command,
     sink: &mut dyn Sink,
@@ -162,6 +163,24 @@ mod tests {
         let outcome = run_plain(&command, &mut output, &CancellationToken::new()).await.unwrap();
         assert!(outcome.success(), "{}", output.text());
         assert!(dir.path().join("r/.git").exists() && !dir.path().join("ran").exists());
+    }
+
+    #[tokio::test]
+    async fn sessions_of_their_own_do_not_outlive_a_cancelled_command() {
+        let (stop, mut output) = (CancellationToken::new(), Capture::default());
+        let script = "setsid sh -c 'setsid sleep 1000 & echo $!; wait' & wait";
+        let command = Command::new(["/bin/sh", "-c", script]).env("PATH", PATH);
+        let cancel = stop.clone();
+        let mut sink = |stream: crate::Stream, chunk: &[u8]| {
+            stop.cancel();
+            output.write(stream, chunk)
+        };
+        let outcome = run_plain(&command, &mut sink, &cancel).await.unwrap();
+        assert_eq!(outcome.reason, Reason::Cancelled);
+        let pid = output.text().trim().parse().unwrap();
+        if let Some(sleeper) = crate::process::Watched::open(pid) {
+            assert!(sleeper.gone(std::time::Duration::from_secs(20)).await);
+        }
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ use rustix::{
 };
 use tokio::sync::oneshot::{self, Receiver};
 
+/// How often it is looked for processes that were started while others were stopped.
+const ROUNDS: usize = 20;
+
 /// A running child; dropping it kills the child.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -75,6 +78,8 @@ impl Process {
             return;
         }
         if self.group {
+            // Those first that have left the group: without their parents they could not be found.
+            kill_descendants(self.id());
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
         }
         let _ = rustix::process::pidfd_send_signal(&self.handle, Signal::KILL);
@@ -95,6 +100,29 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Kills what a process has started, and what these have, in sessions of their own or not.
+///
+/// All are stopped before the first is killed, so that none starts another one meanwhile, and none loses its parent.
+fn kill_descendants(root: i32) {
+    let signal = |pids: &[i32], signal| {
+        for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    };
+    let mut stopped = Vec::new();
+    for _ in 0..ROUNDS {
+        let all = crate::tree::below(root);
+        let new: Vec<i32> = all.into_iter().filter(|pid| !stopped.contains(pid)).collect();
+        if new.is_empty() {
+            break;
+        }
+        signal(&new, Signal::STOP);
+        stopped.extend(new);
+    }
+    // The root is the first, and its own handle is for it.
+    signal(stopped.get(1..).unwrap_or_default(), Signal::KILL);
 }
 
 /// Keeps descriptors which this process was itself started with out of the child.

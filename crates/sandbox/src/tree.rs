@@ -46,6 +46,20 @@ pub(crate) struct Descendants {
 
 /// Looks at a process and everything below it.
 pub(crate) fn descendants(root: i32) -> Descendants {
+    let mut sum = Descendants::default();
+    for (_, stat) in family(root) {
+        sum.memory += stat.pages * rustix::param::page_size() as u64;
+        sum.threads += stat.threads;
+    }
+    sum
+}
+
+/// The numbers of a process and everything below it, parents before their children.
+pub(crate) fn below(root: i32) -> Vec<i32> {
+    family(root).into_iter().map(|(pid, _)| pid).collect()
+}
+
+fn family(root: i32) -> Vec<(i32, Stat)> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     let mut stats: HashMap<i32, Stat> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -61,15 +75,12 @@ pub(crate) fn descendants(root: i32) -> Descendants {
         children.entry(stat.parent).or_default().push(pid);
         stats.insert(pid, stat);
     }
-    let (mut sum, mut open) = (Descendants::default(), vec![root]);
+    let (mut found, mut open) = (Vec::new(), vec![root]);
     while let Some(pid) = open.pop() {
-        if let Some(stat) = stats.get(&pid) {
-            sum.memory += stat.pages * rustix::param::page_size() as u64;
-            sum.threads += stat.threads;
-        }
+        found.extend(stats.remove(&pid).map(|stat| (pid, stat)));
         open.extend(children.remove(&pid).unwrap_or_default());
     }
-    sum
+    found
 }
 
 /// Parts of `/proc/PID/stat`.

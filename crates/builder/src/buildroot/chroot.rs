@@ -57,7 +57,7 @@ pub(super) fn wanted(own: Kind, config: &Value) -> Result<Kind> {
     let Some(name) = option.as_str() else { return Ok(own) };
     match (own, Kind::parse(name)) {
         (_, None) => Err(Failure::buildroot(format!(
-            "{OPTION} of the tag is {name}; there are auto, chroot and host"
+            "{OPTION} of the tag is {name}; there are auto, chroot, mock and host"
         ))),
         (Kind::Auto, Some(kind)) => Ok(kind),
         (own, Some(kind)) if own == kind || kind == Kind::Auto => Ok(own),
@@ -154,7 +154,6 @@ impl toji_sandbox::Sink for Said<'_> {
 
 /// The listing of a root's packages for the hub, as the database of rpm inside has them.
 pub(super) fn listing(layer: &Layer, lockfile: &Lockfile) -> Value {
-    let nvra = |n: &str, v: &str, r: &str, a: &str| format!("{n}-{v}-{r}.{a}");
     let origins: HashMap<String, &str> = lockfile
         .packages()
         .iter()
@@ -162,6 +161,19 @@ pub(super) fn listing(layer: &Layer, lockfile: &Lockfile) -> Value {
             Some((nvra(&p.name, &p.version, &p.release, &p.arch), origin(lockfile, p)?))
         })
         .collect();
+    entries(layer.packages(), &origins)
+}
+
+/// A package's name for looking it up.
+pub(super) fn nvra(name: &str, version: &str, release: &str, arch: &str) -> String {
+    format!("{name}-{version}-{release}.{arch}")
+}
+
+/// Packages as the hub wants them listed; `origins` has the names of the external repositories they are from.
+pub(super) fn entries(
+    packages: &[toji_sandbox::Installed],
+    origins: &HashMap<String, &str>,
+) -> Value {
     let entry = |p: &toji_sandbox::Installed| {
         Value::Struct(map! {
             "name" => p.name.as_str(),
@@ -175,7 +187,7 @@ pub(super) fn listing(layer: &Layer, lockfile: &Lockfile) -> Value {
             "location" => origins.get(&nvra(&p.name, &p.version, &p.release, &p.arch)).copied(),
         })
     };
-    Value::Array(layer.packages().iter().map(entry).collect())
+    Value::Array(packages.iter().map(entry).collect())
 }
 
 #[cfg(test)]
@@ -192,6 +204,7 @@ mod tests {
         assert_eq!(wanted(Kind::Chroot, &tag("chroot")).ok(), Some(Kind::Chroot));
         assert_eq!(wanted(Kind::Chroot, &tag("auto")).ok(), Some(Kind::Chroot));
         assert_eq!(wanted(Kind::Host, &Value::Nil).ok(), Some(Kind::Host));
+        assert_eq!(wanted(Kind::Auto, &tag("mock")).ok(), Some(Kind::Mock));
         assert!(wanted(Kind::Chroot, &tag("host")).is_err());
         assert!(wanted(Kind::Auto, &tag("cellar")).is_err());
     }

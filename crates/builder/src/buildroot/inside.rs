@@ -84,16 +84,35 @@ impl Room<'_> {
 
     /// Copies what was made below a directory of [`TOPDIR`] out of the buildroot; returns the copies.
     pub(crate) fn collect(&self, from: &str) -> Result<Vec<PathBuf>> {
-        let dir = self.inside(&format!("build/{from}"))?;
+        if self.is_mock() {
+            return self.collect_from_mock(from == "SRPMS");
+        }
+        self.collect_below(&self.inside(&format!("build/{from}"))?, |_| true)
+    }
+
+    /// What mock has made: source packages, or the others.
+    fn collect_from_mock(&self, sources: bool) -> Result<Vec<PathBuf>> {
+        let mut all = Vec::new();
+        for dir in self.mock_results()?.iter().filter(|dir| dir.is_dir()) {
+            all.extend(self.collect_below(dir, |name| name.ends_with(".src.rpm") == sources)?);
+        }
+        Ok(all)
+    }
+
+    fn collect_below(&self, dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
         let to = self.task.make_dir("result")?;
         let mut found = BTreeMap::new();
-        for path in results::list(&dir).map_err(Failure::local("read the results"))? {
+        for path in results::list(dir).map_err(Failure::local("read the results"))? {
             let Some(name) =
                 path.file_name().filter(|_| path.extension().is_some_and(|e| e == "rpm"))
             else {
                 continue;
             };
-            let target = to.join(plain(name)?);
+            let name = plain(name)?;
+            if !wanted(name) {
+                continue;
+            }
+            let target = to.join(name);
             if let Some(other) = found.insert(target, path) {
                 return Err(Failure::build(format!(
                     "two results are called as {}",
@@ -112,7 +131,7 @@ impl Room<'_> {
                 }
                 _ => {}
             }
-            results::copy(&dir, path, target).map_err(Failure::local("copy the results"))?;
+            results::copy(dir, path, target).map_err(Failure::local("copy the results"))?;
         }
         Ok(found.into_keys().collect())
     }

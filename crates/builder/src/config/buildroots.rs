@@ -10,6 +10,8 @@ pub enum Kind {
     Auto,
     /// A root of packages alone.
     Chroot,
+    /// A root that mock makes of the tag's repository.
+    Mock,
     /// The view of the host with packages laid over it.
     Host,
 }
@@ -20,6 +22,7 @@ impl Kind {
         match name {
             "auto" => Some(Self::Auto),
             "chroot" => Some(Self::Chroot),
+            "mock" => Some(Self::Mock),
             "host" => Some(Self::Host),
             _ => None,
         }

@@ -7,20 +7,15 @@ use super::login::Login;
 use super::{Config, Kind};
 use crate::error::Error;
 
-/// Options of Koji's builder that mean nothing here: other kinds of builds, mock.
+/// Options of Koji's builder that mean nothing here: other kinds of builds.
 const IGNORED: &[&str] = &[
     "admin_emails",
     "allow_noverifyssl",
-    "chroot_tmpdir",
     "copy_old_repodata",
     "distrepo_skip_stat",
     "literal_task_arches",
     "log_level",
     "max_retries",
-    "mock_bootstrap_image",
-    "mockdir",
-    "mockhost",
-    "mockuser",
     "offline_retry",
     "oz_install_timeout",
     "pkgurl",
@@ -31,7 +26,6 @@ const IGNORED: &[&str] = &[
     "use_createrepo_c",
     "use_fast_upload",
     "xz_options",
-    "yum_proxy",
     "buildroot_basic_cleanup_delay",
     "buildroot_final_cleanup_delay",
 ];
@@ -79,7 +73,16 @@ fn set(config: &mut Config, login: &mut Login, name: &str, value: &str) -> Resul
     let own = || value.to_owned();
     match name {
         "server" => config.server = own(),
-        "topurl" => config.topurl = value.split_whitespace().next().map(str::to_owned),
+        "topurl" => {
+            config.mock.topurls = super::words(value);
+            config.topurl = config.mock.topurls.first().cloned();
+        }
+        "mockdir" => config.mock.dir = value.into(),
+        "mockuser" => config.mock.user = own(),
+        "mockhost" => config.mock.host = own(),
+        "mock_bootstrap_image" => config.mock.bootstrap_images = truth(name, value)?,
+        "chroot_tmpdir" => config.mock.tmpdir = own(),
+        "yum_proxy" => config.mock.proxy = Some(own()).filter(|proxy| !proxy.is_empty()),
         "user" => config.user = own(),
         "password" => config.password = own(),
         "serverca" => login.serverca = Some(value.into()),
@@ -160,8 +163,9 @@ fn set_own(config: &mut Config, name: &str, value: &str) -> Result<bool, Error> 
         "buildroot" => {
             let kind = Kind::parse(value);
             config.buildroots.kind =
-                kind.ok_or_else(|| wrong(name, "must be auto, chroot or host"))?;
+                kind.ok_or_else(|| wrong(name, "must be auto, chroot, mock or host"))?;
         }
+        "mockpath" => config.mock.program = value.into(),
         "failed_buildroot_size" => config.failed_buildroot_size = number(name, value)?,
         "buildroot_cache_size" => config.buildroots.cache_size = number(name, value)?,
         "file_size_limit" => config.limits.file_size = mebibytes(name, value)?,
@@ -256,6 +260,10 @@ mod tests {
         assert_eq!(config.allowed_scms, "\ngit.example.com:/rpms/*:no\n!bad:*");
         assert!(config.allowed_scms_use_policy && login.serverca.is_none());
         assert_eq!(config.mail.host, "mail:2525");
+        assert_eq!(
+            (config.mock.user.as_str(), config.mock.host.as_str()),
+            ("kojibuilder", "koji-linux-gnu")
+        );
         assert_eq!(config.limits.wall, Some(Duration::from_secs(60)));
     }
 

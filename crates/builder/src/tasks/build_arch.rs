@@ -68,6 +68,10 @@ pub(crate) async fn build(
     srpm: &Path,
     arch: &str,
 ) -> Result<()> {
+    if room.is_mock() {
+        // It looks for what the source package needs by itself.
+        return room.rebuild(srpm, arch).await;
+    }
     let needs = source::build_requires(source::header(srpm)?.header());
     room.fill(&needs).await?;
     room.begin("build").await?;

@@ -28,6 +28,11 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     // The network is there only where further sources have to be fetched.
     let fetch = scm.source_command(&tree);
     let mut room = open(task, &tag, &opts, fetch.is_some()).await?;
+    if room.is_mock() {
+        let spec = spec.strip_prefix(&tree).unwrap_or(&spec).display().to_string();
+        room.source_of(&tree, common.as_deref(), &spec, fetch).await?;
+        return finish(task, room, |_| source).await;
+    }
     room.fill(&[]).await?;
     room.begin("buildSRPMFromSCM").await?;
     let mut log = task.log("build.log")?;
@@ -82,7 +87,7 @@ pub(super) fn bring_in(room: &Room<'_>, tree: &Path, common: Option<&Path>) -> R
 const CONTROL: [&str; 4] = ["CVS", ".git", ".hg", ".svn"];
 
 /// Copies a checked-out tree without the files of source control.
-pub(super) fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
