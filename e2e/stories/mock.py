@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import stock
 from harness.builders import TojiBuilder, add_host
 from harness.command import run
+from harness.hub import Fault
 from harness.rpms import binary_rpm
 from harness.server import Server
 from harness.story import eq, has, story, that
@@ -140,7 +141,7 @@ class Place:
         self.program.chmod(0o755)
         self.server = Server(own.toji, own.dir / "data", extra=["--no-builder"]).start()
         self.w = w = own.world(self.server)
-        add_host(w, "mocker", channels=["maven"])
+        add_host(w, "mocker", channels=["runroot"])
         self.builder = TojiBuilder(
             w, "mocker", own.toji, own={"buildroot": "mock", "mockpath": self.program}, mockdir=self.roots, mockuser="", allowed_scms="127.0.0.1:*:no",
             packager="A Site", vendor="Its Vendor", distribution="Its Distribution")
@@ -259,7 +260,14 @@ def runs(place, target):
     w = place.w
     w.koji("grant-permission", "--new", "runroot", w.ready["admin_user"], code=None)
     said = w.koji("runroot", "--use-shell", "--package", "tool", f"{target}-build", "x86_64", "echo out of the root; exit 7", code=None)
-    has(said.out + said.err, "out of the root", "exited with status 7")
+    has(said, "out of the root")
+    task = max(t["id"] for t in w.hub.call("listTasks", {"method": "runroot"}))
+    (root,) = w.hub.call("listBuildroots", taskID=task)
+    that(["--install", "tool"] in [call[2:] for call in place.calls(root["id"])], "the package is not installed")
+    try:
+        that(False, f"the result is {w.hub.call('getTaskResult', task)}")
+    except Fault as fault:
+        has(fault.faultString, "echo exited with status 7")
     left(place)
 
 
