@@ -230,11 +230,14 @@ async fn remove(config: &Config, file: &Path) {
             Ok(outcome) => format!("mock {}: {}", outcome.reason, said.text().trim()),
             Err(error) => chain(&error),
         };
-        tracing::warn!(root = %name.display(), action, problem, "a root of mock");
+        tracing::warn!(root = %name.display(), action, problem, "mock did not end well");
     }
-    let dir = config.mock.dir.join(name);
-    if let Err(error) = toji_sandbox::remove_tree(&dir) {
-        tracing::warn!(dir = %dir.display(), error = chain(&error), "a root of mock was not removed");
+    let name = name.to_string_lossy();
+    // The second is that from which the first was made.
+    for dir in [config.mock.dir.join(&*name), config.mock.dir.join(format!("{name}-bootstrap"))] {
+        if let Err(error) = toji_sandbox::remove_tree(&dir) {
+            tracing::warn!(dir = %dir.display(), error = chain(&error), "a root of mock stays");
+        }
     }
 }
 
