@@ -378,8 +378,7 @@ mod tests {
     #[test]
     fn what_this_machine_lacks_is_its_own_failure() {
         use crate::failure::Whose;
-        let whose =
-            |status| Ended(Reason::Exited(status)).failure("x", |text| Failure::build(text)).1;
+        let whose = |status| Ended(Reason::Exited(status)).failure("x", Failure::build).1;
         assert_eq!([30, 60, 80].map(whose), [Whose::Task, Whose::Builder, Whose::Builder]);
     }
 }
