@@ -63,7 +63,7 @@ COVERED = {
     "import-cg": "archives.generator",
     "import-comps": "groups.import_comps",
     "import-sig": "signatures.import_sig",
-    "kiwi-build": "archives.submissions",
+    "kiwi-build": "images.kiwi_makes_them",
     "latest-build": "builds.latest_of_several",
     "list-api": "greeting.list_api",
     "list-buildroot": "builds.needs_the_first",

@@ -9,7 +9,7 @@ from pathlib import Path
 from .command import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIST = ROOT / "e2e/universe/list"
+LISTS = ROOT / "e2e/universe"
 MADE = ROOT / ".x/universe"
 
 # What a buildroot has without being asked; sources ask for the rest.
@@ -19,11 +19,12 @@ GROUP = """base-files base-passwd bash bzip2 coreutils cpio dash diffutils file 
 making = threading.Lock()
 
 
-def make(toji):
-    """Makes the repository where it is missing or old, by the program beside `toji`; returns its directory."""
+def make(toji, name="list"):
+    """Makes the repository of a list where it is missing or old, by the program beside `toji`; returns its directory."""
+    place = MADE / ("repo" if name == "list" else name)
     with making:
-        run(Path(toji).resolve().with_name("toji-rpmgen"), "universe", LIST, MADE / "repo", "--cache", MADE / "debian", timeout=1500)
-    return MADE / "repo"
+        run(Path(toji).resolve().with_name("toji-rpmgen"), "universe", LISTS / name, place, "--cache", MADE / "debian", timeout=1500)
+    return place
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -36,9 +37,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(toji):
-    """The URL of the repository, as long as the context lasts."""
-    handler = functools.partial(Quiet, directory=str(make(toji)))
+def served(toji, name="list"):
+    """The URL of the repository of a list, as long as the context lasts."""
+    handler = functools.partial(Quiet, directory=str(make(toji, name)))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

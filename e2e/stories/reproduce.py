@@ -16,6 +16,7 @@ from harness.hub import TaskFailed
 from harness.rpms import from_spec, query
 from harness.server import Server
 from harness.story import PASSWORD, eq, has, lacks, story, that
+from harness.terminal import Terminal
 from stories.chroots import LEFT_OUT, build_releases, log_of, task_of, with_needs
 from stories.upstream import releases
 
@@ -237,6 +238,10 @@ def at_home(own):
         script = f"id -un; rpm -q m4; ls SPECS; hostname; echo $SOURCE_DATE_EPOCH\nrpmbuild -bb --nodeps SPECS/{good}.spec >/dev/null 2>&1 && ls RPMS\nexit 3\n"
         said = reproduce("--shell", "--no-build", task, stdin=script.encode())
         has(said, "\nm4-", f"\n{good}.spec\nday-0\n{DATED}\n{good}-1-1.x86_64.rpm\n")
+        words = ["setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups", toji, "reproduce", "--server", w.ready["hub"], "--shell", "--no-build", task]
+        shell = Terminal(*words, cwd=mine, env={"HOME": str(mine)})
+        shell.say("test -t 0 && test -t 1 && test -t 2 && echo a ter''minal").expect("a terminal\n")
+        shell.say("read -r one; echo it is $one").say("typed").expect("it is typed\n").say("exit 3").end()
         for other in [w.hub.call("listTasks", {"method": "tagBuild"}, {"order": "-id"})[0]["id"], 987654]:
             reproduce(other, code=1)
 
@@ -264,6 +269,12 @@ def shell_in_a_failed_root(own):
         that(len(logs) == 7, f"{len(logs)} tasks")
         has(log_of(w, logs[0]["id"], "command.log"), "more\n")
 
+        talk = Terminal(own.toji, "shell", "--server", w.ready["hub"], "--user", boss[0], failed)
+        talk.expect(f"Password of {boss[0]}: ").say(boss[1]).expect(f"[{root} /builddir/build]$ ").say("cd BUILD").expect(f"[{root} /builddir/build/BUILD]$ ")
+        talk.say("cat left; exit 3").expect("\nmore\n").expect("BUILD]$ ").say("").expect("BUILD]$ ").say("exit")
+        said = talk.end(1)
+        has(said, "the command ended with 3")
+        lacks(said, boss[1])
         has(shell(user, PASSWORD, "--command", "true", code=1).err, "Only the owner of the failed task and admin can do this via default policy")
         done = w.task_of(w.build(target, source(w, "broken", "echo whole >one"), "--scratch"))
         try:

@@ -32,6 +32,7 @@ class GitHost:
         work.mkdir()
         package = {f"{name}.spec": text, "notes.txt": "a source from git\n", "Makefile": "sources:\n\t@echo nothing to fetch\n"}
         for file, content in (files or package).items():
+            (work / file).parent.mkdir(parents=True, exist_ok=True)
             (work / file).write_text(content)
         git = ["git", "-C", work, "-c", "user.name=A Packager", "-c", "user.email=packager@example.com"]
         run("git", "init", "-q", "-b", "main", work)

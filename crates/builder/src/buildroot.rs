@@ -4,18 +4,19 @@ mod again;
 mod chroot;
 mod facts;
 mod fetch;
+mod image;
 mod inside;
 mod mock;
 mod plan;
 mod recipe;
 mod settings;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use toji_client::{IntoArgs, args};
-use toji_sandbox::{Buildroot, Command, Outcome, Reason};
+use toji_sandbox::{Buildroot, Command, Mount, Outcome, Reason};
 use toji_types::Lockfile;
 use toji_types::lockfile::Locked;
 use toji_types::state::BrState;
@@ -54,6 +55,24 @@ pub(crate) struct Wish<'w> {
     pub(crate) like: Option<i64>,
     /// Whether it is that buildroot once more, of which the hub has nothing to hear.
     pub(crate) again: bool,
+}
+
+/// What a buildroot has of the machine.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// Where images are made: what mock shows of the devices.
+    image: Option<image::Devices>,
+    /// What is mounted in it, in this order.
+    mounts: Vec<Mount>,
+    /// What mock is told about its own devices.
+    internal_dev_setup: Option<bool>,
+}
+
+impl Extras {
+    /// What is mounted, in this order, and what mock is told about its own devices.
+    pub(crate) fn mounting(mounts: Vec<Mount>, internal_dev_setup: Option<bool>) -> Self {
+        Extras { mounts, internal_dev_setup, image: None }
+    }
 }
 
 /// A state of a tag that has no repository of its own.
@@ -103,6 +122,11 @@ pub(crate) struct Room<'t> {
     root: Option<Buildroot>,
     /// What mock makes instead.
     mock: Option<MockRoot>,
+    /// What mock is told for a command beside its usual options.
+    mock_flags: Vec<String>,
+    extras: Extras,
+    /// The packages of external repositories and the names of these, once they were asked for.
+    origins: Option<HashMap<String, String>>,
     makers: Makers,
     /// The time of the build, if it is not that of the clock; in seconds since 1970.
     epoch: Option<u64>,
@@ -118,6 +142,15 @@ pub(crate) struct Room<'t> {
 impl<'t> Room<'t> {
     /// Records a new buildroot on the hub and reads its repository.
     pub(crate) async fn new(task: &'t Context, wish: &Wish<'_>) -> Result<Room<'t>> {
+        Room::with(task, wish, Extras::default()).await
+    }
+
+    /// The same, with more of the machine in it.
+    pub(crate) async fn with(
+        task: &'t Context,
+        wish: &Wish<'_>,
+        extras: Extras,
+    ) -> Result<Room<'t>> {
         let mut repo = task.call("repoInfo", args!(wish.repo_id; "strict" => true)).await?;
         let event = match &wish.newest {
             Some(newest) => Value::Int(newest.event),
@@ -137,6 +170,7 @@ impl<'t> Room<'t> {
             Some(root) => again::find(task, root).await?,
             None => None,
         };
+        let kind = if extras.image.is_some() { image::kind(kind)? } else { kind };
         // A lockfile needs no repository.
         let kind = if earlier.is_some() { Kind::Chroot } else { kind };
         if kind == Kind::Mock {
@@ -189,6 +223,9 @@ impl<'t> Room<'t> {
             again: wish.again,
             root: None,
             mock: None,
+            mock_flags: Vec::new(),
+            extras,
+            origins: None,
             makers: makers.unwrap_or_else(|| Makers::of(task.config())),
             epoch: None,
             installed: HashSet::new(),
@@ -263,6 +300,7 @@ impl<'t> Room<'t> {
         let macros = self.macros(&hostname);
         let builder = Buildroot::builder(self.fresh_dir()?).chroot(layer.clone());
         let builder = builder.macros(macros).hostname(hostname).network(self.network);
+        let builder = builder.mounts(&self.extras.mounts);
         let root = builder.build().await?;
         self.note_base(plan)?;
         self.log.line(format!("made in {:.1} s", begin.elapsed().as_secs_f64()));
@@ -289,7 +327,7 @@ impl<'t> Room<'t> {
         let hostname = hostname(&self.task.config().user);
         let macros = self.macros(&hostname);
         let builder = Buildroot::builder(dir).packages(files).macros(macros).hostname(hostname);
-        Ok(builder.network(self.network).build().await?)
+        Ok(builder.network(self.network).mounts(&self.extras.mounts).build().await?)
     }
 
     fn fresh_dir(&self) -> Result<PathBuf> {

@@ -4,6 +4,7 @@ mod buildroots;
 mod file;
 mod login;
 mod mock;
+mod runroot;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use buildroots::{Buildroots, Kind};
 pub use mock::Mock;
+pub(crate) use runroot::Runroot;
 use toji_client::Keys;
 use toji_sandbox::Limits;
 
@@ -77,6 +79,8 @@ pub struct Config {
     pub allowed_scms_use_config: bool,
     /// Whether the hub's policy `build_from_scm` decides.
     pub allowed_scms_use_policy: bool,
+    /// Whether URLs of source repositories may have a password.
+    pub allow_password_in_scm_url: bool,
     /// Files in Maven's repository that are no artifacts, as shell patterns.
     pub maven_repo_ignore: Vec<String>,
     /// Whether other arches go on after one has failed.
@@ -150,6 +154,7 @@ impl Config {
             allowed_scms: String::new(),
             allowed_scms_use_config: true,
             allowed_scms_use_policy: false,
+            allow_password_in_scm_url: false,
             maven_repo_ignore: words(MAVEN_IGNORED),
             build_arch_can_fail: false,
             limits: Limits::for_build(),

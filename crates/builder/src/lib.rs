@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod failed;
 mod failure;
+mod kiwi;
 mod leave;
 mod letters;
 mod logs;

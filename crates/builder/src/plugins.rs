@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::tasks;
 
 /// Koji's plugins for builders whose methods are built in, or need nothing here.
-const BUILT_IN: &[&str] = &["runroot", "save_failed_tree", "scmpolicy"];
+const BUILT_IN: &[&str] = &["kiwi", "runroot", "save_failed_tree", "scmpolicy"];
 /// The longest time for a task where no time is set for builds.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

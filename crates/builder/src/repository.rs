@@ -145,6 +145,38 @@ pub(crate) fn lockfile<'o>(
     Lockfile::new(arch, sources, offers.map(locked).collect())
 }
 
+/// The addresses of repositories.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    /// Those whose packages compete by their versions.
+    pub(crate) equal: Vec<String>,
+    /// Those whose packages count only where no other one has the name.
+    pub(crate) behind: Vec<String>,
+}
+
+/// Where a tag's packages are for programs that are no builders: its own repository and, unless they are merged in that,
+/// as Koji's are, the external ones.
+pub(crate) async fn addresses(
+    task: &Context,
+    tag: (i64, &str),
+    repo: &Value,
+    arch: &str,
+) -> Result<Addresses> {
+    let dir = format!("repos/{}/{}/{arch}", tag.1, int_of(repo, "id")?);
+    let text = task.hub.fetch_bytes(&format!("{dir}/repodata/repomd.xml"), REPOMD_LIMIT).await?;
+    let repomd = Repomd::parse(text.as_slice(), REPOMD_LIMIT as u64);
+    let repomd = repomd.map_err(Failure::local(format!("{dir}: repomd")))?;
+    let own = format!("{}/{dir}", task.hub.files_url().trim_end_matches('/'));
+    let mut all = Addresses { equal: vec![own], behind: Vec::new() };
+    if repomd.record("origin").is_none() {
+        for source in external(task, tag.0, repo, arch).await? {
+            let list = if source.by_name { &mut all.behind } else { &mut all.equal };
+            list.push(source.dir);
+        }
+    }
+    Ok(all)
+}
+
 /// The external repositories of a tag for an arch, the first ones first.
 async fn external(task: &Context, tag: i64, repo: &Value, arch: &str) -> Result<Vec<Source>> {
     let event = repo.get("create_event").clone();

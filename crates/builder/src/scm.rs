@@ -31,6 +31,8 @@ pub(crate) struct Scm {
     scheme: String,
     kind: Kind,
     user: Option<String>,
+    /// Only the program that checks out gets it.
+    password: Option<String>,
     host: String,
     repository: String,
     module: String,
@@ -41,7 +43,16 @@ pub(crate) struct Scm {
 }
 
 impl Scm {
-    pub(crate) fn parse(url: &str) -> Result<Self> {
+    /// Takes the URL of a task apart; passwords are for builders whose configuration allows them.
+    pub(crate) fn of(task: &Context, url: &str) -> Result<Self> {
+        let scm = Scm::parse(url)?;
+        match scm.password.is_some() && !task.config().allow_password_in_scm_url {
+            true => Err(Failure::generic("username:password format not supported in scm url")),
+            false => Ok(scm),
+        }
+    }
+
+    fn parse(url: &str) -> Result<Self> {
         let unusable = |what: &str| {
             Failure::generic(format!(
                 "Unable to parse SCM URL: {url} . Could not find the {what} element."
@@ -63,10 +74,15 @@ impl Scm {
             Some((user, host)) => (Some(user.to_owned()), host),
             None => (None, netloc),
         };
-        if user.as_ref().is_some_and(|user| user.contains(':')) {
-            return Err(Failure::generic("username:password format not supported in scm url"));
-        }
-        if user.as_ref().is_some_and(|user| user.contains('@')) {
+        let (user, password) = match user.as_ref().and_then(|user| user.split_once(':')) {
+            Some((name, password)) => (Some(name.to_owned()), Some(password.to_owned())),
+            None => (user, None),
+        };
+        if netloc.matches('@').count() > 1 {
+            let netloc = match &password {
+                Some(_) => host,
+                None => netloc,
+            };
             return Err(Failure::generic(format!("Invalid username@hostname specified: {netloc}")));
         }
         if revision.is_empty() {
@@ -85,11 +101,16 @@ impl Scm {
         {
             return Err(Failure::generic(format!("Invalid SCM URL: {url:?}")));
         }
+        let hidden = match &password {
+            Some(password) => url.replacen(&format!(":{password}@"), "@", 1),
+            None => url.to_owned(),
+        };
         Ok(Scm {
-            url: url.to_owned(),
+            url: hidden,
             scheme: scheme.to_owned(),
             kind,
             user,
+            password,
             host: host.to_owned(),
             repository,
             module: module.to_owned(),
@@ -224,7 +245,6 @@ mod tests {
             "http://x/y#1",
             "git://host/path",
             "git://host#1",
-            "git://u:p@host/path#1",
             "git://host/path#--upload-pack=x",
             "git://-oProxyCommand=x/path#1",
             "git://host/..#1",
@@ -238,6 +258,16 @@ mod tests {
         ] {
             assert!(Scm::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn passwords_are_kept_apart() {
+        let scm = Scm::parse("git+https://me:s3cret@git.example.com/foo#abc").expect("url");
+        assert_eq!((scm.user.as_deref(), scm.password.as_deref()), (Some("me"), Some("s3cret")));
+        assert_eq!(scm.url, "git+https://me@git.example.com/foo#abc");
+        assert!(!scm.exact("1").contains("s3cret"));
+        let Failure(fault, _) = Scm::parse("git://a:s3cret@b@host/x#1").expect_err("two names");
+        assert!(!fault.message.contains("s3cret"), "{}", fault.message);
     }
 
     #[test]

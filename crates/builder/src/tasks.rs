@@ -8,9 +8,11 @@ pub(crate) mod build_srpm_from_scm;
 mod chainbuild;
 mod chainmaven;
 mod create_dist_repo;
+mod create_kiwi_image;
 mod createrepo;
 mod dependant_task;
 mod dist_repo;
+mod kiwi_build;
 mod maven;
 mod new_repo;
 pub(crate) mod plugin;
@@ -66,9 +68,11 @@ pub(crate) static METHODS: &[Method] = &[
     chainbuild::METHOD,
     chainmaven::METHOD,
     create_dist_repo::METHOD,
+    create_kiwi_image::METHOD,
     createrepo::METHOD,
     dependant_task::METHOD,
     dist_repo::METHOD,
+    kiwi_build::METHOD,
     maven::METHOD,
     new_repo::METHOD,
     rebuild_compare::METHOD,

@@ -32,14 +32,33 @@ impl Context {
     /// # Errors
     /// The fault of a child that failed.
     pub(crate) async fn wait(&self, tasks: &[i64], how: Wait) -> Result<BTreeMap<i64, Value>> {
+        self.wait_with(tasks, &[], how).await
+    }
+
+    /// The same where some children may fail; their results are faults as values then.
+    ///
+    /// # Errors
+    /// The fault of a child that failed and must not.
+    pub(crate) async fn wait_with(
+        &self,
+        tasks: &[i64],
+        can_fail: &[i64],
+        how: Wait,
+    ) -> Result<BTreeMap<i64, Value>> {
         let list = id_list(tasks);
         self.call("host.taskSetWait", (self.id, list.clone())).await?;
         self.signals.waiting.store(true, Ordering::Relaxed);
-        let finished = self.until_finished(how).await;
+        let finished = self.until_finished(can_fail, how).await;
         self.signals.waiting.store(false, Ordering::Relaxed);
         let finished = finished?;
         let wanted = if how.all { list } else { id_list(&finished) };
-        let results = self.call("host.taskWaitResults", (self.id, wanted)).await?;
+        let results = match can_fail.is_empty() {
+            true => self.call("host.taskWaitResults", (self.id, wanted)).await?,
+            false => {
+                let call = args!(self.id, wanted; "canfail" => id_list(can_fail));
+                self.call("host.taskWaitResults", call).await?
+            }
+        };
         let mut by_task = BTreeMap::new();
         for pair in results.as_array().unwrap_or_default() {
             if let Some([Value::Int(task), result]) = pair.as_array() {
@@ -54,8 +73,8 @@ impl Context {
         Ok(self.wait(&[task], Wait::default()).await?.remove(&task).unwrap_or_default())
     }
 
-    async fn until_finished(&self, how: Wait) -> Result<Vec<i64>> {
-        let mut checked = HashSet::new();
+    async fn until_finished(&self, can_fail: &[i64], how: Wait) -> Result<Vec<i64>> {
+        let mut checked: HashSet<i64> = can_fail.iter().copied().collect();
         loop {
             let answer = self.call("host.taskWait", (self.id,)).await?;
             let [finished, unfinished] = answer.as_array().unwrap_or_default() else {

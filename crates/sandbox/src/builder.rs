@@ -16,7 +16,7 @@ use crate::{
     identity::Identity,
     layer,
     userns::Space,
-    view::{Bind, Union, View},
+    view::{Bind, Mount, Union, View},
 };
 
 /// Programs which every sandbox needs, with the packages that carry them.
@@ -40,6 +40,7 @@ pub struct BuildrootBuilder {
     layers: Vec<PathBuf>,
     packages: Vec<PathBuf>,
     binds: Vec<(PathBuf, PathBuf, bool)>,
+    mounts: Vec<Mount>,
     network: bool,
     hostname: String,
     macros: String,
@@ -54,6 +55,7 @@ impl BuildrootBuilder {
             layers: Vec::new(),
             packages: Vec::new(),
             binds: Vec::new(),
+            mounts: Vec::new(),
             network: false,
             hostname: "localhost".into(),
             macros: String::new(),
@@ -94,6 +96,14 @@ impl BuildrootBuilder {
     #[must_use]
     pub fn readable(mut self, path: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
         self.binds.push((path.into(), inside.into(), false));
+        self
+    }
+
+    /// Mounts something in this order, over all that is there; nobody becomes an owner by that. Other things than
+    /// directories of the host take a caller who is root.
+    #[must_use]
+    pub fn mounts(mut self, mounts: &[Mount]) -> Self {
+        self.mounts.extend_from_slice(mounts);
         self
     }
 
@@ -139,6 +149,7 @@ impl BuildrootBuilder {
                 hostname: &self.hostname,
                 network: self.network,
                 binds: &self.binds,
+                mounts: &self.mounts,
             };
             return chroot::build(&self.work, layer, &settings).await;
         }
@@ -191,6 +202,8 @@ impl BuildrootBuilder {
 
     fn view(&self, layers: &[PathBuf], identity: Identity) -> Result<View> {
         let mut view = base_view(&self.work, layers);
+        self.mounts.iter().try_for_each(|mount| check_inside(&mount.inside))?;
+        view.mounts.clone_from(&self.mounts);
         view.network = self.network;
         view.filter = chroot::write_filter(&self.work, Work::Build)?;
         view.hostname.clone_from(&self.hostname);

@@ -118,6 +118,9 @@ impl Buildroot {
         sink: &mut dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<Outcome> {
+        if command.binds && !self.can_bind() {
+            return Err(Error::Setup { reason: "directories cannot be bound in this root".into() });
+        }
         let mut group = Cgroup::create(&command.limits);
         let limits =
             LimitReport::new(&command.limits, group.bounds_memory(), group.bounds_processes());
@@ -184,6 +187,22 @@ impl Buildroot {
         reason(&ended, &status.text, None)
     }
 
+    /// Whether root inside may bind directories here, which takes a root of its own with more users than one.
+    pub fn can_bind(&self) -> bool {
+        self.layer.is_some() && matches!(self.identity, Identity::Mapped(space) if space.ranged)
+    }
+
+    /// What root inside has written outside of the directories that stay the same in each root, below a directory.
+    ///
+    /// # Errors
+    /// When there is no such directory, or a link in its place.
+    pub fn written(&self, dir: &Path) -> io::Result<PathBuf> {
+        let relative = dir.strip_prefix("/").unwrap_or(dir);
+        let stack = self.view.stacks.iter().find(|stack| stack.inside == Path::new("/"));
+        let stack = stack.ok_or(io::ErrorKind::NotFound)?;
+        crate::results::directory(&stack.over.join("upper"), relative)
+    }
+
     /// Everything that commands can write to.
     fn own_dirs(&self) -> Vec<PathBuf> {
         let binds = self.view.binds.iter().filter(|bind| bind.writable);
@@ -222,6 +241,7 @@ impl Buildroot {
             argv: &command.argv,
             bounds: &bounds,
             root: command.root,
+            binds: command.binds,
             env: &env,
             cwd: command.cwd.as_deref().unwrap_or(Path::new(HOME)),
             entrances: &group.entrances(),

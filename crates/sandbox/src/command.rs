@@ -19,6 +19,8 @@ pub struct Command {
     pub split: bool,
     /// Whether it is root inside, in a root of its own that has more users than one.
     pub root: bool,
+    /// Whether that root may show directories at other places, too, as makers of images do.
+    pub binds: bool,
 }
 
 impl Command {
@@ -52,6 +54,13 @@ impl Command {
     #[must_use]
     pub fn as_root(mut self) -> Self {
         self.root = true;
+        self
+    }
+
+    /// Makes it root inside, who may also bind directories to other places; see [`crate::Buildroot::can_bind`].
+    #[must_use]
+    pub fn as_image_maker(mut self) -> Self {
+        (self.root, self.binds) = (true, true);
         self
     }
 

@@ -15,6 +15,7 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST: u32 = 16;
 const SECOND: u32 = 24;
+const FOURTH: u32 = 40;
 
 /// Instructions: load a word, compare, test bits, return.
 const LOAD: u16 = 0x20;
@@ -31,6 +32,9 @@ const ENOSYS: u32 = 38;
 
 /// All flags of `clone` that make namespaces: mount, cgroup, uts, ipc, user, pid, net.
 const NEW_NAMESPACE: u32 = 0x7e02_0000;
+/// Flags of `mount`: to change what is mounted, to move it; to show a directory at another place, to say who sees that.
+const REMOUNT_OR_MOVE: u32 = 0x2020;
+const BIND_OR_SHARE: u32 = 0x001e_1000;
 /// Numbers of the second interface of x86-64, which nobody uses, begin here.
 const X32: u32 = 0x4000_0000;
 /// `ioctl` requests that put characters into another one's terminal.
@@ -49,6 +53,8 @@ struct Calls {
     socket: u32,
     ioctl: u32,
     chroot: u32,
+    mount: u32,
+    umount: u32,
     /// sync, fsync, fdatasync, sync_file_range, syncfs.
     sync: [u32; 5],
 }
@@ -69,6 +75,8 @@ const ON_X86_64: Calls = Calls {
     socket: 41,
     ioctl: 16,
     chroot: 161,
+    mount: 165,
+    umount: 166,
     sync: [162, 74, 75, 277, 306],
 };
 /// The same for 32-bit programs.
@@ -84,6 +92,8 @@ const ON_I386: Calls = Calls {
     socket: 359,
     ioctl: 54,
     chroot: 61,
+    mount: 21,
+    umount: 52,
     sync: [36, 118, 148, 314, 344],
 };
 const ON_AARCH64: Calls = Calls {
@@ -97,8 +107,13 @@ const ON_AARCH64: Calls = Calls {
     socket: 198,
     ioctl: 29,
     chroot: 51,
+    mount: 40,
+    umount: 39,
     sync: [81, 82, 83, 84, 267],
 };
+
+/// open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr; the same everywhere.
+const NEW_MOUNTS: [u32; 7] = [428, 429, 430, 431, 432, 433, 442];
 
 /// The calls of the machine, its own first.
 fn tables() -> &'static [Calls] {
@@ -129,6 +144,9 @@ pub(crate) enum Work {
     Setup,
     /// A build, whose tests may look at what `fsync` says.
     Build,
+    /// Making an image: the root directory can be changed, and directories can be shown at other places. No file system
+    /// is mounted, and nothing that is mounted is changed.
+    Image,
 }
 
 /// The program as the kernel takes it.
@@ -176,6 +194,15 @@ fn body(calls: &Calls, work: Work) -> Vec<Step> {
     for number in calls.unknown {
         steps.extend([(EQUAL, 0, 1, *number), give(ERROR | ENOSYS)]);
     }
+    if work == Work::Image {
+        steps.extend([(EQUAL, 0, 6, calls.mount), (LOAD, 0, 0, FOURTH)]);
+        steps.extend([(ANY_BIT, 0, 1, REMOUNT_OR_MOVE), give(ERROR | EPERM)]);
+        steps.extend([(ANY_BIT, 1, 0, BIND_OR_SHARE), give(ERROR | EPERM), give(ALLOW)]);
+        // The newer way to mount, which programs try first.
+        for number in NEW_MOUNTS {
+            steps.extend([(EQUAL, 0, 1, number), give(ERROR | ENOSYS)]);
+        }
+    }
     if work == Work::Setup {
         // No error: the call says that it has done what it was asked for.
         for number in calls.sync {
@@ -183,6 +210,7 @@ fn body(calls: &Calls, work: Work) -> Vec<Step> {
         }
     }
     let refused = calls.refused.iter().chain((work == Work::Build).then_some(&calls.chroot));
+    let refused = refused.filter(|number| work != Work::Image || **number != calls.umount);
     for number in refused {
         steps.extend([(EQUAL, 0, 1, *number), give(ERROR | EPERM)]);
     }
@@ -200,6 +228,10 @@ mod tests {
     }
 
     fn decide_for(work: Work, arch: u32, number: u32, first: u32, second: u32) -> u32 {
+        decide_with(work, arch, number, [first, second, 0])
+    }
+
+    fn decide_with(work: Work, arch: u32, number: u32, args: [u32; 3]) -> u32 {
         let bytes = program(work).unwrap();
         let (mut at, mut loaded) = (0, 0);
         loop {
@@ -212,8 +244,9 @@ mod tests {
                     loaded = match operand {
                         NUMBER => number,
                         ARCH => arch,
-                        FIRST => first,
-                        SECOND => second,
+                        FIRST => args[0],
+                        SECOND => args[1],
+                        FOURTH => args[2],
                         other => panic!("load of {other}"),
                     };
                     continue;
@@ -260,6 +293,36 @@ mod tests {
             }
         }
         assert_eq!(decide(X86_64, X32 + 1, 0, 0), ERROR | ENOSYS);
+        assert_eq!(decide_for(Work::Image, X86_64, X32 + 1, 0, 0), ERROR | ENOSYS);
         assert_eq!(decide(AARCH64, 40, 0, 0), ALLOW);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn makers_of_images_show_directories_elsewhere_and_mount_nothing() {
+        const BIND: u32 = 4096;
+        for calls in [ON_X86_64, ON_I386] {
+            let decide =
+                |number, flags| decide_with(Work::Image, calls.arch, number, [0, 0, flags]);
+            for (flags, answer) in [
+                (BIND, ALLOW),
+                (BIND | 16384, ALLOW),
+                (1 << 18 | 16384, ALLOW),
+                (0, ERROR | EPERM),
+                (1, ERROR | EPERM),
+                (BIND | 32, ERROR | EPERM),
+                (8192, ERROR | EPERM),
+            ] {
+                assert_eq!(decide(calls.mount, flags), answer, "mount with {flags:#x}");
+            }
+            assert_eq!([calls.umount, calls.chroot].map(|number| decide(number, 0)), [ALLOW; 2]);
+            for number in calls.refused {
+                let answer = decide(*number, 0);
+                assert!(*number == calls.umount || answer != ALLOW, "{number} is allowed");
+            }
+            for number in NEW_MOUNTS {
+                assert_eq!(decide(number, 0), ERROR | ENOSYS, "{number}");
+            }
+        }
     }
 }

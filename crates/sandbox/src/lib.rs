@@ -31,3 +31,4 @@ pub use plain::{plain_command, run_plain};
 pub use sink::{Capture, LogFile, Sink, Stream, Tee};
 pub use tokio_util::sync::CancellationToken;
 pub use tree::remove_tree;
+pub use view::Mount;

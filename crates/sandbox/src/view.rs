@@ -29,6 +29,19 @@ pub(crate) struct Bind {
     pub(crate) is_dir: bool,
 }
 
+/// What is mounted where a view is put together, and ends with the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// A device, an export of another machine, or, for `none`, a directory.
+    pub source: String,
+    /// Where it is inside.
+    pub inside: PathBuf,
+    /// The file system's type; `none` shows a directory of the host.
+    pub kind: String,
+    /// Options as `mount` takes them.
+    pub options: Vec<String>,
+}
+
 /// A directory which is a union of others, the uppermost first; read-only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Union {
@@ -59,10 +72,14 @@ pub(crate) struct View {
     pub(crate) devices_in: Option<PathBuf>,
     /// The filter of system calls, a file with its program.
     pub(crate) filter: Option<PathBuf>,
+    /// That of commands that may bind.
+    pub(crate) binding_filter: Option<PathBuf>,
     /// Symbolic links in the root, such as `bin` → `usr/bin`.
     pub(crate) links: Vec<(String, String)>,
     /// Further directories and files, outer ones before inner ones.
     pub(crate) binds: Vec<Bind>,
+    /// What is over all that, in this order.
+    pub(crate) mounts: Vec<Mount>,
     /// Whether the host's network is visible.
     pub(crate) network: bool,
     /// Host name inside.
@@ -83,6 +100,34 @@ const ROOT_MAY: [&str; 9] = [
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 ];
+/// The same where it makes images: it may also bind directories, as its filter allows.
+const IMAGE_MAKER_MAY: [&str; 10] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_CHROOT",
+];
+/// Fills `dev` with the devices that commands need, with nothing mounted below it: nodes where they may be made, else the
+/// host's, which a copy of the directory does not have; files take their places there.
+///
+/// What root has mounted before the namespace was joined cannot be left behind by a copy, so nothing is bound there.
+const DEVICES: &str = r#"how=$1
+node() {
+  mknod -m 0666 "dev/$1" c 1 "$2" 2>/dev/null && return
+  : >"dev/$1" && chmod 0666 "dev/$1"
+  [ -z "$how" ] || mount --bind "/dev/$1" "dev/$1"
+}
+node null 3; node zero 5; node full 7; node random 8; node urandom 9
+for name in fd:/proc/self/fd stdin:/proc/self/fd/0 stdout:/proc/self/fd/1 stderr:/proc/self/fd/2; do
+  ln -s "${name#*:}" "dev/${name%%:*}"
+done
+chmod 0755 dev dev/pts; chmod 1777 dev/shm"#;
 /// Forbids further user namespaces in the one that it runs in, then becomes its arguments.
 const NO_FURTHER: &str = r#"echo 0 >/proc/sys/user/max_user_namespaces; exec "$@""#;
 
@@ -94,6 +139,8 @@ pub(crate) struct Run<'a> {
     pub(crate) bounds: &'a [String],
     /// Whether the command is root inside, where the view has a namespace with more numbers than one.
     pub(crate) root: bool,
+    /// Whether root may bind directories to other places.
+    pub(crate) binds: bool,
     pub(crate) env: &'a [(String, String)],
     pub(crate) cwd: &'a Path,
     /// Files of control groups to join.
@@ -137,7 +184,7 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
         // By the shell itself: a child that joins would join alone.
         let _ = writeln!(text, "join {file}");
     }
-    if let Some(filter) = &view.filter {
+    if let Some(filter) = filter(view, run) {
         // Now: what is gathered may hide it.
         let _ = writeln!(text, "exec 4<{}", quote(&filter.to_string_lossy()));
     }
@@ -155,8 +202,16 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
     for (name, target) in &view.links {
         root.extend(["--symlink".into(), target.clone(), format!("/{name}")]);
     }
-    root.extend(["--proc", "/proc", "--dev", "/dev"].map(String::from));
-    gather_binds(view, &mut line, &mut root);
+    root.extend(["--proc", "/proc"].map(String::from));
+    if run.binds {
+        line(&["mkdir", "dev", "dev/pts", "dev/shm"]);
+        line(&["sh", "-c", DEVICES, "sh", if by_root(identity) { "" } else { "bind" }]);
+        root.extend(["--dev-bind".to_owned(), format!("{GATHERED}/dev"), "/dev".to_owned()]);
+    } else {
+        root.extend(["--dev", "/dev"].map(String::from));
+    }
+    gather_binds(view, run, &mut line, &mut root);
+    gather_mounts(view, &mut line, &mut root);
     if let Some(inside) = &view.devices_in {
         for (option, name) in [("--proc", "proc"), ("--dev", "dev")] {
             root.extend([option.to_string(), inside.join(name).to_string_lossy().into_owned()]);
@@ -170,6 +225,16 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
     text
 }
 
+/// Whether root mounts, outside of the namespace.
+fn by_root(identity: Identity) -> bool {
+    matches!(identity, Identity::Lent(_) | Identity::Mapped(Space { by_root: true, .. }))
+}
+
+/// The filter of a command.
+fn filter<'v>(view: &'v View, run: Run<'_>) -> Option<&'v PathBuf> {
+    if run.binds { view.binding_filter.as_ref() } else { view.filter.as_ref() }
+}
+
 /// Mounts what can be written to; the root comes first.
 fn gather_stacks(
     view: &View,
@@ -177,8 +242,7 @@ fn gather_stacks(
     line: &mut impl FnMut(&[&str]),
     root: &mut Vec<String>,
 ) {
-    let in_namespace =
-        !matches!(identity, Identity::Lent(_) | Identity::Mapped(Space { by_root: true, .. }));
+    let in_namespace = !by_root(identity);
     if !view.stacks.iter().any(|stack| stack.inside == Path::new("/")) {
         root.extend(["--tmpfs".to_string(), "/".into()]);
     }
@@ -230,8 +294,10 @@ fn gather_unions(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<Str
     }
 }
 
-fn gather_binds(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
-    for (number, bind) in view.binds.iter().enumerate() {
+fn gather_binds(view: &View, run: Run<'_>, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
+    // A directory with something mounted below it cannot be bound alone to another place.
+    let wanted = |bind: &&Bind| !run.binds || !bind.inside.starts_with("/dev");
+    for (number, bind) in view.binds.iter().filter(wanted).enumerate() {
         let target = format!("b{number}");
         if bind.is_dir {
             line(&["mkdir", &target]);
@@ -241,6 +307,24 @@ fn gather_binds(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<Stri
         line(&["run", "mount", "--bind", &bind.source.to_string_lossy(), &target]);
         let option = if bind.writable { "--bind" } else { "--ro-bind" };
         let inside = bind.inside.to_string_lossy().into_owned();
+        root.extend([option.into(), format!("{GATHERED}/{target}"), inside]);
+    }
+}
+
+fn gather_mounts(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
+    for (number, mount) in view.mounts.iter().enumerate() {
+        let target = format!("m{number}");
+        line(&["mkdir", &target]);
+        let read_only = mount.options.iter().any(|option| option == "ro");
+        if mount.kind == "none" {
+            line(&["run", "mount", "--bind", "--", &mount.source, &target]);
+        } else {
+            let options = mount.options.join(",");
+            let words = ["run", "mount", "-t", &mount.kind, "-o", &options, "--"];
+            line(&[&words[..], &[&mount.source, &target]].concat());
+        }
+        let option = if read_only { "--ro-bind" } else { "--bind" };
+        let inside = mount.inside.to_string_lossy().into_owned();
         root.extend([option.into(), format!("{GATHERED}/{target}"), inside]);
     }
 }
@@ -275,6 +359,7 @@ fn bubblewrap(view: &View, identity: Identity, run: Run<'_>, root: Vec<String>) 
     words.extend(namespaces(view, mapped));
     words.extend(["--hostname", &view.hostname, "--cap-drop", "ALL"].map(String::from));
     let caps: &[&str] = match (ranged, as_root) {
+        (true, true) if run.binds => &IMAGE_MAKER_MAY,
         (true, true) => &ROOT_MAY,
         // To become the builder, which has none.
         (true, false) => &["CAP_SETUID", "CAP_SETGID"],
@@ -282,11 +367,13 @@ fn bubblewrap(view: &View, identity: Identity, run: Run<'_>, root: Vec<String>) 
         (false, _) => &[],
     };
     words.extend(caps.iter().flat_map(|cap| ["--cap-add".to_owned(), (*cap).to_owned()]));
-    if view.filter.is_some() {
+    if filter(view, run).is_some() {
         words.extend(["--seccomp", "4"].map(String::from));
     }
     words.extend(root);
-    words.extend(["--remount-ro", "/dev"].map(String::from));
+    if !run.binds {
+        words.extend(["--remount-ro", "/dev"].map(String::from));
+    }
     if !view.stacks.iter().any(|stack| stack.inside == Path::new("/")) {
         // The root is memory: nothing may be left writable in it.
         words.extend(["--remount-ro", "/"].map(String::from));
@@ -352,6 +439,7 @@ mod tests {
             argv: &[],
             bounds: &[],
             root: false,
+            binds: false,
             env: &[],
             cwd: Path::new("/"),
             entrances: &[],
@@ -386,6 +474,21 @@ mod tests {
         let two = script_of(vec![union(&["/layer:1/usr", "/usr"])]);
         assert!(two.contains("run mount --bind /layer:1/usr u0.0"), "{two}");
         assert!(two.contains("lowerdir=u0.0:u0.1 overlay u0"), "{two}");
+    }
+
+    #[test]
+    fn mounts_come_last_and_are_read_only_where_they_say_so() {
+        let mount = |kind: &str, options: &[&str]| Mount {
+            source: "/mnt/a b".into(),
+            inside: "/mnt/x".into(),
+            kind: kind.into(),
+            options: options.iter().map(ToString::to_string).collect(),
+        };
+        let mounts = vec![mount("none", &["bind", "ro"]), mount("nfs", &["rw", "hard"])];
+        let text = script(&View { mounts, ..View::default() }, Identity::Caller, run());
+        assert!(text.contains("run mount --bind -- '/mnt/a b' m0\n"), "{text}");
+        assert!(text.contains("run mount -t nfs -o rw,hard -- '/mnt/a b' m1\n"), "{text}");
+        assert!(text.contains("--ro-bind /tmp/m0 /mnt/x --bind /tmp/m1 /mnt/x"), "{text}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where a hub is and who asks, for commands that log in.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -38,16 +39,36 @@ impl Login {
     pub(crate) async fn log_in(&self) -> anyhow::Result<Client> {
         let password = match &self.password_file {
             Some(path) => String::from_utf8(read(path)?).context("the password is not text")?,
-            None => {
-                let mut line = String::new();
-                std::io::stdin().read_line(&mut line).context("failed to read the password")?;
-                line
-            }
+            None => self.ask().context("failed to read the password")?,
         };
         let hub = self.hub()?;
         hub.login(&self.user, password.trim_end_matches(['\r', '\n'])).await?;
         Ok(hub)
     }
+}
+
+impl Login {
+    /// Reads the password from standard input; a terminal is asked, and shows nothing of it.
+    fn ask(&self) -> std::io::Result<String> {
+        let terminal = std::io::stdin().is_terminal();
+        let mut line = String::new();
+        if terminal {
+            echo("-echo");
+            write!(std::io::stderr(), "Password of {}: ", self.user)?;
+        }
+        let asked = std::io::stdin().read_line(&mut line);
+        if terminal {
+            echo("echo");
+            writeln!(std::io::stderr())?;
+        }
+        asked.map(|_| line)
+    }
+}
+
+/// Has the terminal show what is typed, or not; one that cannot is left as it is.
+fn echo(how: &str) {
+    let mut stty = std::process::Command::new("stty");
+    let _ = stty.arg(how).stderr(std::process::Stdio::null()).status();
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {

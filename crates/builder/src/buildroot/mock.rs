@@ -1,15 +1,15 @@
 //! Rooms of the `mock` kind: mock makes the root of the tag's repository, and builds in it, as kojid has it done.
 
 mod follow;
+mod image;
 mod work;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
 use toji_client::args;
-use toji_sandbox::{Command, Installed, Limits, Outcome, Reason, plain_command, run_plain};
+use toji_sandbox::{Command, Installed, Limits, Mount, Outcome, Reason, plain_command, run_plain};
 use toji_types::state::BrState;
 use toji_value::{Map, Value, map};
 
@@ -20,7 +20,6 @@ use crate::failure::{Failure, Result, chain};
 use crate::logs::Log;
 use crate::machine::Machine;
 use crate::mock::{MockConfigFor, mock_config, mock_tag_options};
-use crate::repository::Repository;
 use follow::Follower;
 pub(crate) use work::clean;
 
@@ -46,8 +45,6 @@ pub(super) struct MockRoot {
     /// Whether it was filled.
     ready: bool,
     follower: Follower,
-    /// The packages of external repositories and the names of these, if there are any.
-    origins: Option<HashMap<String, String>>,
 }
 
 /// How a call of mock ended that was no success.
@@ -142,7 +139,7 @@ impl MockRoot {
             flags.push("--bootstrap-image-ready".to_owned());
         }
         let follower = Follower::new(config.mock.dir.join(&name));
-        Ok(MockRoot { name, file, flags, ready: false, follower, origins: None })
+        Ok(MockRoot { name, file, flags, ready: false, follower })
     }
 }
 
@@ -175,6 +172,12 @@ fn text(room: &Room<'_>, name: &str, tag: &str, repo: &Value) -> Result<String> 
         "install_group" => room.group.as_str(),
         "target_arch" => target,
     };
+    if let Some(own) = room.extras.internal_dev_setup {
+        opts.insert("internal_dev_setup", own);
+    }
+    if let Some(devices) = room.extras.image {
+        opts.insert("bind_opts", devices.mounts());
+    }
     if room.network {
         opts.insert("hosts", std::fs::read_to_string("/etc/hosts").unwrap_or_default());
     }
@@ -186,7 +189,28 @@ fn text(room: &Room<'_>, name: &str, tag: &str, repo: &Value) -> Result<String> 
     }
     let wrong = |error: crate::mock::MockConfigError| Failure::generic(error.to_string());
     mock_tag_options(&mut opts, extra, target, MockConfigFor::Builder { images }).map_err(wrong)?;
-    mock_config(name, &room.arch, true, &opts).map_err(wrong)
+    let text = mock_config(name, &room.arch, true, &opts).map_err(wrong)?;
+    Ok(format!("{text}{}", mounts(&room.extras.mounts)))
+}
+
+/// Has mock mount directories itself, which ends with its call.
+fn mounts(mounts: &[Mount]) -> String {
+    if mounts.is_empty() {
+        return String::new();
+    }
+    let tuple = |mount: &Mount| {
+        let inside = mount.inside.to_string_lossy();
+        let options = mount.options.join(",");
+        let parts = [&mount.source, &*inside, &mount.kind, &options];
+        let parts: Vec<String> = parts.iter().map(|part| Value::from(*part).repr()).collect();
+        format!("({})", parts.join(", "))
+    };
+    let all: Vec<String> = mounts.iter().map(tuple).collect();
+    format!(
+        "\nconfig_opts['plugin_conf']['mount_enable'] = True\n\
+         config_opts['plugin_conf']['mount_opts'] = {{'dirs': [{}]}}\n",
+        all.join(", ")
+    )
 }
 
 impl Room<'_> {
@@ -278,30 +302,6 @@ impl Room<'_> {
             (Err(_), None) => Ok(Vec::new()),
         }
     }
-
-    /// Which packages are from which external repository.
-    async fn origins(&mut self) -> Result<HashMap<String, String>> {
-        if let Some(known) = &self.of_mock()?.origins {
-            return Ok(known.clone());
-        }
-        let event = self.repo.get("create_event").clone();
-        let external = self.task.call("getExternalRepoList", args!(self.tag; "event" => event));
-        let found = match external.await?.truthy() {
-            false => HashMap::new(),
-            true => {
-                let tag = text_of(&self.config, "name")?;
-                let (task, repo, arch) = (self.task, &self.repo, self.arch.as_str());
-                let repository = Repository::load(task, (self.tag, tag), repo, arch).await?;
-                let named = repository
-                    .offers
-                    .iter()
-                    .filter_map(|offer| Some((offer.nevra(), offer.origin.as_ref()?.to_string())));
-                named.collect()
-            }
-        };
-        self.of_mock()?.origins = Some(found.clone());
-        Ok(found)
-    }
 }
 
 /// One call, to its end.
@@ -373,6 +373,22 @@ mod tests {
             text(Reason::Signaled(9)),
             format!("mock was killed by signal 9; see root.log {more}")
         );
+    }
+
+    #[test]
+    fn mock_mounts_what_it_is_told() {
+        let mount = Mount {
+            source: "store:/it's".to_owned(),
+            inside: "/mnt/x".into(),
+            kind: "nfs".to_owned(),
+            options: vec!["ro".to_owned(), "hard".to_owned()],
+        };
+        assert_eq!(
+            mounts(&[mount]),
+            "\nconfig_opts['plugin_conf']['mount_enable'] = True\n\
+             config_opts['plugin_conf']['mount_opts'] = {'dirs': [(\"store:/it's\", '/mnt/x', 'nfs', 'ro,hard')]}\n"
+        );
+        assert_eq!(mounts(&[]), "");
     }
 
     #[test]

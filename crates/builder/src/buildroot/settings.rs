@@ -13,6 +13,9 @@ const OPTION: &str = "toji.reproducible";
 const REPRODUCIBLE: &str = "%source_date_epoch_from_changelog 1\n%use_source_date_epoch_as_buildtime 1\n\
     %clamp_mtime_to_source_date_epoch 1\n%_buildhost reproducible\n";
 
+/// What is mounted in an image while it is made belongs to packages, too, which cannot change it.
+const IMAGE: &str = "%_netsharedpath /proc:/sys:/dev\n";
+
 /// Who is said to have made the packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Makers {
@@ -38,6 +41,9 @@ impl Room<'_> {
             "%_topdir {TOPDIR}\n%_rpmfilename %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.%%{{ARCH}}.rpm\n\
              %_buildhost {hostname}\n%packager {packager}\n%vendor {vendor}\n%distribution {distribution}\n",
         );
+        if self.extras.image.is_some() {
+            macros.push_str(IMAGE);
+        }
         if self.is_reproducible() {
             macros.push_str(REPRODUCIBLE);
         }

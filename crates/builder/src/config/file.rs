@@ -127,7 +127,8 @@ fn set(config: &mut Config, login: &mut Login, name: &str, value: &str) -> Resul
         "build_arch_can_fail" => config.build_arch_can_fail = truth(name, value)?,
         "allowed_scms_use_config" => config.allowed_scms_use_config = truth(name, value)?,
         "allowed_scms_use_policy" => config.allowed_scms_use_policy = truth(name, value)?,
-        "no_ssl_verify" | "allow_password_in_scm_url" if !truth(name, value)? => {}
+        "allow_password_in_scm_url" => config.allow_password_in_scm_url = truth(name, value)?,
+        "no_ssl_verify" if !truth(name, value)? => {}
         known if IGNORED.contains(&known) || known.starts_with("rlimit_") => {
             tracing::debug!(option = known, "passed over");
         }

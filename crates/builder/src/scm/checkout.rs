@@ -34,7 +34,7 @@ impl Scm {
                 self.scheme
             )));
         }
-        let mut tool = Tool::new(task, self.kind)?;
+        let mut tool = Tool::new(task, self)?;
         if !tool.is_installed() {
             let (scheme, program) = (&self.scheme, self.kind.program());
             return Err(Failure::build(format!(
@@ -58,7 +58,10 @@ impl Scm {
     /// The URL that the program itself knows, without the scheme's first part.
     pub(super) fn plain_url(&self) -> String {
         let (_, last) = self.scheme.rsplit_once('+').unwrap_or(("", &self.scheme));
-        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        let password = self.password.as_ref().map(|password| format!(":{password}"));
+        let password = password.unwrap_or_default();
+        let user = self.user.as_ref().map(|user| format!("{user}{password}@"));
+        let user = user.unwrap_or_default();
         format!("{last}://{user}{}{}", self.host, self.repository)
     }
 
@@ -95,12 +98,20 @@ pub(super) struct Tool<'t> {
     /// An empty home directory: nobody's settings and passwords.
     pub(super) home: PathBuf,
     environment: Vec<(&'static str, String)>,
+    /// What no log has.
+    password: Option<String>,
 }
 
 impl<'t> Tool<'t> {
-    fn new(task: &'t Context, kind: Kind) -> Result<Self> {
+    fn new(task: &'t Context, scm: &Scm) -> Result<Self> {
         let (log, home) = (task.log("checkout.log")?, task.make_dir("scm-home")?);
-        Ok(Tool { task, kind, log, home, environment: Vec::new() })
+        let password = scm.password.clone();
+        Ok(Tool { task, kind: scm.kind, log, home, environment: Vec::new(), password })
+    }
+
+    /// A command as it is told.
+    fn told(&self, argv: &[&str]) -> String {
+        hide(&argv.join(" "), self.password.as_deref())
     }
 
     /// Sets a variable for the commands that follow.
@@ -126,16 +137,24 @@ impl<'t> Tool<'t> {
     }
 
     pub(super) async fn run(&mut self, argv: &[&str], cwd: &Path) -> Result<()> {
-        self.log.line(format!("$ {}", argv.join(" ")));
+        let told = self.told(argv);
+        self.log.line(format!("$ {told}"));
         let command = self.command(argv, cwd);
-        let outcome = run_plain(&command, &mut self.log, &self.task.cancel).await?;
+        let outcome = match &self.password {
+            None => run_plain(&command, &mut self.log, &self.task.cancel).await?,
+            Some(password) => {
+                let mut said = Capture::default();
+                let outcome = run_plain(&command, &mut said, &self.task.cancel).await?;
+                self.log.line(hide(said.text().trim_end(), Some(password)));
+                outcome
+            }
+        };
         if outcome.success() {
             return Ok(());
         }
         Err(Failure::build(format!(
-            "Error running {} command \"{}\", it {}; see checkout.log for details",
+            "Error running {} command \"{told}\", it {}; see checkout.log for details",
             self.kind.name(),
-            argv.join(" "),
             outcome.reason
         )))
     }
@@ -153,6 +172,14 @@ impl<'t> Tool<'t> {
     }
 }
 
+/// A text without a password.
+fn hide(text: &str, password: Option<&str>) -> String {
+    match password.filter(|password| !password.is_empty()) {
+        Some(password) => text.replace(password, "***"),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,10 +192,13 @@ mod tests {
             ("git+ssh://me@h/a#1", "ssh://me@h/a"),
             ("svn://h:1/a?b#1", "svn://h:1/a"),
             ("hg+http://h/a#1", "http://h/a"),
+            ("git+https://me:pw@h/a#1", "https://me:pw@h/a"),
         ] {
             assert_eq!(Scm::parse(url).expect("url").plain_url(), plain);
         }
         let scm = Scm::parse("git+http://me@h/a?b/c#main").expect("url");
+        let text = hide("git clone https://me:pw@h/a", Some("pw"));
+        assert_eq!(text, "git clone https://me:***@h/a");
         assert_eq!(scm.exact("12"), "git+http://h/a?b/c#12");
     }
 }

@@ -14,6 +14,10 @@ pub(super) async fn checkout(scm: &Scm, cvs: &mut Tool<'_>, dir: &Path) -> Resul
         return Err(Failure::build(text));
     }
     let user = scm.user.as_deref().unwrap_or("anonymous");
+    let user = match &scm.password {
+        Some(password) => format!("{user}:{password}"),
+        None => user.to_owned(),
+    };
     let method = match scm.kind {
         Kind::CvsSsh => "ext",
         _ => "pserver",

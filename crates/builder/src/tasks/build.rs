@@ -1,7 +1,7 @@
 //! `build`: the parent of a package build: checks, source package, arches, import, tagging.
 
 mod arches;
-mod repository;
+pub(super) mod repository;
 
 use toji_client::args;
 use toji_rpmfile::Package;

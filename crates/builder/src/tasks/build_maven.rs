@@ -21,7 +21,7 @@ method!("buildMaven", 1.5, [url, build_tag, opts = Default::Nil]);
 
 async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let [url, tag, opts] = take(values)?;
-    let mut sources = Scm::parse(url.as_str().unwrap_or_default())?;
+    let mut sources = Scm::of(task, url.as_str().unwrap_or_default())?;
     allow(task, &mut sources, &opts).await?;
     let tree = sources.checkout(task, &task.make_dir("scm")?).await?.tree;
     let own = task.make_dir("own")?;
@@ -42,7 +42,7 @@ async fn patches(task: &Context, opts: &Value) -> Result<Option<PathBuf>> {
     let Some(url) = opts.get("patches").as_str().filter(|url| !url.is_empty()) else {
         return Ok(None);
     };
-    let mut scm = Scm::parse(url)?;
+    let mut scm = Scm::of(task, url)?;
     allow(task, &mut scm, opts).await?;
     let place = scm.without_common().checkout(task, &task.make_dir("patches")?).await?;
     Ok(Some(place.tree))

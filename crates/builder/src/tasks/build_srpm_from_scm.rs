@@ -18,7 +18,7 @@ method!("buildSRPMFromSCM", 1.0, [url, build_tag, opts = Default::Nil]);
 
 async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let [url, tag, opts] = take(values)?;
-    let mut scm = Scm::parse(url.as_str().unwrap_or_default())?;
+    let mut scm = Scm::of(task, url.as_str().unwrap_or_default())?;
     allow(task, &mut scm, &opts).await?;
     repo_id(&opts)?;
     let Checkout { tree, common, source } = scm.checkout(task, &task.make_dir("scm")?).await?;

@@ -36,7 +36,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         Ok(done) => done.map(|()| Value::Nil),
         Err(_) => {
             task.call("cancelTaskChildren", (task.id,)).await?;
-            Err(Failure::generic(format!("hosts did not restart within {seconds} seconds")))
+            Err(Failure::generic(format!("Subtasks timed out after {seconds:.1} seconds")))
         }
     }
 }

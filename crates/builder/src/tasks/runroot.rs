@@ -7,7 +7,8 @@ use toji_types::state::RepoState;
 use toji_value::{Default, Value, map};
 
 use super::{find_arch, method, take, texts};
-use crate::buildroot::{Room, Wish};
+use crate::buildroot::{Extras, Room, Wish};
+use crate::config::Runroot;
 use crate::context::{Context, int_of, text_of};
 use crate::failure::{Failure, Result};
 use crate::rich::{Capability, Need};
@@ -36,12 +37,20 @@ const LOG: &str = "runroot.log";
 const HOME: &str = "/builddir";
 
 async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
-    let [root, arch, command, _, packages, mounts, repo_id, _, weight, upload_logs, _] =
-        take(values)?;
-    if let Some(mount) = texts(&mounts).first() {
-        let text = format!("read-write mount point is not safe: {mount}");
-        return Err(Failure::generic(text));
-    }
+    let [
+        root,
+        arch,
+        command,
+        _,
+        packages,
+        mounts,
+        repo_id,
+        skip_setarch,
+        weight,
+        upload_logs,
+        new_chroot,
+    ] = take(values)?;
+    let settings = Runroot::load(task.config().plugin_dir.as_deref()).map_err(Failure::generic)?;
     if let Some(weight) = weight.as_f64() {
         task.call("host.setTaskWeight", (task.id, weight.max(0.5))).await?;
     }
@@ -53,7 +62,10 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let (newest, group) = (None, "build");
     let wish =
         Wish { tag, arch: &arch, repo_id, newest, group, network: false, like: None, again: false };
-    let mut room = Room::new(task, &wish).await?;
+    let mounts = settings.mounts(&texts(&mounts)).map_err(Failure::generic)?;
+    let extras = Extras::mounting(mounts, settings.internal_dev_setup);
+    let mut room = Room::with(task, &wish, extras).await?;
+    room.set_mock_flags(flags(&new_chroot, skip_setarch.truthy()));
     let done = work(task, &mut room, &command, &texts(&packages), &texts(&upload_logs)).await;
     task.log_paths().await?;
     let reason = done?;
@@ -123,6 +135,18 @@ async fn work(
     Ok((!outcome.success()).then(|| outcome.reason.to_string()))
 }
 
+/// What mock is told for the command alone.
+fn flags(new_chroot: &Value, own_arch: bool) -> Vec<String> {
+    let chroot = match new_chroot {
+        Value::Nil => None,
+        Value::Bool(false) => Some("--old-chroot"),
+        new => new.truthy().then_some("--new-chroot"),
+    };
+    let arch = ["--arch", std::env::consts::ARCH];
+    let arch = if own_arch { &arch[..] } else { &[] };
+    chroot.iter().chain(arch).map(ToString::to_string).collect()
+}
+
 /// A word as the shell reads it back.
 fn quoted(word: &Value) -> String {
     format!("'{}'", word.display().replace('\'', r"'\''"))
@@ -181,6 +205,9 @@ mod tests {
     fn commands_are_named_and_quoted() {
         assert_eq!(program(&"LANG=C /usr/bin/rpm -qa | wc".into()), "rpm");
         assert_eq!(program(&list!["A=1"]), "(none)");
+        assert_eq!(flags(&Value::Nil, false), Vec::<String>::new());
+        assert_eq!(flags(&true.into(), false), ["--new-chroot"]);
+        assert_eq!(flags(&false.into(), true), ["--old-chroot", "--arch", std::env::consts::ARCH]);
         assert_eq!(quoted(&"it's".into()), r"'it'\''s'");
     }
 }

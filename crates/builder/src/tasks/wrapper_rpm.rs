@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use toji_client::args;
 use toji_value::{Default, Map, Value, map};
 
+use super::build::repository::{Planned, plan_without};
 use super::build_srpm_from_scm::{allow, bring_in};
 use super::rebuild_srpm::build_srpm;
 use super::{build_arch, find_arch, method, need_listed, take};
-use crate::buildroot::{Room, TOPDIR, Wish};
+use crate::buildroot::{Newest, Room, TOPDIR, Wish};
 use crate::context::{Context, int, int_of, text_of};
 use crate::failure::{Failure, Result};
 use crate::scm::Scm;
@@ -27,7 +28,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         return Err(Failure::build("build and/or task must be specified"));
     }
     let (files, values) = describe(task, &build, &about).await?;
-    let mut scm = Scm::parse(url.as_str().unwrap_or_default())?;
+    let mut scm = Scm::of(task, url.as_str().unwrap_or_default())?;
     allow(task, &mut scm, &opts).await?;
     let (mut room, arch) = open(task, &target, &opts).await?;
     let checkout = scm.checkout(task, &task.make_dir("scm")?).await?;
@@ -102,17 +103,29 @@ async fn describe(task: &Context, build: &Value, about: &Value) -> Result<(Artif
 /// The buildroot of the tag's group for wrappers, and its arch.
 async fn open<'t>(task: &'t Context, target: &Value, opts: &Value) -> Result<(Room<'t>, String)> {
     let tag = int_of(target, "build_tag")?;
-    let repo_id = match opts.get("repo_id").as_int().filter(|id| *id != 0) {
-        Some(id) => id,
+    let builds = super::texts(opts.get("wait_builds"));
+    let current = opts.get("wait_repo").truthy();
+    let wanted = opts.get("repo_id").as_int().filter(|id| *id != 0);
+    let planned = match wanted {
+        Some(_) => None,
+        None => plan_without(task, tag, &builds, current).await?,
+    };
+    let (repo, event, newest) = match planned {
+        Some(Planned { repo, event, plan }) => {
+            (repo, event, Newest::of(&Value::Struct(map! {"plan" => plan})))
+        }
         None => {
-            let builds = super::texts(opts.get("wait_builds"));
-            let repo = task.get_repo(tag, &builds, opts.get("wait_repo").truthy()).await?;
-            int_of(&repo, "id")?
+            let repo = match wanted {
+                Some(id) => task.call("repoInfo", args!(id; "strict" => true)).await?,
+                None => task.get_repo(tag, &builds, current).await?,
+            };
+            let event = repo.get("create_event").clone();
+            (repo, event, None)
         }
     };
-    let repo = task.call("repoInfo", args!(repo_id; "strict" => true)).await?;
-    let arch = find_arch(task, "noarch", tag, repo.get("create_event")).await?;
-    let (newest, like, group) = (None, None, "wrapper-rpm-build");
+    let repo_id = int_of(&repo, "id")?;
+    let arch = find_arch(task, "noarch", tag, &event).await?;
+    let (like, group) = (None, "wrapper-rpm-build");
     let wish =
         Wish { tag, arch: &arch, repo_id, newest, like, again: false, group, network: false };
     Ok((Room::new(task, &wish).await?, arch))

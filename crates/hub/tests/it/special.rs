@@ -92,4 +92,50 @@ both_databases! {
         assert_eq!(fault.code, toji_value::code::CONFIGURATION);
         assert_eq!(fault.message, "Config file /etc/koji-hub/plugins/save_failed_tree.conf can't be opened.");
     }
+
+    async fn commands_in_failed_trees_are_not_for_everybody(db: Db) {
+        let stage = Stage::new(db).await;
+        let tag = stage.world.tag("f40", &[]).await;
+        let repo = stage.world.repo(tag, RepoState::Ready, None).await;
+        let task = stage.open_task("buildArch", list!["x"]).await;
+        let root = stage.ok(&stage.builder, "host.newBuildRoot", list![repo, "x86_64", task]).await;
+        let root = root.as_int().unwrap();
+        let run = list![root, "ls -l", "/builddir"];
+        let early = stage.refused(&stage.admin, "runInFailedTree", run.clone()).await;
+        assert_eq!(early, format!("task {task} of buildroot {root} has not failed"));
+        stage.ok(&stage.builder, "host.failTask", list![task, BROKEN]).await;
+        let foreign = stage.refused(&stage.alice, "runInFailedTree", run.clone()).await;
+        assert!(foreign.ends_with("Only the owner of the failed task and admin can do this via default policy"), "{foreign}");
+        let none = stage.refused(&stage.admin, "runInFailedTree", list![999_999, "ls"]).await;
+        assert_eq!(none, "No such buildroot: 999999");
+        let command = stage.ok(&stage.admin, "runInFailedTree", run).await;
+        let info = stage.ok_kw(&stage.admin, "getTaskInfo", list![command], map! { "request" => true }).await;
+        // It is given to the builder that has the tree, and to no other.
+        assert_eq!((info.get("host_id"), info.get("state")), (&Value::Int(stage.host), &Value::Int(4)));
+        assert_eq!(info.get("request"), &list![root, "ls -l", "/builddir"]);
+        stage.ok(&stage.admin, "disableHost", list!["builder.example.com"]).await;
+        let off = stage.refused(&stage.admin, "runInFailedTree", list![root, "ls"]).await;
+        assert_eq!(off, "Host is disabled.");
+    }
+
+    async fn a_policy_lets_others_into_failed_trees(db: Db) {
+        let rules = "match method buildArch :: allow\nall :: deny not that one";
+        let stage = Stage::with(db, |config| {
+            config.policies = vec![("failed_tree".into(), rules.into())];
+        })
+        .await;
+        let tag = stage.world.tag("f40", &[]).await;
+        let repo = stage.world.repo(tag, RepoState::Ready, None).await;
+        for (method, allowed) in [("buildArch", true), ("rebuildSRPM", false)] {
+            let task = stage.open_task(method, list!["x"]).await;
+            let root = stage.ok(&stage.builder, "host.newBuildRoot", list![repo, "x86_64", task]).await;
+            stage.ok(&stage.builder, "host.failTask", list![task, BROKEN]).await;
+            if allowed {
+                stage.ok(&stage.alice, "runInFailedTree", list![root, "ls"]).await;
+            } else {
+                let refused = stage.refused(&stage.alice, "runInFailedTree", list![root, "ls"]).await;
+                assert!(refused.ends_with("not that one"), "{refused}");
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     filter,
     identity::Identity,
     userns::{self, Space, Userns},
-    view::{Bind, Stack, View},
+    view::{Bind, Mount, Stack, View},
 };
 
 /// What a root of its own is told.
@@ -26,6 +26,8 @@ pub(crate) struct Settings<'s> {
     pub(crate) network: bool,
     /// Further directories: outside, inside, writable.
     pub(crate) binds: &'s [(PathBuf, PathBuf, bool)],
+    /// What is over all that.
+    pub(crate) mounts: &'s [Mount],
 }
 
 /// Makes the directories of a buildroot and its view.
@@ -69,7 +71,9 @@ pub(crate) async fn build(
             over,
         }],
         binds: binds(work, settings, identity)?,
+        mounts: settings.mounts.to_vec(),
         filter: write_filter(work, filter::Work::Build)?,
+        binding_filter: write_filter(work, filter::Work::Image)?,
         network: settings.network,
         hostname: settings.hostname.to_owned(),
         ..View::default()
@@ -81,6 +85,9 @@ fn binds(work: &Path, settings: &Settings<'_>, identity: Identity) -> Result<Vec
     let own = [("home", "/builddir"), ("tmp", "/tmp"), ("vartmp", "/var/tmp"), ("shm", "/dev/shm")];
     let mut binds: Vec<_> =
         own.iter().map(|(name, inside)| bind(work.join(name), Path::new(inside), true)).collect();
+    for mount in settings.mounts {
+        crate::builder::check_inside(&mount.inside)?;
+    }
     for (source, inside, writable) in settings.binds {
         crate::builder::check_inside(inside)?;
         let source = fs::canonicalize(source).map_err(Error::file("find", source))?;
@@ -141,7 +148,7 @@ pub(crate) fn write_filter(dir: &Path, work: filter::Work) -> Result<Option<Path
     if !filter::is_known() {
         return Ok(None);
     }
-    let file = dir.join("filter");
+    let file = dir.join(if work == filter::Work::Image { "image-filter" } else { "filter" });
     fs::write(&file, filter::program(work)?).map_err(Error::file("write", &file))?;
     Ok(Some(file))
 }

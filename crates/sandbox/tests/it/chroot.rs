@@ -16,8 +16,10 @@ use toji_sandbox::{
 use crate::{Place, limited, sh};
 
 /// Programs of the smallest root.
-const PROGRAMS: [&str; 12] =
-    ["sh", "cat", "ls", "id", "setpriv", "touch", "rm", "mkdir", "stat", "head", "sleep", "chmod"];
+const PROGRAMS: [&str; 13] = [
+    "sh", "cat", "ls", "id", "setpriv", "touch", "rm", "mkdir", "stat", "head", "sleep", "chmod",
+    "mount",
+];
 
 fn rpm(dir: &Path, spec: &str, name: &str) -> PackageFile {
     fs::create_dir_all(dir).unwrap();
@@ -180,6 +182,37 @@ async fn what_root_inside_leaves_is_gone_in_the_next_root() {
     let (outcome, text) = sh(&root, "ls -d /usr/bin/head; ls /usr/share; ls /builddir").await;
     assert!(outcome.success() && !text.contains("poison") && !text.contains('x'), "{text}");
     assert!(!text.contains("setuid"), "{text}");
+    root.remove().unwrap();
+}
+
+/// Shows directories at other places, and tries what is refused.
+const BINDS: &str = "cd /builddir; mkdir d s p t; for n in d:/dev s:/sys p:/proc; do \
+    mount -n --bind ${n#*:} /builddir/${n%%:*} 2>/dev/null && echo bound ${n%%:*}; done; \
+    echo lost > d/null; ls d; [ -d p/self ] && echo processes; mount -t tmpfs none t 2>/dev/null || echo no memory; \
+    mount -t proc none t 2>/dev/null || echo no further processes; mount -n -o remount,bind,ro d 2>/dev/null || echo no change";
+
+#[tokio::test]
+async fn makers_of_images_bind_directories_and_mount_nothing() {
+    let roots = Roots::new(true).await;
+    let layer = roots.layer(None, &[&roots.base]).await.unwrap();
+    let root = roots.root("one", &layer).await;
+    let run = async |command: Command| {
+        let mut output = Capture::default();
+        let done = root.run(&command, &mut output, &CancellationToken::new()).await;
+        done.map(|outcome| (outcome, output.text()))
+    };
+    let done = run(Command::new(["sh", "-c", BINDS]).as_image_maker()).await;
+    if !root.can_bind() {
+        assert!(matches!(done, Err(Error::Setup { .. })), "{done:?}");
+        return;
+    }
+    let (outcome, text) = done.unwrap();
+    let words = "bound d\nbound s\nbound p\nfd\nfull\nnull\npts\nrandom\nshm\nstderr\nstdin\nstdout\nurandom\nzero\n\
+                 processes\nno memory\nno further processes\nno change\n";
+    assert!(outcome.success() && text == words, "{text}");
+    // Root of a root alone does not even that.
+    let (_, text) = run(Command::new(["sh", "-c", BINDS]).as_root()).await.unwrap();
+    assert!(!text.contains("bound"), "{text}");
     root.remove().unwrap();
 }
 

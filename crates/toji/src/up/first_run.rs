@@ -9,7 +9,7 @@ use toji_value::{Args, Map, Value, map};
 use super::data::{Accounts, Dir, Login};
 
 /// The channels that the builder of a single machine serves: all that this version has tasks for.
-const CHANNELS: &[&str] = &["default", "createrepo", "runroot"];
+const CHANNELS: &[&str] = &["default", "createrepo", "image", "runroot"];
 
 /// Makes the accounts, or finds those of an earlier start; there are logins for at least `builders` builders then.
 pub(crate) async fn prepare(hub: &Hub, data: &Dir, builders: usize) -> anyhow::Result<Accounts> {

@@ -39,7 +39,7 @@ impl Room<'_> {
         self.init_mock(&[]).await?;
         self.begin("rebuildSRPM").await?;
         let name = srpm.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let top = self.stay()?.join(UNPACKED);
+        let top = self.mock_stay()?.join(UNPACKED);
         std::fs::create_dir_all(&top).map_err(put())?;
         std::fs::copy(srpm, top.join(&name)).map_err(put())?;
         self.give_away(&top).await?;
@@ -69,7 +69,7 @@ impl Room<'_> {
     ) -> Result<()> {
         self.init_mock(&[]).await?;
         self.begin("buildSRPMFromSCM").await?;
-        let top = self.stay()?.join("scmroot");
+        let top = self.mock_stay()?.join("scmroot");
         for (from, name) in
             [Some((tree, "source")), common.map(|common| (common, "common"))].into_iter().flatten()
         {
@@ -106,12 +106,20 @@ impl Room<'_> {
         }
     }
 
+    /// What mock is told beside its usual options when it runs a script.
+    pub(crate) fn set_mock_flags(&mut self, flags: Vec<String>) {
+        self.mock_flags = flags;
+    }
+
     /// Runs a script as root inside; gives why it ended, if that was no success.
     pub(crate) async fn run_in_mock(&mut self, line: &str, output: &str) -> Result<Option<String>> {
         let script = format!(
             "{{ {line}; }} < /dev/null 2>&1 | /usr/bin/tee {output}; exit ${{PIPESTATUS[0]}}"
         );
-        let ended = self.call_mock(&["--chroot", "--", "/bin/sh", "-c", &script]).await?;
+        let flags = self.mock_flags.clone();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let words = ["--chroot", "--", "/bin/sh", "-c", &script];
+        let ended = self.call_mock(&[&flags[..], &words].concat()).await?;
         Ok(ended.map(|ended| ended.0.to_string()))
     }
 
@@ -128,11 +136,11 @@ impl Room<'_> {
 
     /// The directories in which mock leaves what it has made.
     pub(in crate::buildroot) fn mock_results(&self) -> Result<[PathBuf; 2]> {
-        Ok([self.mock_dir()?.join("result"), self.stay()?.join(UNPACKED).join("SRPMS")])
+        Ok([self.mock_dir()?.join("result"), self.mock_stay()?.join(UNPACKED).join("SRPMS")])
     }
 
     /// The place in the root where things stay from one call to the next: mock empties the home directory.
-    fn stay(&self) -> Result<PathBuf> {
+    pub(in crate::buildroot) fn mock_stay(&self) -> Result<PathBuf> {
         let dir = self.task.config().mock.tmpdir.trim_start_matches('/').to_owned();
         Ok(self.mock_dir()?.join("root").join(dir))
     }

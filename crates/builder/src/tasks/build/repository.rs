@@ -23,24 +23,11 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Does without a repository where the hub plans the buildroots, of the tag as it is now; whether it does so.
+    /// Does without a repository where the hub plans the buildroots; whether it does so.
     async fn plan_without(&mut self, builds: &[String], current: bool) -> Result<bool> {
-        let call = (self.task.id, self.build_tag);
-        let answer = match self.task.hub.call("host.planRepo", call).await {
-            Err(error) if error.fault().is_some() => {
-                tracing::debug!(%error, "the hub does not plan");
-                return Ok(false);
-            }
-            other => other?,
-        };
-        let there = self.task.has_builds(self.build_tag, builds, answer.get("event").clone());
-        if answer.is_nil() || !there.await? {
-            return Ok(false);
-        }
-        self.repo = answer.get("repo").clone();
-        self.event = answer.get("event").clone();
-        let builds = builds.to_vec();
-        self.plan = map! {"event" => &self.event, "builds" => builds, "current" => current}.into();
+        let planned = plan_without(self.task, self.build_tag, builds, current).await?;
+        let Some(Planned { repo, event, plan }) = planned else { return Ok(false) };
+        (self.repo, self.event, self.plan) = (repo, event, plan);
         Ok(true)
     }
 
@@ -52,6 +39,38 @@ impl Build<'_> {
         }
         opts
     }
+}
+
+/// A tag as it is now, whose buildroots the hub plans.
+pub(in crate::tasks) struct Planned {
+    /// The repository that records name.
+    pub(in crate::tasks) repo: Value,
+    pub(in crate::tasks) event: Value,
+    /// What the tasks of these buildroots are told.
+    pub(in crate::tasks) plan: Value,
+}
+
+/// Does without a repository of a tag where the hub plans the buildroots, of the tag as it is now.
+pub(in crate::tasks) async fn plan_without(
+    task: &Context,
+    tag: i64,
+    builds: &[String],
+    current: bool,
+) -> Result<Option<Planned>> {
+    let answer = match task.hub.call("host.planRepo", (task.id, tag)).await {
+        Err(error) if error.fault().is_some() => {
+            tracing::debug!(%error, "the hub does not plan");
+            return Ok(None);
+        }
+        other => other?,
+    };
+    let event = answer.get("event").clone();
+    if answer.is_nil() || !task.has_builds(tag, builds, event.clone()).await? {
+        return Ok(None);
+    }
+    let builds = builds.to_vec();
+    let plan = map! {"event" => &event, "builds" => builds, "current" => current}.into();
+    Ok(Some(Planned { repo: answer.get("repo").clone(), event, plan }))
 }
 
 /// The repository of the option `repo_id`; nil without one.
