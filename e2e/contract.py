@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import comparison, recorded
+from harness import comparison, koji_lists, recorded
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "guide" / "differences.md"
@@ -64,7 +64,21 @@ def chosen(options):
 def check_engine(options, engine):
     """Serves the data on the engine and checks the recordings."""
     with served(options, engine) as ready:
-        return check_hub(options, ready["hub"], ready["topdir"], engine, chosen(options))
+        failed = check_hub(options, ready["hub"], ready["topdir"], engine, chosen(options))
+        # Last, as it makes repositories.
+        if not options.calls and not options.recordings:
+            failed |= check_lists(ready, engine)
+        return failed
+
+
+def check_lists(ready, engine):
+    """Compares package lists of repositories with those of a Koji hub."""
+    begin = time.monotonic()
+    equal, lines = koji_lists.differences(ready["hub"], ready["topdir"])
+    shown = [f"  {line}" for line in lines[:20]]
+    shown.append(f"{engine:9} {'repositories':11} {equal:4} equal, {len(lines)} different, 0 not compared, {time.monotonic() - begin:.0f} s")
+    print("\n".join(shown), flush=True)
+    return 1 if lines else 0
 
 
 @contextlib.contextmanager

@@ -86,7 +86,14 @@ class Server:
 
     def set_password(self, user, password):
         """Gives a user a password in the database, as Koji's administrators do: no call does it."""
-        text = "UPDATE users SET password = '{}' WHERE name = '{}'".format(*(v.replace("'", "''") for v in (password, user)))
+        self.sql("UPDATE users SET password = '{}' WHERE name = '{}'".format(*(v.replace("'", "''") for v in (password, user))))
+
+    def engine(self):
+        """The kind of database."""
+        return "PostgreSQL" if Server.postgres else "SQLite"
+
+    def sql(self, text):
+        """Changes the database behind the hub's back."""
         if Server.postgres:
             Server.postgres.psql(self.database_url().split("?")[0].split("/")[-1], text)
             return

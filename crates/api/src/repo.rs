@@ -140,4 +140,21 @@ rpcs! {
     /// task's number.
     #[access(custom, "permission dist-repo or admin, or the policy dist_repo")]
     write distRepo(tag: Value, keys: Value, **task_opts: Map) -> i64;
+
+    /// Tells how far the job is that makes the repository metadata of RPMs that have none: `state` (`working`,
+    /// `paused` or `done`), `looked` and `of` (numbers of RPMs), `made`, `failed`, `failures` (the newest ones: `nvra`,
+    /// `reason`, …), `rate`, `workers` and times. Not in Koji.
+    #[access(anonymous)]
+    #[example("[]")]
+    read repo.metadataJob(failures: i64 = 20) -> Value;
+
+    /// Sets how that job works: `paused`, `rate` (RPMs in a second, 0 for no limit), `workers`; with `retry` it looks
+    /// again at what failed. Returns what `repo.metadataJob` does. Not in Koji.
+    #[access(admin)]
+    write repo.setMetadataJob(
+        paused: Option<bool> = None,
+        rate: Option<i64> = None,
+        workers: Option<i64> = None,
+        retry: bool = false,
+    ) -> Value;
 }

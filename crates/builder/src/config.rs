@@ -109,6 +109,8 @@ pub struct Config {
     pub createrepo_update: bool,
     /// Whether that is done without looking at the packages.
     pub createrepo_skip_stat: bool,
+    /// The program that merges repositories, with its first arguments; it takes the options of `toji repo merge`.
+    pub merge_command: Vec<String>,
     /// How long the buildroot of a failed task is kept.
     pub failed_buildroot_lifetime: Duration,
     /// What all buildroots of failed tasks may take together, in MiB; the oldest go first.
@@ -169,6 +171,7 @@ impl Config {
             topdir: "/mnt/koji".into(),
             createrepo_update: true,
             createrepo_skip_stat: true,
+            merge_command: words("toji repo merge"),
             failed_buildroot_lifetime: Duration::from_secs(4 * 3600),
             failed_buildroot_size: 20_480,
             plugins: Vec::new(),

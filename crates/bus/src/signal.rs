@@ -26,6 +26,8 @@ pub enum Topic {
     Messages,
     /// Statements about builds that are to be written.
     Statements,
+    /// The job that makes repository metadata of older RPMs was told something.
+    Metadata,
 }
 
 #[derive(Clone, Default)]

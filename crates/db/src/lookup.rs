@@ -77,6 +77,12 @@ pub async fn rename(tx: &mut Tx, names: Names, id: i64, name: &str) -> Result<()
     tx.execute(sql, params![id, name]).await.map(drop)
 }
 
+/// All names.
+pub async fn names(tx: &mut Tx, names: Names) -> Result<Vec<String>> {
+    let rows = tx.query(sql!["SELECT name FROM ", names.table(), " ORDER BY name"], &[]).await?;
+    rows.iter().map(|row| row.get("name")).collect()
+}
+
 /// Holds an object until the end of the transaction ([`versioned::hold`](crate::versioned::hold)).
 pub async fn hold(tx: &mut Tx, names: Names, id: i64) -> Result<()> {
     crate::versioned::hold(tx, names.table(), id).await

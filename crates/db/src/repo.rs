@@ -10,6 +10,7 @@ pub use made::*;
 pub use queue::*;
 pub use upkeep::*;
 
+use toji_types::RepoState;
 use toji_value::Value;
 
 use crate::view::{Field, Kind, View};
@@ -122,10 +123,21 @@ pub async fn external_data(tx: &mut Tx, id: i64) -> Result<Option<Value>> {
     Ok(tx.query_opt(sql, params![id]).await?.map(|row| row.value("data").clone()))
 }
 
-/// Whether a tag has a repository of the same kind, in a state, from a later event.
-pub async fn has_newer(tx: &mut Tx, tag: i64, state: i64, dist: bool, event: i64) -> Result<bool> {
-    let sql = "SELECT id FROM repo WHERE tag_id = $1 AND state = $2 AND dist = $3 AND create_event > $4 \
-               AND (dist IS TRUE OR custom_opts = $5) LIMIT 1";
+/// Repositories of a tag with its own options that are or were ready, the newest event first: `id`, `state`, `state_ts`,
+/// `tag_name`.
+pub async fn published(tx: &mut Tx, tag: i64, dist: bool, limit: i64) -> Result<Vec<Row>> {
+    let sql = "SELECT repo.id AS id, repo.state AS state, date_part('epoch', repo.state_time) AS state_ts, \
+               tag.name AS tag_name FROM repo JOIN tag ON tag.id = repo.tag_id \
+               WHERE repo.tag_id = $1 AND repo.dist = $2 AND repo.state = ANY($3) \
+               AND (repo.dist IS TRUE OR repo.custom_opts = $4) \
+               ORDER BY repo.create_event DESC, repo.id DESC LIMIT $5";
+    let states = vec![RepoState::Ready as i64, RepoState::Expired as i64];
     let plain = Value::Struct(toji_value::Map::new());
-    Ok(tx.query_opt(sql, params![tag, state, dist, event, plain]).await?.is_some())
+    tx.query(sql, params![tag, dist, states, plain, limit]).await
+}
+
+/// Which tags have repositories in a state: `tag_id`, `dist`.
+pub async fn tags_with(tx: &mut Tx, state: i64) -> Result<Vec<Row>> {
+    let sql = "SELECT DISTINCT tag_id, dist FROM repo WHERE state = $1 AND dist IS NOT NULL";
+    tx.query(sql, params![state]).await
 }

@@ -165,10 +165,20 @@ pub struct RepoOptions {
     pub auto_build_tags: bool,
     /// kojira's `init_timeout`, in seconds: a repository that is not made by then is a problem.
     pub init_timeout: f64,
-    /// kojira's `repo_lifetime` and `dist_repo_lifetime`, in seconds: age at which one that is out of date expires.
+    /// kojira's `repo_lifetime`, in seconds: age at which one that is out of date expires.
     pub repo_lifetime: f64,
+    /// kojira's `dist_repo_lifetime`, in seconds: the same for repositories for distribution.
+    pub dist_repo_lifetime: f64,
     /// kojira's `expired_repo_lifetime`, in seconds: how long after that it is deleted.
     pub expired_repo_lifetime: f64,
+    /// kojira's `ignore_stray_repos`: directories of repositories that the database does not know stay.
+    pub ignore_stray_repos: bool,
+    /// kojira's `ignore_other_volumes`: only on the default volume files are removed.
+    pub ignore_other_volumes: bool,
+    /// kojira's `check_external_repos`: whether to look at external repositories for changes.
+    pub check_external_repos: bool,
+    /// kojira's `ignore_tags` before 1.35: patterns of tags that get no repository without a request.
+    pub ignore_tags: Vec<String>,
 }
 
 impl Default for Config {
@@ -283,7 +293,12 @@ impl Default for RepoOptions {
             auto_build_tags: true,
             init_timeout: 7200.0,
             repo_lifetime: 7.0 * 86_400.0,
+            dist_repo_lifetime: 7.0 * 86_400.0,
             expired_repo_lifetime: 7.0 * 86_400.0,
+            ignore_stray_repos: false,
+            ignore_other_volumes: false,
+            check_external_repos: true,
+            ignore_tags: Vec::new(),
         }
     }
 }

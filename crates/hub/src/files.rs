@@ -15,6 +15,8 @@ pub struct Files {
     /// Rows of the journal whose files were taken back; they go after the call's transaction, which may hold the
     /// database's only writer.
     stale: Vec<i64>,
+    /// Tags whose newest repository is to be found through the `latest` link; whether for distribution.
+    published: Vec<(i64, bool)>,
 }
 
 /// Files that were placed for one import or move.
@@ -89,6 +91,7 @@ fn make_parent(path: &Path) -> Result<(), Error> {
 pub(crate) struct Mark {
     placed: usize,
     gone: usize,
+    published: usize,
 }
 
 impl Files {
@@ -102,13 +105,20 @@ impl Files {
         self.gone.extend(paths.into_iter().map(PathBuf::from));
     }
 
+    /// Has the `latest` link of a tag follow after the commit.
+    pub(crate) fn publish(&mut self, tag: i64, dist: bool) {
+        self.published.push((tag, dist));
+    }
+
     pub(crate) fn mark(&self) -> Mark {
-        Mark { placed: self.placed.len(), gone: self.gone.len() }
+        let published = self.published.len();
+        Mark { placed: self.placed.len(), gone: self.gone.len(), published }
     }
 
     /// Forgets what came after a mark and takes the files back; the transaction goes on.
     pub(crate) async fn roll_back(&mut self, hub: &Hub, mark: Mark) {
         self.gone.truncate(mark.gone);
+        self.published.truncate(mark.published);
         for placement in self.placed.split_off(mark.placed) {
             self.stale.extend(take_back(hub, placement).await);
         }
@@ -126,6 +136,9 @@ impl Files {
             finish(hub, placement).await;
         }
         forget(hub, &self.stale).await;
+        for (tag, dist) in self.published {
+            crate::repo::latest::follow(hub, tag, dist).await;
+        }
         if self.gone.is_empty() {
             return;
         }

@@ -3,6 +3,9 @@
 //! Kept is the text of each part; how repositories are put together from it is in
 //! `docs/decisions/0005-repository-chunks.md`.
 
+pub mod job;
+mod wanted;
+
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::MetadataExt;

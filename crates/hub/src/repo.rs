@@ -5,6 +5,7 @@ pub mod change;
 pub mod comps;
 pub mod dist;
 pub mod init;
+pub mod latest;
 mod maven;
 pub mod options;
 mod pack;

@@ -4,19 +4,24 @@
 //! in the database: after a restart it goes on where it was.
 
 pub mod currency;
+pub mod external;
+pub mod prune;
+mod remove;
 pub mod sweep;
 
 use std::future::Future;
 use std::time::Duration;
 
 use toji_bus::{Event, Listener, Topic};
-use toji_db::repo as sql;
+use toji_db::{Row, repo as sql};
+use toji_policy::glob_match_any;
 use toji_types::RepoState;
 use toji_value::Fault;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::repo::request::DEFAULT_PRIORITY;
-use crate::repo::{Wanted, change, queue, request};
+use crate::repo::{Wanted, change, latest, queue, request};
 use crate::{Call, Hub};
 
 /// The slow look, in case no signal came (as when another hub made the change).
@@ -67,6 +72,7 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
     let mut daemon = Daemon::default();
     let mut scope = Scope::Everything;
     let (mut ticks, mut pause) = (0u32, MIN_PAUSE);
+    let _outside = AbortOnDropHandle::new(tokio::spawn(external::serve(hub.clone())));
     tokio::pin!(stop);
     loop {
         let failed = match daemon.look(&hub, scope).await {
@@ -81,6 +87,10 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
         };
         if scope == Scope::Everything && !failed {
             sweep::run(&hub).await;
+            prune::run(&hub).await;
+            if let Err(fault) = latest::mend(&hub).await {
+                tracing::warn!(%fault, "the links to latest repositories were not looked at");
+            }
         }
         let sleep = if failed { pause } else { INTERVAL };
         pause = if failed { (pause * 2).min(INTERVAL) } else { MIN_PAUSE };
@@ -174,7 +184,10 @@ async fn owner(call: &mut Call) -> Result<Option<i64>, Fault> {
 /// repository. A request that failed is made again when the tag changes, or after `RepoAutoLag`.
 async fn request_build_tags(call: &mut Call, owner: i64) -> Result<usize, Fault> {
     let rows = sql::outdated_build_tags(&mut call.tx, RepoState::Ready as i64).await?;
-    let tags: Vec<i64> = rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?;
+    let ignored = &call.hub.config.repo.ignore_tags;
+    let wanted = |row: &&Row| !glob_match_any(row.value("name").as_str().unwrap_or(""), ignored);
+    let rows = rows.iter().filter(wanted);
+    let tags: Vec<i64> = rows.map(|row| row.get("id")).collect::<Result<_, _>>()?;
     if tags.is_empty() {
         return Ok(0);
     }

@@ -21,6 +21,7 @@ mod it {
     mod logs;
     mod maven_rpm;
     mod merge;
+    mod metadata;
     mod notice;
     mod office;
     mod owners;
@@ -30,6 +31,7 @@ mod it {
     mod plan;
     mod plans;
     mod plugin;
+    mod published;
     mod races;
     mod relay;
     mod repo;

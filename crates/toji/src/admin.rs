@@ -1,4 +1,6 @@
-//! `toji admin`: what administrators do with builders, by calls of the hub.
+//! `toji admin`: what administrators do with builders and with the store, by calls of the hub.
+
+mod metadata;
 
 use anyhow::{Context as _, bail};
 use toji_client::{Client, args};
@@ -41,6 +43,8 @@ enum Deed {
         /// The name of the host.
         name: String,
     },
+    /// Show, halt or speed up the job that makes the repository metadata of RPMs that an older hub has imported.
+    Metadata(metadata::Options),
 }
 
 #[derive(clap::Args)]
@@ -109,6 +113,7 @@ async fn act(hub: &Client, deed: Deed) -> anyhow::Result<()> {
         }
         Deed::Revoke { name } => revoke(hub, &name, false).await?,
         Deed::Remove { name } => revoke(hub, &name, true).await?,
+        Deed::Metadata(options) => metadata::run(hub, options).await?,
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ impl Options {
                 .with_context(|| format!("failed to read {}", self.config.display()))?,
         };
         config.force_lock |= self.force_lock;
+        config.merge_command = crate::repo::merge_command();
         if let Some(workdir) = &self.workdir {
             config.workdir.clone_from(workdir);
         }

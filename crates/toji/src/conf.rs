@@ -6,6 +6,7 @@
 mod database;
 mod front;
 mod ini;
+mod kojira;
 mod limits;
 mod options;
 

@@ -98,6 +98,7 @@ pub(crate) fn run_repod(options: RepodOptions, log: &Log) -> anyhow::Result<()> 
     conf.apply_limits();
     runtime()?.block_on(async {
         let hub = open(conf, options.database.as_deref()).await?;
+        crate::fetch::Web::serve(&hub);
         let stop = CancellationToken::new();
         tokio::spawn(parts::wait_for_signal(stop.clone()));
         let relay = tokio::spawn(parts::relay(hub.clone(), stop.clone()));
@@ -270,6 +271,7 @@ impl Upkeep {
         }
         loops.spawn(parts::send_messages(hub.clone(), stop.clone()));
         loops.spawn(parts::write_statements(hub.clone(), stop.clone()));
+        loops.spawn(toji_hub::fragment::job::serve(hub.clone(), stop.clone().cancelled_owned()));
         if let Some(file) = &options.gc {
             match crate::gc::read(file) {
                 Ok(what) => drop(loops.spawn_blocking(parts::collect(hub.clone(), what, &stop))),

@@ -57,6 +57,13 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     }
 }
 
+/// The command by which the builders of this program merge repositories.
+pub(crate) fn merge_command() -> Vec<String> {
+    let program =
+        std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
+    vec![program.unwrap_or_else(|| "toji".to_owned()), "repo".to_owned(), "merge".to_owned()]
+}
+
 /// How many threads are at work without being told.
 fn workers(wanted: Option<usize>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);

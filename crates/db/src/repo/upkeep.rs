@@ -56,14 +56,16 @@ pub async fn stuck(tx: &mut Tx, init: i64, cutoff: Time, states: &[i64]) -> Resu
     rows.iter().map(|row| row.get("id")).collect()
 }
 
-/// Ready repositories that came into that state before `cutoff` and that nobody needs any more: `id`.
+/// Ready repositories that came into that state before `cutoff`, or `dist` if they are for distribution, and that nobody
+/// needs any more: `id`.
 ///
 /// Kept are current ones with the tag's own options, and the newest one with the tag's own options if
 /// it is for distribution or a target builds in its tag.
-pub async fn expirable(tx: &mut Tx, ready: i64, cutoff: Time) -> Result<Vec<i64>> {
+pub async fn expirable(tx: &mut Tx, ready: i64, cutoff: Time, dist: Time) -> Result<Vec<i64>> {
     let rows = tx
         .query(
-            "SELECT repo.id AS id FROM repo WHERE repo.state = $1 AND repo.state_time < $2 \
+            "SELECT repo.id AS id FROM repo WHERE repo.state = $1 \
+             AND repo.state_time < CASE WHEN repo.dist IS TRUE THEN $4::timestamptz ELSE $2::timestamptz END \
              AND NOT (repo.end_event IS NULL AND (repo.custom_opts IS NULL OR repo.custom_opts = $3)) \
              AND NOT ((repo.dist IS TRUE OR (repo.custom_opts = $3 AND EXISTS \
                  (SELECT 1 FROM build_target_config AS target \
@@ -72,10 +74,21 @@ pub async fn expirable(tx: &mut Tx, ready: i64, cutoff: Time) -> Result<Vec<i64>
                   AND newer.state = $1 AND newer.create_event > repo.create_event \
                   AND newer.dist = repo.dist AND (newer.dist IS TRUE OR newer.custom_opts = $3))) \
              ORDER BY repo.id",
-            params![ready, cutoff, Value::Struct(Map::new())],
+            params![ready, cutoff, Value::Struct(Map::new()), dist],
         )
         .await?;
     rows.iter().map(|row| row.get("id")).collect()
+}
+
+/// Repositories by their numbers: `id`, `state`, `state_ts`, `tag_id`, `tag_name`.
+pub async fn states(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
+    tx.query(
+        "SELECT repo.id AS id, repo.state AS state, date_part('epoch', repo.state_time) AS state_ts, \
+         repo.tag_id AS tag_id, tag.name AS tag_name FROM repo JOIN tag ON tag.id = repo.tag_id \
+         WHERE repo.id = ANY($1)",
+        params![ids],
+    )
+    .await
 }
 
 /// Repositories in one of `states` since before `cutoff` that no buildroot uses: `id`, `tag_name`, `dist`.

@@ -6,17 +6,16 @@ use toji_db::{Time, repo as sql};
 use toji_types::{RepoState, TaskState};
 use toji_value::Fault;
 
+use super::remove::remove;
 use crate::repo::{queue, state};
 use crate::{Call, Hub};
 
-/// One sweep; what fails is logged and comes again.
+/// One sweep; what fails is logged and comes again. Files are removed beside what goes on.
 pub async fn run(hub: &Hub) {
     match mark(hub).await {
         Ok(paths) => {
             for path in paths {
-                if let Err(error) = remove(Path::new(&path)).await {
-                    tracing::warn!(%error, path, "cannot remove a deleted repository");
-                }
+                remove(hub, Path::new(&path)).await;
             }
         }
         Err(fault) => tracing::warn!(%fault, "sweeping repositories failed"),
@@ -34,8 +33,9 @@ async fn mark(hub: &Hub) -> Result<Vec<String>, Fault> {
         tracing::warn!(repo = id, "repository was never finished");
         state::set(&mut call, id, RepoState::Problem).await?;
     }
-    let cutoff = before(&call, ages.repo_lifetime)?;
-    for id in sql::expirable(&mut call.tx, RepoState::Ready as i64, cutoff).await? {
+    let (cutoff, dist) =
+        (before(&call, ages.repo_lifetime)?, before(&call, ages.dist_repo_lifetime)?);
+    for id in sql::expirable(&mut call.tx, RepoState::Ready as i64, cutoff, dist).await? {
         tracing::info!(repo = id, "repository expires");
         state::set(&mut call, id, RepoState::Expired).await?;
     }
@@ -57,26 +57,4 @@ async fn mark(hub: &Hub) -> Result<Vec<String>, Fault> {
 
 fn before(call: &Call, age: f64) -> Result<Time, Fault> {
     Ok(Time::from_epoch(call.now() - age)?)
-}
-
-/// Removes a repository's directory; on another volume, what the link points to and the link.
-async fn remove(path: &Path) -> std::io::Result<()> {
-    let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    let kind = match tokio::fs::symlink_metadata(path).await {
-        Err(error) if absent(&error) => return Ok(()),
-        other => other?,
-    };
-    if !kind.is_symlink() {
-        return tokio::fs::remove_dir_all(path).await;
-    }
-    match tokio::fs::canonicalize(path).await {
-        // only a directory of the same name is the repository's
-        Ok(real) if real.file_name() == path.file_name() => tokio::fs::remove_dir_all(real).await?,
-        Ok(real) => {
-            tracing::warn!(link = %path.display(), target = %real.display(), "odd volume link")
-        }
-        Err(error) if absent(&error) => {}
-        Err(error) => return Err(error),
-    }
-    tokio::fs::remove_file(path).await
 }

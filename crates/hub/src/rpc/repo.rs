@@ -1,11 +1,12 @@
 //! Repositories and the requests for them.
 
 mod dist;
+mod metadata;
 
 use toji_api::Access;
 use toji_api::repo::*;
 use toji_db::lookup::Names;
-use toji_db::{Param, repo as sql, versioned};
+use toji_db::repo as sql;
 use toji_types::{BrState, RepoState};
 use toji_value::{Fault, FromValue, Map, Truth, Value, map};
 
@@ -177,14 +178,7 @@ impl Handle for RepoSetExternalRepoData {
             return Err(Fault::parameter("External repo data should be a dictionary"));
         };
         toji_db::lookup::hold(&mut call.tx, Names::ExternalRepo, erepo.id).await?;
-        let table = "external_repo_data";
-        let key = ("external_repo_id", Param::Int(erepo.id));
-        versioned::revoke(&mut call.tx, table, std::slice::from_ref(&key), user).await?;
-        let row = [key, ("data", Param::Json(Value::Struct(data)))];
-        versioned::insert(&mut call.tx, table, &row, user).await?;
-        let body = map! { "id" => erepo.id };
-        call.emit("external_repo.data", &format!("external_repo:{}", erepo.id), body);
-        call.signal(toji_bus::Topic::Repositories);
+        repod::external::set(call, erepo.id, data, user).await?;
         Ok(Value::Nil)
     }
 }

@@ -11,7 +11,7 @@ use toji_value::{Fault, Map, Value, list, map};
 
 use crate::Call;
 use crate::dispatch::Handle;
-use crate::repo::{assemble, init, state};
+use crate::repo::{assemble, init, latest, state};
 use crate::task::{self, claim};
 
 impl Handle for HostRepoInit {
@@ -99,7 +99,7 @@ impl Handle for HostRepoDone {
         let to = if self.expire { RepoState::Expired } else { RepoState::Ready };
         state::set(call, self.repo_id, to).await?;
         if !self.expire {
-            state::link_latest(call, self.repo_id).await?;
+            latest::ask(call, self.repo_id).await?;
         }
         let body = map! {
             "repo_id" => self.repo_id,

@@ -121,6 +121,8 @@ const OWN: &[&str] = &[
     "provenance.sbom",
     "rebuildCompare",
     "renameRPMSig",
+    "repo.metadataJob",
+    "repo.setMetadataJob",
     "revokeBuilder",
     "runInFailedTree",
     "scheduler.explain",

@@ -94,7 +94,7 @@ impl Solver {
         let _ = self.fetch.set(fetch);
     }
 
-    pub(super) fn fetcher(&self) -> Option<Arc<dyn Fetch>> {
+    pub(crate) fn fetcher(&self) -> Option<Arc<dyn Fetch>> {
         self.fetch.get().cloned()
     }
 

@@ -291,6 +291,15 @@ const OWN: &[(&str, Effect)] = &[
     ("MinFreeDisk", Number(|c, v| c.hub.scheduler.limits.disk_free_mib = v)),
     ("ProvenanceKey", Text(|c, v| c.hub.provenance_key = path(v))),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
+    ("IgnoreTags", Text(|c, v| c.hub.repo.ignore_tags = words(&v))),
+    ("RepoInitTimeout", Number(|c, v| c.hub.repo.init_timeout = v as f64)),
+    ("RepoLifetime", Number(|c, v| c.hub.repo.repo_lifetime = v as f64)),
+    ("DistRepoLifetime", Number(|c, v| c.hub.repo.dist_repo_lifetime = v as f64)),
+    ("ExpiredRepoLifetime", Number(|c, v| c.hub.repo.expired_repo_lifetime = v as f64)),
+    ("IgnoreStrayRepos", Flag(|c, v| c.hub.repo.ignore_stray_repos = v)),
+    ("IgnoreOtherVolumes", Flag(|c, v| c.hub.repo.ignore_other_volumes = v)),
+    ("CheckExternalRepos", Flag(|c, v| c.hub.repo.check_external_repos = v)),
+    ("KojiraConfig", Parsed(|c, v| super::kojira::read(c, std::path::Path::new(&v)))),
 ];
 
 fn path(value: String) -> Option<PathBuf> {

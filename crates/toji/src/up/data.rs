@@ -105,6 +105,7 @@ impl Dir {
         );
         // A single machine builds what its owner gives it: sources may come from anywhere.
         config.allowed_scms = "*:*:no".to_owned();
+        config.merge_command = crate::repo::merge_command();
         config.minspace = 512;
         config.max_load = 0.0;
         config

@@ -1,6 +1,5 @@
 //! Metadata by createrepo_c and mergerepo_c, for a hub that makes none itself: as kojid does, beside the hub's files.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toji_client::args;
@@ -19,10 +18,8 @@ const ARCH_EXPAND: [u32; 3] = [0, 15, 11];
 pub(super) async fn make(task: &Context, repo: &Value, arch: &str, old: &Value) -> Result<Value> {
     let work = Work::new(task, repo, arch)?;
     work.create(&work.old(old).await?).await?;
-    let external = task
-        .call("getExternalRepoList", args!(repo.get("tag_id"); "event" => repo.get("create_event")))
-        .await?;
-    match external.as_array().unwrap_or_default() {
+    let external = super::external(task, repo).await?;
+    match external.as_slice() {
         [] if work.is_empty => {
             let text = "This repo is empty because its tag has no content for this arch\n";
             std::fs::write(work.data().join("EMPTY_REPO"), text)
@@ -123,16 +120,7 @@ impl<'t> Work<'t> {
 
     /// Puts external repositories to the tag's own packages.
     async fn merge(&self, external: &[Value]) -> Result<()> {
-        let mode = |repo: &Value| repo.get("merge_mode").as_str().unwrap_or("koji").to_owned();
-        let modes: BTreeSet<String> = external.iter().map(mode).collect();
-        let mode = match modes.first() {
-            Some(mode) if modes.len() == 1 => mode.as_str(),
-            _ => {
-                let modes: Vec<&str> = modes.iter().map(String::as_str).collect();
-                let text = "Found multiple merge modes for external repos";
-                return Err(Failure::generic(format!("{text}: {}", modes.join(", "))));
-            }
-        };
+        let mode = super::outside::mode(external)?;
         let own = self.task.work.join("premerge");
         std::fs::rename(&self.out, &own)
             .and_then(|()| std::fs::create_dir_all(&self.out))
@@ -207,18 +195,18 @@ fn version(text: &str) -> [u32; 3] {
 }
 
 /// Where an external repository is, if it has the arch.
-fn url(repo: &Value, arch: &str) -> Option<String> {
+pub(super) fn url(repo: &Value, arch: &str) -> Option<String> {
     let arches = repo.get("arches").as_str().unwrap_or_default();
     let has = arches.is_empty() || arches.split_whitespace().any(|own| own == arch);
     let url = repo.get("url").as_str().filter(|_| has)?;
     Some(url.replace("$arch", arch))
 }
 
-fn words<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<String> {
+pub(super) fn words<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
