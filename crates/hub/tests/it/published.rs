@@ -226,7 +226,7 @@ both_databases! {
         change(&stage, "zero").await;
         let (link, force) = (map! { "parent_id" => base, "priority" => 0, "maxdepth" => Value::Nil, "intransitive" => false,
             "noconfig" => false, "pkg_filter" => "" }, map! { "force" => true });
-        let (mut made, mut dice) = (Vec::new(), 1u64);
+        let (mut made, mut dice) = (Vec::new(), 2u64);
         for number in 0..60 {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let tag = if dice >> 40 & 1 == 0 { "f40" } else { "base" };
@@ -337,8 +337,9 @@ both_databases! {
         stage.ok(admin, "createExternalRepo", list!["far", "https://m/$arch/"]).await;
         stage.ok(admin, "createExternalRepo", list!["unused", "https://m/x86_64/"]).await;
         stage.ok(admin, "createExternalRepo", list!["dead", "https://dead/"]).await;
-        for name in ["far", "dead"] {
-            stage.ok(admin, "addExternalRepoToTag", list!["f40", name, 5]).await;
+        for (priority, name) in ["far", "dead"].into_iter().enumerate() {
+            let args = list!["f40", name, priority as i64];
+            stage.ok(admin, "addExternalRepoToTag", args).await;
         }
         assert_eq!(external::look(&stage.world.hub).await.unwrap(), 1);
         let noted = async |name: &str| stage.ok(admin, "repo.getExternalRepoData", list![name]).await;
