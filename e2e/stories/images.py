@@ -100,6 +100,17 @@ def kiwi_makes_them(own):
         try:
             description = place.host.add("pictures", None, FILES)
             imported(place, description)
+        finally:
+            place.end()
+
+
+@story(own=True, slow=True, hand=True)
+def options(own):
+    """All options of kiwi-build, an arch that may fail, and what is refused."""
+    with universe.served(own.toji, "images") as url:
+        place = Place(own, url)
+        try:
+            description = place.host.add("pictures", None, FILES)
             scratch(place, description, url)
             refused(place, description)
         finally:
