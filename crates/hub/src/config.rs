@@ -163,6 +163,8 @@ pub struct RepoOptions {
     pub allow_new_repo: bool,
     /// Toji's own: tags that targets build in always get a current repository, without being asked.
     pub auto_build_tags: bool,
+    /// `SignDistRepo` (Toji's own): the command that signs `repomd.xml` of dist repositories; nothing for none.
+    pub sign_dist: Vec<String>,
     /// kojira's `init_timeout`, in seconds: a repository that is not made by then is a problem.
     pub init_timeout: f64,
     /// kojira's `repo_lifetime`, in seconds: age at which one that is out of date expires.
@@ -291,6 +293,7 @@ impl Default for RepoOptions {
             separate_source_tags: Vec::new(),
             allow_new_repo: true,
             auto_build_tags: true,
+            sign_dist: Vec::new(),
             init_timeout: 7200.0,
             repo_lifetime: 7.0 * 86_400.0,
             dist_repo_lifetime: 7.0 * 86_400.0,

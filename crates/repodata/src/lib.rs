@@ -14,6 +14,7 @@ mod repomd;
 mod repository;
 mod sum;
 mod xml;
+mod zchunk;
 
 pub use briefs::{Brief, Elements};
 pub use chunked::{ChunkKey, ChunkStore, ChunkedWriter, MemoryChunks};
@@ -26,3 +27,4 @@ pub use metadata::{MetadataWriter, Output, Part, Summary, pack};
 pub use repomd::{Record, Repomd, Tags};
 pub use repository::{Memory, Piece, Pieces, RepositoryWriter, Sink};
 pub use sum::{Hasher, Sum};
+pub use zchunk::{Zchunk, zchunk};

@@ -13,7 +13,7 @@ use crate::error::At as _;
 use crate::output::{Format, Staging, Unfinished};
 use crate::pipeline::{self, Made, Packages};
 use crate::store::{Count, Store};
-use crate::{Error, Result, Watch, programs, sqlite};
+use crate::{Error, Result, Watch, sqlite};
 use cache::Cache;
 
 pub use collect::Choice;
@@ -171,27 +171,25 @@ fn add_zchunk(
     part: Part,
     (name, summary): (&str, &Summary),
 ) -> Result<Record> {
-    let room = staging.room();
-    let from = room.join(name);
-    let (plain, packed) = (room.join(".plain"), room.join(".zck"));
+    let from = staging.room().join(name);
     let source = std::io::BufReader::new(std::fs::File::open(&from).at(&from)?);
-    let mut content = toji_repodata::decoder(name, source).at(&from)?;
-    let mut file = std::fs::File::create(&plain).at(&plain)?;
-    std::io::copy(&mut content, &mut file).at(&plain)?;
-    let dictionary =
-        format.dictionaries.as_ref().map(|dir| dir.join(format!("{}.xml.dict", part.name())));
-    let dictionary = dictionary.filter(|path| path.is_file());
-    let (size, checksum) = programs::zchunk(&plain, &packed, dictionary.as_deref())?;
-    std::fs::remove_file(&plain).at(&plain)?;
-    let mut file = std::fs::File::open(&packed).at(&packed)?;
+    let content = toji_repodata::decoder(name, source).at(&from)?;
+    let place =
+        format.dictionaries.as_ref().map(|dir| dir.join(format!("{}.xml.zdict", part.name())));
+    let dictionary = match place.filter(|path| path.is_file()) {
+        Some(path) => Some(std::fs::read(&path).at(&path)?),
+        None => None,
+    };
+    let made = toji_repodata::zchunk(std::io::BufReader::new(content), dictionary.as_deref());
+    let made = made.at(&from)?;
     let names = (format!("{}_zck", part.name()), format!("{}.xml.zck", part.name()));
-    let record = crate::output::add_plain(staging, format, (&names.0, &names.1), &mut file)?;
-    std::fs::remove_file(&packed).at(&packed)?;
+    let mut data = made.data.as_slice();
+    let record = crate::output::add_plain(staging, format, (&names.0, &names.1), &mut data)?;
     Ok(Record {
         open_checksum: Some(summary.open_checksum.clone()),
         open_size: Some(summary.open_size),
-        header_checksum: Some(checksum),
-        header_size: Some(size),
+        header_checksum: Some(made.header_checksum),
+        header_size: Some(made.header_size),
         ..record
     })
 }

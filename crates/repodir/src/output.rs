@@ -26,9 +26,9 @@ pub struct Format {
     pub sum: Sum,
     /// Names begin with the file's checksum: what is cached or half read never mixes with another state.
     pub unique: bool,
-    /// zchunk files too, by the program `zck`.
+    /// zchunk files too.
     pub zchunk: bool,
-    /// Where `zck` finds dictionaries: `primary.xml.dict` and so on.
+    /// Where dictionaries for zchunk files are: `primary.xml.zdict` and so on.
     pub dictionaries: Option<PathBuf>,
     /// Text of the revision; the time of writing without one.
     pub revision: Option<String>,

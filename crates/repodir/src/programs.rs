@@ -1,4 +1,4 @@
-//! Outside programs: gpg for signatures, zck for zchunk files.
+//! Outside programs: gpg for signatures.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,32 +19,6 @@ pub(crate) fn verify(file: &Path) -> Result<()> {
     let mut gpg = Command::new("gpg");
     gpg.args(["--batch", "--quiet", "--verify"]).arg(file.with_extension("xml.asc")).arg(file);
     run("gpg", gpg).map(drop)
-}
-
-/// Writes a zchunk file; returns size and SHA-256 of its head.
-pub(crate) fn zchunk(from: &Path, to: &Path, dictionary: Option<&Path>) -> Result<(u64, String)> {
-    let mut zck = Command::new("zck");
-    if let Some(dictionary) = dictionary {
-        zck.arg("--dict").arg(dictionary);
-    }
-    run("zck", {
-        zck.arg("--output").arg(to).arg(from);
-        zck
-    })?;
-    let said = run("zck_read_header", {
-        let mut head = Command::new("zck_read_header");
-        head.arg(to);
-        head
-    })?;
-    let value = |name: &str| {
-        let line = said.lines().find_map(|line| line.trim().strip_prefix(name));
-        line.map(|value| value.trim_start_matches(':').trim().to_owned())
-    };
-    let size = value("Header size").and_then(|size| size.parse().ok());
-    size.zip(value("Header checksum")).ok_or_else(|| Error::Program {
-        program: "zck_read_header",
-        problem: format!("an answer that is not understood: {said}"),
-    })
 }
 
 fn run(program: &'static str, mut command: Command) -> Result<String> {

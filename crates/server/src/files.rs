@@ -1,24 +1,28 @@
 //! `/kojifiles`: the file store as plain files, with ranges, validators and directory listings.
 
-use std::io::{Read as _, Seek as _};
+mod answer;
+mod body;
+mod range;
+
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use toji_store::packed::{Content, is_log};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 
+use self::answer::{Opened, answer};
+use self::body::Source;
+use crate::socket::Parts;
 use crate::{Shared, listing};
 
-/// The most of a packed file that is read at a time, in bytes.
-const PIECE: u64 = 256 << 10;
+/// Readers may not leave the root: a link out of it leads back to it.
+const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// The directory that is served; paths are resolved inside it by the kernel.
 #[derive(Clone)]
@@ -32,16 +36,33 @@ impl Root {
 
     /// Opens `path` below the root; a link out of the root leads back to it.
     pub(crate) fn file(&self, path: &str) -> rustix::io::Result<std::fs::File> {
-        let path = if path.is_empty() { "." } else { path };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        toji_store::open_inside(&*self.0, path, flags, Mode::empty(), inside).map(Into::into)
+        toji_store::open_inside(&*self.0, named(path), READ, Mode::empty(), INSIDE).map(Into::into)
     }
+
+    /// What the system knows of `path` below the root.
+    pub(crate) fn look(&self, path: &str) -> rustix::io::Result<rustix::fs::Stat> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let found = toji_store::open_inside(&*self.0, named(path), flags, Mode::empty(), INSIDE)?;
+        rustix::fs::fstat(found)
+    }
+
+    /// The same as [`Root::file`] without waiting for a disk; nothing where it must be waited for, and with old kernels.
+    fn file_now(&self, path: &str) -> Option<rustix::io::Result<std::fs::File>> {
+        let flags = INSIDE | ResolveFlags::CACHED;
+        match rustix::fs::openat2(&*self.0, named(path), READ, Mode::empty(), flags) {
+            Err(Errno::AGAIN | Errno::INVAL) => None,
+            answer => Some(answer.map(Into::into)),
+        }
+    }
+}
+
+fn named(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
 }
 
 /// Answers GET and HEAD below `/kojifiles`.
 pub(crate) async fn handle(State(shared): State<Shared>, request: Request) -> Response {
-    let url_path = request.uri().path().to_owned();
+    let url_path = request.uri().path();
     let raw = url_path.strip_prefix("/kojifiles").unwrap_or_default().trim_start_matches('/');
     let Ok(path) = percent_encoding::percent_decode_str(raw).decode_utf8() else {
         return (StatusCode::BAD_REQUEST, "the path is not UTF-8\n").into_response();
@@ -49,83 +70,71 @@ pub(crate) async fn handle(State(shared): State<Shared>, request: Request) -> Re
     if path.contains('\0') || hidden(&path) {
         return not_found();
     }
-    let opened = {
-        let (root, path) = (shared.files.clone(), path.clone().into_owned());
-        tokio::task::spawn_blocking(move || {
-            let file = root.file(path.trim_end_matches('/'))?;
-            let metadata = file.metadata()?;
-            let (mut size, mut packed) = (metadata.len(), None);
-            if metadata.is_file() && is_log(&path) {
-                let content = Content::new(file.try_clone()?)?;
-                size = content.length()?;
-                packed = Some(content).filter(Content::is_packed);
-            }
-            std::io::Result::Ok((Opened { file, packed, size }, metadata))
-        })
-        .await
-    };
-    let (opened, metadata) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => return refusal(&error),
-        Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    let (file, metadata) = match open(&shared.files, &path).await {
+        Ok(opened) => opened,
+        Err(error) => return refusal(&error),
     };
     if metadata.is_dir() {
         if !url_path.ends_with('/') {
-            return Redirect::permanent(&format!("{url_path}/")).into_response();
+            return moved(&format!("{url_path}/"));
         }
-        return listing::page(opened.file, &path).await;
+        return listing::page(shared.files.clone(), file, &path).await;
     }
-    if !metadata.is_file() {
+    if !metadata.is_file() || path.ends_with('/') {
         return not_found();
     }
-    send(opened, &metadata, &path, request.method(), request.headers()).await
+    let opened = match content(file, metadata, &path).await {
+        Ok(opened) => opened,
+        Err(error) => return refusal(&error),
+    };
+    let parts = request.extensions().get::<Parts>().cloned();
+    answer(opened, &path, request.method(), request.headers(), parts)
 }
 
-/// A file that is to be sent.
-struct Opened {
-    file: std::fs::File,
-    /// Its content, if that is compressed on the disk.
-    packed: Option<Content>,
-    /// The length of its content, in bytes.
-    size: u64,
-}
-
-impl Opened {
-    /// A part of the content, as a body; nothing if it cannot be read.
-    async fn part(self, start: u64, length: u64) -> Option<Body> {
-        if let Some(mut content) = self.packed {
-            let (out, pieces) = tokio::sync::mpsc::channel(2);
-            tokio::task::spawn_blocking(move || {
-                let begun = content.seek(std::io::SeekFrom::Start(start));
-                let mut left = begun.map(|_| content.take(length));
-                loop {
-                    let mut piece = Vec::new();
-                    let read = match &mut left {
-                        Ok(left) => left.take(PIECE).read_to_end(&mut piece),
-                        Err(_) => return,
-                    };
-                    let goes_on = match read {
-                        Ok(0) => false,
-                        Ok(_) => out.blocking_send(Ok(bytes::Bytes::from(piece))).is_ok(),
-                        Err(error) => {
-                            let _ = out.blocking_send(Err(error));
-                            false
-                        }
-                    };
-                    if !goes_on {
-                        return;
-                    }
-                }
-            });
-            return Some(Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(pieces)));
-        }
-        let mut file = tokio::fs::File::from_std(self.file);
-        if start > 0 && file.seek(std::io::SeekFrom::Start(start)).await.is_err() {
-            return None;
-        }
-        let stream = ReaderStream::with_capacity(AsyncReadExt::take(file, length), 128 << 10);
-        Some(Body::from_stream(stream))
+/// Opens what a path names, at once if the system has it in memory.
+async fn open(root: &Root, path: &str) -> std::io::Result<(std::fs::File, std::fs::Metadata)> {
+    let path = path.trim_end_matches('/');
+    if let Some(file) = root.file_now(path) {
+        let file = file?;
+        let metadata = file.metadata()?;
+        return Ok((file, metadata));
     }
+    let (root, path) = (root.clone(), path.to_owned());
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = root.file(&path)?;
+        let metadata = file.metadata()?;
+        std::io::Result::Ok((file, metadata))
+    });
+    opened.await.map_err(std::io::Error::other)?
+}
+
+/// The content of a file; logs may be compressed on the disk.
+async fn content(
+    file: std::fs::File,
+    metadata: std::fs::Metadata,
+    path: &str,
+) -> std::io::Result<Opened> {
+    let plain = |file| Source::Plain(Arc::new(file));
+    if !is_log(path) {
+        return Ok(Opened { source: plain(file), size: metadata.len(), metadata });
+    }
+    let content = tokio::task::spawn_blocking(move || Content::new(file));
+    let content = content.await.map_err(std::io::Error::other)??;
+    let size = content.length()?;
+    let source = match content.into_plain() {
+        Ok(file) => plain(file),
+        Err(packed) => Source::Packed(Arc::new(Mutex::new(packed))),
+    };
+    Ok(Opened { source, size, metadata })
+}
+
+/// A directory is at its name with a slash; all clients know this status.
+fn moved(place: &str) -> Response {
+    let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
+    if let Ok(place) = HeaderValue::from_str(place) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
 }
 
 /// Names that belong to the hub and not to its readers.
@@ -145,60 +154,6 @@ fn refusal(error: &std::io::Error) -> Response {
             tracing::warn!(%error, "cannot open a file of the store");
             not_found()
         }
-    }
-}
-
-async fn send(
-    file: Opened,
-    metadata: &std::fs::Metadata,
-    path: &str,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Response {
-    let size = file.size;
-    let modified = metadata.modified().ok().and_then(|m| m.duration_since(UNIX_EPOCH).ok());
-    let modified = modified.unwrap_or(Duration::ZERO);
-    let etag = format!("\"{:x}-{:x}\"", size, modified.as_nanos());
-    let date = listing::http_date(modified.as_secs());
-    let mut response = Response::new(Body::empty());
-    let out = response.headers_mut();
-    set(out, header::ETAG, &etag);
-    set(out, header::LAST_MODIFIED, &date);
-    set(out, header::CACHE_CONTROL, caching(path));
-    out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
-    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if not_modified(headers, &etag, &date) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
-    }
-    let (start, length) = match range(headers, size, &etag, &date) {
-        Range::Whole => (0, size),
-        Range::Part(start, length) => {
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            let text = format!("bytes {start}-{}/{size}", start + length - 1);
-            set(response.headers_mut(), header::CONTENT_RANGE, &text);
-            (start, length)
-        }
-        Range::Unsatisfiable => {
-            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{size}"));
-            return response;
-        }
-    };
-    set(response.headers_mut(), header::CONTENT_LENGTH, &length.to_string());
-    if method != Method::HEAD && length > 0 {
-        let Some(body) = file.part(start, length).await else {
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        };
-        *response.body_mut() = body;
-    }
-    response
-}
-
-fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
     }
 }
 
@@ -239,70 +194,9 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-fn not_modified(headers: &HeaderMap, etag: &str, date: &str) -> bool {
-    if let Some(wanted) = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()) {
-        let strip = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        return wanted.split(',').any(|tag| tag.trim() == "*" || strip(tag) == etag);
-    }
-    headers.get(header::IF_MODIFIED_SINCE).is_some_and(|v| v.as_bytes() == date.as_bytes())
-}
-
-#[derive(Debug, PartialEq)]
-enum Range {
-    Whole,
-    Part(u64, u64),
-    Unsatisfiable,
-}
-
-/// The single byte range asked for; several ranges are answered with the whole file (RFC 9110
-/// 14.2 allows it).
-fn range(headers: &HeaderMap, size: u64, etag: &str, date: &str) -> Range {
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    if text(header::IF_RANGE).is_some_and(|wanted| wanted != etag && wanted != date) {
-        return Range::Whole;
-    }
-    let Some(spec) = text(header::RANGE).and_then(|r| r.strip_prefix("bytes=")) else {
-        return Range::Whole;
-    };
-    let Some((first, last)) = spec.trim().split_once('-') else { return Range::Whole };
-    if spec.contains(',') {
-        return Range::Whole;
-    }
-    match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), _) if first >= size => Range::Unsatisfiable,
-        (Ok(first), Ok(last)) if last < first => Range::Whole,
-        (Ok(first), Ok(last)) => Range::Part(first, last.min(size - 1) - first + 1),
-        (Ok(first), Err(_)) if last.is_empty() => Range::Part(first, size - first),
-        (Err(_), Ok(suffix)) if first.is_empty() && suffix > 0 && size > 0 => {
-            let length = suffix.min(size);
-            Range::Part(size - length, length)
-        }
-        (Err(_), Ok(_)) if first.is_empty() => Range::Unsatisfiable,
-        _ => Range::Whole,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(range_text: &'static str) -> Range {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RANGE, HeaderValue::from_static(range_text));
-        range(&headers, 100, "\"e\"", "date")
-    }
-
-    #[test]
-    fn ranges() {
-        assert_eq!(asked("bytes=0-9"), Range::Part(0, 10));
-        assert_eq!(asked("bytes=90-"), Range::Part(90, 10));
-        assert_eq!(asked("bytes=-5"), Range::Part(95, 5));
-        assert_eq!(asked("bytes=95-1000"), Range::Part(95, 5));
-        assert_eq!(asked("bytes=100-"), Range::Unsatisfiable);
-        assert_eq!(asked("bytes=5-2"), Range::Whole);
-        assert_eq!(asked("bytes=1-2,4-5"), Range::Whole);
-        assert_eq!(asked("lines=1-2"), Range::Whole);
-    }
 
     #[test]
     fn links_do_not_leave_the_root() {

@@ -13,6 +13,7 @@ mod network;
 mod provenance;
 mod rpc;
 mod serve;
+mod socket;
 mod tls;
 mod uploads;
 

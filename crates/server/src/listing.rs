@@ -3,6 +3,9 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use rustix::fs::{AtFlags, FileType};
+
+use crate::files::Root;
 
 /// What must be escaped in one part of a path.
 const PATH_PART: &AsciiSet = &CONTROLS
@@ -25,8 +28,9 @@ struct Entry {
 }
 
 /// The listing of an open directory; `path` is relative to the root.
-pub(crate) async fn page(dir: std::fs::File, path: &str) -> Response {
-    let read = tokio::task::spawn_blocking(move || entries(&dir)).await;
+pub(crate) async fn page(root: Root, dir: std::fs::File, path: &str) -> Response {
+    let place = path.trim_end_matches('/').to_owned();
+    let read = tokio::task::spawn_blocking(move || entries(&root, &dir, &place)).await;
     let entries = match read {
         Ok(Ok(entries)) => entries,
         Ok(Err(error)) => {
@@ -42,7 +46,7 @@ pub(crate) async fn page(dir: std::fs::File, path: &str) -> Response {
     response
 }
 
-fn entries(dir: &std::fs::File) -> std::io::Result<Vec<Entry>> {
+fn entries(root: &Root, dir: &std::fs::File, place: &str) -> std::io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for item in rustix::fs::Dir::read_from(dir)? {
         let item = item?;
@@ -50,18 +54,19 @@ fn entries(dir: &std::fs::File) -> std::io::Result<Vec<Entry>> {
         if name.starts_with('.') {
             continue;
         }
-        // A link whose target is gone is left out.
-        let flags = rustix::fs::AtFlags::empty();
-        let Ok(stat) = rustix::fs::statat(dir, item.file_name(), flags) else { continue };
-        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let Ok(mut stat) = rustix::fs::statat(dir, item.file_name(), flags) else { continue };
+        let path = format!("{place}/{name}");
+        let path = path.trim_start_matches('/');
+        if FileType::from_raw_mode(stat.st_mode).is_symlink() {
+            // A link whose target is gone, or is not served, is left out.
+            let Ok(target) = root.look(path) else { continue };
+            stat = target;
+        }
+        let kind = FileType::from_raw_mode(stat.st_mode);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let size = toji_store::packed::content_length(&name, size, || {
-            let flags = rustix::fs::OFlags::RDONLY
-                | rustix::fs::OFlags::CLOEXEC
-                | rustix::fs::OFlags::NONBLOCK;
-            let mode = rustix::fs::Mode::empty();
-            Ok(rustix::fs::openat(dir, item.file_name(), flags, mode)?.into())
-        });
+        let size =
+            toji_store::packed::content_length(&name, size, || root.file(path).map_err(Into::into));
         entries.push(Entry {
             name,
             is_dir: kind.is_dir(),

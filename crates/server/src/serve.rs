@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::Version;
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::front::{Front, Peer};
+use crate::socket::{Parts, Socket};
 use crate::{Shared, files, rpc, tls};
 
 /// A client that has not finished the handshake of TLS by then is dropped.
@@ -174,7 +176,8 @@ impl Connection {
         stream.set_nodelay(true).ok();
         let peer = Peer { address, tls: encrypted, subject: None };
         if !encrypted {
-            return self.answer(stream, peer).await;
+            let parts = Parts::default();
+            return self.answer(Socket::new(stream, parts.clone()), peer, Some(parts)).await;
         }
         let Some(config) = self.current.borrow().front.tls.clone() else { return };
         let handshake = TlsAcceptor::from(config).accept(stream);
@@ -182,7 +185,7 @@ impl Connection {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();
                 let subject = certificates.and_then(|chain| tls::subject(chain.first()?));
-                self.answer(stream, Peer { subject, ..peer }).await;
+                self.answer(stream, Peer { subject, ..peer }, None).await;
             }
             Ok(Err(error)) => tracing::info!(%error, client = %address, "the TLS handshake failed"),
             Err(_) => tracing::debug!(client = %address, "the TLS handshake took too long"),
@@ -193,11 +196,17 @@ impl Connection {
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
+        parts: Option<Parts>,
     ) {
         let address = peer.address;
         let current = self.current;
         let service = tower::service_fn(move |request: axum::http::Request<_>| {
-            answer(current.borrow().clone(), peer.clone(), request.map(Body::new))
+            let mut request = request.map(Body::new);
+            // HTTP/2 copies what it sends into frames of its own.
+            if let Some(parts) = parts.as_ref().filter(|_| request.version() <= Version::HTTP_11) {
+                request.extensions_mut().insert(parts.clone());
+            }
+            answer(current.borrow().clone(), peer.clone(), request)
         });
         let service = hyper_util::service::TowerToHyperService::new(service);
         let connection = self.server.serve_connection_with_upgrades(TokioIo::new(stream), service);

@@ -3,6 +3,7 @@
 //! The hub makes the metadata where the packages are: `host.createDistRepo`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use toji_client::args;
 use toji_types::arch::members;
@@ -52,6 +53,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let json = Value::Struct(list).to_json().to_string();
     std::fs::write(&file, json).map_err(Failure::local("write the list of packages"))?;
     task.upload(&file, "kojipkgs").await?;
+    upload_dictionaries(task, &opts).await?;
     match task.hub.call("host.createDistRepo", (task.id, repo_id, arch)).await {
         Ok(_) => Ok(Value::Nil),
         // A kojid may be there, too.
@@ -60,6 +62,31 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Gives the hub the dictionaries for zchunk files, which are in a directory of this machine.
+async fn upload_dictionaries(task: &Context, opts: &Value) -> Result<()> {
+    let Some(dir) = opts.get("zck_dict_dir").as_str().filter(|dir| !dir.is_empty()) else {
+        return Ok(());
+    };
+    if !opts.get("zck").truthy() {
+        return Err(Failure::generic("--zck-dict-dir makes no sense without --zck"));
+    }
+    let place = Path::new(dir);
+    if place.is_file() {
+        return Err(Failure::generic(format!("zchunk dir path is file: {dir}")));
+    }
+    if !place.is_dir() {
+        return Err(Failure::generic(format!("zchunk dir path doesn't exist: {dir}")));
+    }
+    for part in ["primary", "filelists", "other"] {
+        let name = format!("{part}.xml.zdict");
+        let file = place.join(&name);
+        if file.is_file() {
+            task.upload(&file, &format!("zdict/{name}")).await?;
+        }
+    }
+    Ok(())
 }
 
 /// An RPM with the key of the copy that is taken; no key is the unsigned one.

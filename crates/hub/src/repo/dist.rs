@@ -1,7 +1,9 @@
 //! Repositories for distribution: signed packages of a tag, linked into a directory of their own.
 
 pub mod metadata;
+mod multilib;
 pub mod place;
+mod sign;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -300,6 +300,10 @@ const OWN: &[(&str, Effect)] = &[
     ("IgnoreOtherVolumes", Flag(|c, v| c.hub.repo.ignore_other_volumes = v)),
     ("CheckExternalRepos", Flag(|c, v| c.hub.repo.check_external_repos = v)),
     ("KojiraConfig", Parsed(|c, v| super::kojira::read(c, std::path::Path::new(&v)))),
+    (
+        "SignDistRepo",
+        Text(|c, v| c.hub.repo.sign_dist = v.split_whitespace().map(str::to_owned).collect()),
+    ),
 ];
 
 fn path(value: String) -> Option<PathBuf> {

@@ -82,12 +82,58 @@ pub(super) struct Options {
     /// What the repository is; as --repo-tag.
     #[arg(long = "repo", value_name = "TAG")]
     repo: Vec<String>,
+    /// The directory that a relative one is in.
+    #[arg(long, value_name = "DIR")]
+    basedir: Option<PathBuf>,
+    #[command(flatten)]
+    others: Others,
     #[command(flatten)]
     format: format::Options,
 }
 
+/// Options of createrepo_c that change nothing here, and those that this does not do.
+#[derive(clap::Args)]
+struct Others {
+    #[arg(short = 'p', long, hide = true)]
+    pretty: bool,
+    #[arg(short = 'v', long, hide = true)]
+    verbose: bool,
+    #[arg(long, hide = true)]
+    local_sqlite: bool,
+    /// `--retain-old-md` has the classical meaning anyway.
+    #[arg(long, hide = true)]
+    compatibility: bool,
+    #[arg(long, hide = true)]
+    split: bool,
+    #[arg(long, hide = true)]
+    deltas: bool,
+    #[arg(long, hide = true)]
+    oldpackagedirs: Vec<PathBuf>,
+    #[arg(long, hide = true)]
+    num_deltas: Option<i64>,
+    #[arg(long, hide = true)]
+    max_delta_rpm_size: Option<i64>,
+}
+
+impl Others {
+    fn refuse(&self) -> anyhow::Result<()> {
+        if self.split {
+            anyhow::bail!("--split (sets of media) is not done here; nothing was written");
+        }
+        let deltas = self.deltas
+            || !self.oldpackagedirs.is_empty()
+            || self.num_deltas.is_some()
+            || self.max_delta_rpm_size.is_some();
+        if deltas {
+            anyhow::bail!("delta packages (--deltas) are not made here; nothing was written");
+        }
+        Ok(())
+    }
+}
+
 /// Runs the command.
 pub(super) fn run(options: Options) -> anyhow::Result<()> {
+    options.others.refuse()?;
     let mut format = options.format.format(options.checksum)?;
     format.tags.repo.extend(options.repo);
     let wanted = toji_repodir::create::Options {
@@ -114,7 +160,11 @@ pub(super) fn run(options: Options) -> anyhow::Result<()> {
         read_list: options.read_pkgs_list,
     };
     let progress = Progress::new(options.quiet);
-    let made = create(&options.directory, &wanted, &format, &progress);
+    let directory = match options.basedir {
+        Some(base) => base.join(&options.directory),
+        None => options.directory,
+    };
+    let made = create(&directory, &wanted, &format, &progress);
     progress.end();
     let report = made?;
     if !options.quiet {

@@ -26,11 +26,11 @@ pub(super) struct Options {
     /// Make no SQLite databases (the default).
     #[arg(long)]
     no_database: bool,
-    /// Make zchunk files too, by the program zck.
+    /// Make zchunk files too.
     #[arg(long)]
     zck: bool,
-    /// Where zck finds dictionaries: primary.xml.dict and so on.
-    #[arg(long, value_name = "DIR")]
+    /// Where dictionaries for zchunk files are: primary.xml.zdict and so on.
+    #[arg(long, value_name = "DIR", requires = "zck")]
     zck_dict_dir: Option<PathBuf>,
     /// Kind of the checksums in repomd.xml, if not that of the packages.
     #[arg(long, value_name = "SUM")]

@@ -1,5 +1,7 @@
 //! `toji repo modify`: records of a repository added, removed and renamed.
 
+mod batch;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -25,6 +27,15 @@ pub(super) struct Options {
     /// The name that a single added file gets in the repository.
     #[arg(long, value_name = "NAME")]
     new_name: Option<String>,
+    /// The type of a single added file.
+    #[arg(long, value_name = "TYPE")]
+    mdtype: Option<String>,
+    /// Changes as modifyrepo_c takes them: a section for each file, with path, mdtype, remove, compress, compress-type, new-name.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    batchfile: Option<PathBuf>,
+    /// Compress added files (the default).
+    #[arg(long, conflicts_with = "no_compress")]
+    compress: bool,
     /// Leave added files uncompressed.
     #[arg(long)]
     no_compress: bool,
@@ -39,8 +50,8 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let format = options.format.format(options.checksum)?;
     let compression: Option<Compression> = (!options.no_compress).then_some(format.extra);
-    if options.new_name.is_some() && options.add.len() != 1 {
-        bail!("--new-name is for one added file");
+    if (options.new_name.is_some() || options.mdtype.is_some()) && options.add.len() != 1 {
+        bail!("--new-name and --mdtype are for one added file");
     }
     let mut changes: Vec<Change> = options.remove.iter().cloned().map(Change::Remove).collect();
     for rename in &options.rename {
@@ -50,13 +61,18 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     for add in &options.add {
         let (kind, file) = match add.split_once('=') {
             Some((kind, file)) if !kind.contains('/') => (Some(kind.to_owned()), file),
-            _ => (None, add.as_str()),
+            _ => (options.mdtype.clone(), add.as_str()),
         };
         let (file, name) = (PathBuf::from(file), options.new_name.clone());
         changes.push(Change::Add { file, kind, name, compression });
     }
+    if let Some(file) = &options.batchfile {
+        let text = std::fs::read_to_string(file);
+        let text = text.with_context(|| format!("failed to read {}", file.display()))?;
+        changes.extend(batch::changes(&text, compression)?);
+    }
     if changes.is_empty() {
-        bail!("nothing to do: give --add, --remove or --rename");
+        bail!("nothing to do: give --add, --remove, --rename or --batchfile");
     }
     Ok(modify(&options.directory, &changes, &format)?)
 }

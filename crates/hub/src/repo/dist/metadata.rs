@@ -5,24 +5,32 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use toji_repodata::{ChunkedWriter, Compression, Options, PackageFile};
+use sha2::{Digest, Sha256};
+use toji_repodata::{
+    ChunkedWriter, Compression, Options, PackageFile, Part, Record, Repomd, Sink, decoder,
+};
 use toji_rpmfile::Limits;
 use toji_store::Algorithm;
 use toji_types::ChecksumType;
-use toji_value::{Fault, Value};
+use toji_value::{Fault, Map, Value};
 
 use super::place::{self, Package};
-use super::{arch_dir, in_making};
+use super::{arch_dir, in_making, multilib};
 use crate::Call;
 use crate::repo::assemble::{Chunks, Directory, directory};
 use crate::repo::init::blocking;
 
 /// What every client since yum reads.
 const COMPRESSION: Compression = Compression::Gzip(6);
+
+/// Where builders upload dictionaries for zchunk files, in a task's directory.
+const DICTIONARIES: &str = "zdict";
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 /// One package in the order of the metadata.
 struct Entry {
@@ -40,12 +48,19 @@ pub async fn make(call: &mut Call, task_id: i64, repo_id: i64, arch: &str) -> Re
     crate::task::claim::check_repo(call, &repo).await?;
     arch_dir(call, &repo, arch)?;
     let upload = PathBuf::from(call.hub.paths.task(task_id, None));
-    let packages = place::packages(call, &upload).await?;
+    let opts = options(call, task_id).await?;
+    let mut packages = place::packages(call, &upload).await?;
     refuse_missing(&upload, &packages)?;
+    let top = directory(&call.hub, &repo)?;
+    if let (Some(config), Some(other)) = (opts.str("multilib"), multilib::partner(arch)) {
+        multilib::add(call, &upload, &top, (arch, other), config, &packages).await?;
+        packages = place::packages(call, &upload).await?;
+    }
     let sums = checksums(call, &packages).await?;
     let subrepos: BTreeSet<String> =
         packages.values().filter_map(|package| package.subrepo.clone()).collect();
-    let comps = directory(&call.hub, &repo)?.join("groups/comps.xml");
+    let comps = top.join("groups/comps.xml");
+    let zck = opts.truthy("zck").then(|| upload.join(DICTIONARIES));
     let count = packages.len();
     let mut repos = vec![(None, entries(&packages, &sums, None))];
     for sub in subrepos {
@@ -57,7 +72,10 @@ pub async fn make(call: &mut Call, task_id: i64, repo_id: i64, arch: &str) -> Re
         for (sub, entries) in repos {
             let dir = sub.map_or_else(|| upload.clone(), |sub| upload.join(sub));
             let written = write(chunks.clone(), &dir, entries, &comps, now);
-            written.map_err(std::io::Error::other)?;
+            let made = written.map_err(std::io::Error::other)?;
+            if let Some(dictionaries) = &zck {
+                add_zchunks(&dir, made, dictionaries).map_err(std::io::Error::other)?;
+            }
         }
         if count == 0 {
             let text = "This repo is empty because its tag has no content for this arch\n";
@@ -67,6 +85,19 @@ pub async fn make(call: &mut Call, task_id: i64, repo_id: i64, arch: &str) -> Re
     })
     .await?;
     Ok(count)
+}
+
+/// What the task was asked for; nothing for other tasks.
+async fn options(call: &mut Call, task_id: i64) -> Result<Map, Fault> {
+    let Some(row) = toji_db::task::request(&mut call.tx, task_id).await? else {
+        return Ok(Map::new());
+    };
+    if row.get::<Option<String>>("method")?.as_deref() != Some("createdistrepo") {
+        return Ok(Map::new());
+    }
+    let text: Option<String> = row.get("request")?;
+    let args = crate::task::text::read_request(text.as_deref().unwrap_or_default())?;
+    Ok(args.get(4).and_then(Value::as_struct).cloned().unwrap_or_default())
 }
 
 /// Refuses packages whose copies are not there; a log beside the list names them.
@@ -123,7 +154,7 @@ fn write(
     mut entries: Vec<Entry>,
     comps: &Path,
     now: i64,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Repomd, Problem> {
     entries.sort_by(|a, b| a.href.cmp(&b.href));
     std::fs::create_dir_all(dir.join("repodata"))?;
     let lines: String = entries.iter().map(|entry| format!("{}\n", entry.href)).collect();
@@ -149,17 +180,43 @@ fn write(
         let made = toji_repodata::fragment(&package, &place, &Options::default())?;
         let texts = [made.primary.as_bytes(), made.filelists.as_bytes(), made.other.as_bytes()];
         // The same copy has another place in other repositories, so the text itself is the key.
-        let key = {
-            use sha2::{Digest, Sha256};
-            hex::encode(Sha256::digest(texts[0]))
-        };
+        let key = hex::encode(Sha256::digest(texts[0]));
         writer.add(&key, texts)?;
     }
     if comps.is_file() {
         writer.add_comps(&std::fs::read(comps)?)?;
     }
-    writer.finish(&now.to_string())?;
-    Ok(())
+    Ok(writer.finish(&now.to_string())?)
+}
+
+/// Adds the metadata as zchunk files; a builder may have uploaded dictionaries for them.
+fn add_zchunks(dir: &Path, mut repomd: Repomd, dictionaries: &Path) -> Result<(), Problem> {
+    let mut sink = Directory::new(dir);
+    for part in Part::ALL {
+        let Some(plain) = repomd.record(part.name()).cloned() else { continue };
+        let file = BufReader::new(File::open(dir.join(&plain.href))?);
+        let content = BufReader::new(decoder(&plain.href, file)?);
+        let dictionary = dictionaries.join(format!("{}.xml.zdict", part.name()));
+        let dictionary = dictionary.is_file().then(|| std::fs::read(dictionary)).transpose()?;
+        let made = toji_repodata::zchunk(content, dictionary.as_deref())?;
+        let checksum = hex::encode(Sha256::digest(&made.data));
+        let href = format!("repodata/{checksum}-{}.xml.zck", part.name());
+        let mut out = sink.create()?;
+        out.write_all(&made.data)?;
+        sink.publish(out, &href)?;
+        repomd.records.push(Record {
+            kind: format!("{}_zck", part.name()),
+            checksum,
+            href,
+            size: made.data.len() as u64,
+            header_checksum: Some(made.header_checksum),
+            header_size: Some(made.header_size),
+            ..plain
+        });
+    }
+    let mut out = sink.create()?;
+    out.write_all(repomd.to_xml().as_bytes())?;
+    Ok(sink.publish(out, "repodata/repomd.xml")?)
 }
 
 /// Lists everything in the upload directory that belongs to the repository.
@@ -171,6 +228,7 @@ fn write_manifest(upload: &Path) -> std::io::Result<()> {
         .into_iter()
         .map(|entry| entry.path)
         .filter(|path| !is_log(path) && path != "repo_manifest")
+        .filter(|path| !Path::new(path).starts_with(DICTIONARIES))
         .map(Value::Str)
         .collect();
     let text = format!("{:#}\n", Value::Array(names).to_json());

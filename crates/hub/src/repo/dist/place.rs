@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toji_types::path::BuildRef;
 use toji_value::{Fault, Map, Value};
 
-use super::{arch_dir, in_making};
+use super::{arch_dir, in_making, sign};
 use crate::task::claim;
 use crate::{Call, files, rpm};
 
@@ -93,7 +93,7 @@ async fn build_dirs(call: &mut Call, ids: &[i64]) -> Result<HashMap<i64, PathBuf
     Ok(dirs)
 }
 
-fn read_json(file: &Path) -> Result<Value, Fault> {
+pub(super) fn read_json(file: &Path) -> Result<Value, Fault> {
     let wrong = |e: &dyn std::fmt::Display| Fault::generic(format!("{}: {e}", file.display()));
     let text = std::fs::read(file).map_err(|e| wrong(&e))?;
     serde_json::from_slice(&text).map(Value::from_json).map_err(|e| wrong(&e))
@@ -139,8 +139,16 @@ pub async fn arch(call: &mut Call, repo_id: i64, upload: &str, arch: &str) -> Re
         moves.push((src, dir.join(rel)));
     }
     // What readers look at first is placed last, after the packages.
-    let (last, first): (Vec<_>, Vec<_>) =
+    let (last, mut first): (Vec<_>, Vec<_>) =
         moves.into_iter().partition(|(src, _)| src.ends_with("repomd.xml"));
+    for (src, dst) in last.iter().filter(|(src, _)| src.ends_with("repodata/repomd.xml")) {
+        let signature = |path: &Path| path.with_file_name("repomd.xml.asc");
+        if sign::sign(call, src).await? {
+            // What a builder may have uploaded under that name was replaced.
+            first.retain(|(other, _)| *other != signature(src));
+            first.push((signature(src), signature(dst)));
+        }
+    }
     let links: Vec<(PathBuf, PathBuf)> =
         packages.into_iter().map(|(name, package)| (package.path, dir.join(href(&name)))).collect();
     files::blocking(move || {

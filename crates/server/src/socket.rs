@@ -1,0 +1,149 @@
+//! A connection's socket, to which the system sends parts of files itself (`sendfile(2)`).
+//!
+//! HTTP's library writes bytes that are in memory. So an answer's body holds places instead: slices of one block that is
+//! never sent. Where such a slice comes to be written, the next part of a file goes out in its stead. That needs a
+//! library that hands slices on uncopied, as it does for HTTP/1 in the clear.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The most that one place stands for, in bytes.
+pub(crate) const PLACE: usize = 128 << 10;
+
+/// Stands for bytes of files; only its address matters.
+static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; PLACE]));
+
+/// The parts of files that a connection sends next.
+#[derive(Clone, Default)]
+pub(crate) struct Parts(Arc<Mutex<VecDeque<Part>>>);
+
+struct Part {
+    file: Arc<File>,
+    offset: u64,
+    left: usize,
+}
+
+impl Parts {
+    /// Takes up a part of at most [`PLACE`] bytes, and returns what must be the next of the answer's body.
+    pub(crate) fn push(&self, file: &Arc<File>, offset: u64, length: usize) -> Bytes {
+        let length = length.min(PLACE);
+        let mut parts = self.lock();
+        match parts.back_mut() {
+            Some(last) if Arc::ptr_eq(&last.file, file) && last.end() == offset => {
+                last.left += length;
+            }
+            _ => parts.push_back(Part { file: file.clone(), offset, left: length }),
+        }
+        BLOCK.slice(..length)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Part>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    fn end(&self) -> u64 {
+        self.offset + self.left as u64
+    }
+}
+
+/// A connection in the clear.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    parts: Parts,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream, parts: Parts) -> Self {
+        Socket { stream, parts }
+    }
+
+    /// Sends the next part of a file, at most so many bytes.
+    fn poll_send(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        let mut parts = self.parts.lock();
+        let lost = || io::Error::other("an answer has a place and no file for it");
+        let Some(part) = parts.front_mut() else { return Poll::Ready(Err(lost())) };
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let mut offset = part.offset;
+            let send = || {
+                let length = wanted.min(part.left);
+                Ok(rustix::fs::sendfile(&self.stream, &part.file, Some(&mut offset), length)?)
+            };
+            match self.stream.try_io(Interest::WRITABLE, send) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(sent) => {
+                    part.offset += sent as u64;
+                    part.left -= sent;
+                    if part.left == 0 {
+                        parts.pop_front();
+                    }
+                    return Poll::Ready(Ok(sent));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+/// Whether a slice is a place.
+fn stands_for_file(slice: &[u8]) -> bool {
+    !slice.is_empty() && BLOCK.as_ptr_range().contains(&slice.as_ptr())
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let plain = bufs.iter().take_while(|buf| !stands_for_file(buf)).count();
+        if plain < bufs.len() && bufs[..plain].iter().all(|buf| buf.is_empty()) {
+            let places = bufs[plain..].iter().take_while(|buf| stands_for_file(buf));
+            return this.poll_send(cx, places.map(|buf| buf.len()).sum());
+        }
+        Pin::new(&mut this.stream).poll_write_vectored(cx, &bufs[..plain])
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
