@@ -284,7 +284,6 @@ fn odd_requests_are_answered_as_nginx_does() {
             ("GET", "./file.bin", vec![]),
             ("GET", "%66ile.bin", vec![]),
             ("GET", "sub/a%20b%25%26%3C%27%C3%A9.bin", vec![]),
-            ("GET", "file.bin%00", vec![]),
             ("GET", "empty.bin", vec![]),
             ("GET", "empty.bin", vec!["Range: bytes=-5".into()]),
             ("GET", "file.bin", vec!["Range: bytes=0-4".into()]),
@@ -327,6 +326,7 @@ fn odd_requests_are_answered_as_nginx_does() {
             ("GET", "file.bin", vec![format!("If-Unmodified-Since: {date}")]),
             ("GET", "file.bin", vec!["If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT".into()]),
         ];
+        let mut wrong = Vec::new();
         for (method, path, lines) in cases {
             let answers = [(address, &mine), (nginx.address, &theirs)].map(|(address, plain)| {
                 let tag = plain.header("etag").unwrap();
@@ -353,12 +353,16 @@ fn odd_requests_are_answered_as_nginx_does() {
             };
             let [mine, theirs] = &answers;
             let what = format!("{method} {path} {lines:?}");
-            assert_eq!(said(mine), said(theirs), "{what}\n{}\n{}", mine.head, theirs.head);
+            if said(mine) != said(theirs) {
+                wrong.push(format!("{what}\n{:?}\n{:?}", said(mine), said(theirs)));
+                continue;
+            }
             assert_eq!(parts(mine), parts(theirs), "{what}");
             if mine.status < 300 && parts(mine).is_empty() && !path.ends_with('/') {
                 assert!(mine.body == theirs.body, "{what}");
             }
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     });
 }
 
@@ -382,6 +386,8 @@ fn where_the_answers_differ() {
             // nginx resolves these before it looks; clients do so before they ask.
             "/kojifiles/none/../file",
             "/kojifiles/none%2F..%2Ffile",
+            // nginx answers 400.
+            "/kojifiles/file%00",
             "/kojifiles/%2e%2e/%2e%2e/etc/passwd",
         ] {
             assert_eq!(get(path, &[]).status, 404, "{path}");
