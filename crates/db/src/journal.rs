@@ -50,3 +50,14 @@ pub async fn move_digests(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
                 WHERE substr(path, 1, length($1::text)) = $1::text";
     tx.execute(sql, params![old, new]).await.map(drop)
 }
+
+/// Moves the digest of a file to another path, in place of what was known there.
+pub async fn move_digest(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
+    let there = "SELECT 1 AS one FROM toji_file WHERE path = $1";
+    if tx.query_opt(there, params![old]).await?.is_some() {
+        tx.execute("DELETE FROM toji_file WHERE path = $1", params![new]).await?;
+        let sql = "UPDATE toji_file SET path = $2 WHERE path = $1";
+        tx.execute(sql, params![old, new]).await?;
+    }
+    Ok(())
+}

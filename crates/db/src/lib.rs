@@ -65,6 +65,7 @@ pub mod repo;
 pub mod returned;
 mod row;
 pub mod rpm;
+pub mod scan;
 pub mod scheduler;
 pub mod search;
 mod select;

@@ -76,10 +76,29 @@ pub struct Config {
     pub max_task_upload: i64,
     /// `ProvenanceKey` (Toji's own): the file with the key that signs provenance; nothing for none.
     pub provenance_key: Option<PathBuf>,
+    /// How the store is scrubbed in the background.
+    pub scrub: ScrubOptions,
     /// Scheduler and repository options.
     pub scheduler: SchedulerOptions,
     /// Repository options.
     pub repo: RepoOptions,
+}
+
+/// The options of the scrub, Toji's own.
+#[derive(Clone, Debug)]
+pub struct ScrubOptions {
+    /// `ScrubInterval`, in the file in days: seconds from one scrub's beginning to the next; nothing for none.
+    pub interval: Option<f64>,
+    /// `ScrubRate`: bytes per second at most; nothing for no limit.
+    pub rate: Option<u64>,
+    /// `FileChecksums`: types of sums that scans keep of each file beside SHA-256.
+    pub checksums: Vec<String>,
+}
+
+impl Default for ScrubOptions {
+    fn default() -> Self {
+        ScrubOptions { interval: None, rate: Some(20_000_000), checksums: Vec::new() }
+    }
 }
 
 /// The options of logins by Kerberos and by client certificates.
@@ -217,6 +236,7 @@ impl Default for Config {
             builder_credential_lifetime: 30.0 * 86_400.0,
             max_task_upload: 1 << 40,
             provenance_key: None,
+            scrub: ScrubOptions::default(),
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),
         }

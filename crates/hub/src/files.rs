@@ -24,6 +24,8 @@ pub struct Files {
 pub struct Placement {
     /// Its row in the journal.
     pub journal: Option<i64>,
+    /// Whether the row is one of the call's own transaction, and goes with it.
+    pub own: bool,
     /// The file that stands for the row until the row is committed, for a row of the call's own transaction.
     pub note: Option<PathBuf>,
     /// What was placed.
@@ -175,9 +177,9 @@ pub(crate) async fn undo(hub: &Hub, placement: Placement) {
 /// Takes placed files away again; gives the journal's row, if it is to go now.
 async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
     let stop = PathBuf::from(hub.paths.topdir());
-    let Placement { journal, note, steps, written, trees, .. } = placement;
+    let Placement { journal, own, note, steps, written, trees, .. } = placement;
     // A row of the call's own transaction was taken back with it.
-    let stale = journal.filter(|_| note.is_none());
+    let stale = journal.filter(|_| note.is_none() && !own);
     let undone = blocking(move || {
         for tree in trees {
             toji_store::remove_tree(&tree)?;

@@ -4,6 +4,7 @@
 //! the declaration asks for, runs the handler, commits, and then tells others what happened.
 
 pub mod archive;
+pub mod audit;
 pub mod build;
 mod builder;
 pub mod buildroot;

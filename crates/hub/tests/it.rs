@@ -5,6 +5,7 @@ mod it {
     mod answers;
     mod archive;
     mod archive_host;
+    mod audit;
     mod build;
     mod builder;
     mod courier;

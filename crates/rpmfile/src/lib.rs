@@ -24,14 +24,16 @@ pub use field::Field;
 pub use files::{File, file_flags};
 pub use header::{Header, HeaderKind, Ints, Strs};
 pub use limits::Limits;
-pub use package::{Lead, Package};
+pub use package::{LEAD_END, Lead, Package, main_header_offset};
 pub use scripts::{Scriptlet, ScriptletKind};
 pub use tag::Tag;
 
 /// Reads `data` in every way this crate offers, for a fuzzer: it must not panic.
 pub fn exercise(data: &[u8]) {
     let limits = Limits::default();
+    let offset = main_header_offset(data);
     if let Ok(package) = Package::parse(data, &limits) {
+        assert_eq!(offset, Some(package.header_range().start), "two ways to the main header");
         let header = package.header();
         for tag in header.tags().chain(package.signature().tags()) {
             if let Some(tag) = Tag::by_number(tag) {

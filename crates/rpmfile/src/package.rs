@@ -36,6 +36,17 @@ pub struct Package {
     header: Header,
 }
 
+/// Where a package's lead ends and its signature header begins.
+pub const LEAD_END: u64 = LEAD as u64;
+
+/// Where the main header of a package begins, from the first bytes of its file (112 are enough); nothing for what
+/// does not begin like a package.
+pub fn main_header_offset(start: &[u8]) -> Option<u64> {
+    let signature = start.strip_prefix(&LEAD_MAGIC[..])?.get(LEAD - LEAD_MAGIC.len()..)?;
+    let len = header_len(signature, HeaderKind::Signature, &Limits::default()).ok()?;
+    u64::try_from(LEAD + len + padding_len(len)).ok()
+}
+
 impl Package {
     /// Reads up to the first byte of the payload and leaves `reader` there.
     pub fn read(reader: &mut impl Read, limits: &Limits) -> Result<Self> {

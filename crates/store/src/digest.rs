@@ -5,7 +5,7 @@ use std::path::Path;
 
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 use crate::{Error, Result};
 
@@ -20,9 +20,33 @@ pub enum Algorithm {
     Sha1,
     /// SHA-256.
     Sha256,
+    /// SHA-512.
+    Sha512,
 }
 
 impl Algorithm {
+    /// The algorithm of a name in a configuration: `md5`, `sha1`, `sha256` and `sha512`.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "md5" => Algorithm::Md5,
+            "sha1" => Algorithm::Sha1,
+            "sha256" => Algorithm::Sha256,
+            "sha512" => Algorithm::Sha512,
+            _ => return None,
+        })
+    }
+
+    /// The name that [`Algorithm::by_name`] knows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Adler32 => "adler32",
+            Algorithm::Md5 => "md5",
+            Algorithm::Sha1 => "sha1",
+            Algorithm::Sha256 => "sha256",
+            Algorithm::Sha512 => "sha512",
+        }
+    }
+
     /// The algorithm of this name, for uploads: `adler32`, `md5` and `sha256`.
     ///
     /// # Errors
@@ -47,6 +71,8 @@ pub enum Hasher {
     Sha1(Sha1),
     /// SHA-256.
     Sha256(Sha256),
+    /// SHA-512.
+    Sha512(Sha512),
 }
 
 impl Hasher {
@@ -57,6 +83,7 @@ impl Hasher {
             Algorithm::Md5 => Hasher::Md5(Md5::new()),
             Algorithm::Sha1 => Hasher::Sha1(Sha1::new()),
             Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Hasher::Sha512(Sha512::new()),
         }
     }
 
@@ -77,6 +104,7 @@ impl Hasher {
             Hasher::Md5(h) => h.update(data),
             Hasher::Sha1(h) => h.update(data),
             Hasher::Sha256(h) => h.update(data),
+            Hasher::Sha512(h) => h.update(data),
         }
     }
 
@@ -87,6 +115,7 @@ impl Hasher {
             Hasher::Md5(h) => hex::encode(h.finalize()),
             Hasher::Sha1(h) => hex::encode(h.finalize()),
             Hasher::Sha256(h) => hex::encode(h.finalize()),
+            Hasher::Sha512(h) => hex::encode(h.finalize()),
         }
     }
 }

@@ -12,8 +12,10 @@ pub mod parts;
 mod path;
 mod place;
 mod place_new;
+pub mod sums;
 mod tree;
 mod upload;
+mod volume;
 
 pub use area::{Area, Entry};
 pub use digest::{Algorithm, Hasher, hash};
@@ -24,3 +26,4 @@ pub use place::{Step, link_back, place, relative_link, remove_file, remove_tree,
 pub use place_new::{Content, Plan, place_new, write_durably};
 pub use tree::copy_tree;
 pub use upload::{Begin, Upload};
+pub use volume::{Item, Kind, Local, Volume, Volumes};

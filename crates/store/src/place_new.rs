@@ -131,7 +131,8 @@ fn exists(path: &Path) -> Error {
 pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    let fresh = path.with_extension("new");
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = dir.join(format!(".{name}.new"));
     let mut file = fs::File::create(&fresh).map_err(Error::io(&fresh))?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io(&fresh))?;
     fs::rename(&fresh, path).map_err(Error::io(path))?;

@@ -272,6 +272,7 @@ impl Upkeep {
         loops.spawn(parts::send_messages(hub.clone(), stop.clone()));
         loops.spawn(parts::write_statements(hub.clone(), stop.clone()));
         loops.spawn(toji_hub::fragment::job::serve(hub.clone(), stop.clone().cancelled_owned()));
+        loops.spawn(toji_hub::audit::serve(hub.clone(), stop.clone().cancelled_owned()));
         if let Some(file) = &options.gc {
             match crate::gc::read(file) {
                 Ok(what) => drop(loops.spawn_blocking(parts::collect(hub.clone(), what, &stop))),

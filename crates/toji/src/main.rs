@@ -3,9 +3,11 @@
 mod admin;
 mod builder;
 mod carrier;
+mod checksum;
 mod conf;
 mod explain;
 mod fetch;
+mod fsck;
 mod gc;
 mod hub;
 mod log;
@@ -13,6 +15,7 @@ mod login;
 mod migrate;
 mod mock_config;
 mod parts;
+mod place;
 mod policy;
 mod provenance;
 mod rebuild_compare;
@@ -53,6 +56,10 @@ enum Command {
     Migrate(migrate::Options),
     /// Collect garbage: unused builds, old rows and side tags, configured by koji-gc.conf.
     Gc(Box<gc::Options>),
+    /// Compare database and store in both directions, explain each difference, mend what is safe.
+    Fsck(fsck::Options),
+    /// Read every file of the store: compute sums that are missing, compare those that are known.
+    Checksum(checksum::Options),
     /// Check policies, explain a decision, try changed policies on past decisions.
     Policy(policy::Options),
     /// Print the mock configuration of a tag's buildroot.
@@ -90,6 +97,8 @@ fn main() -> ExitCode {
         Command::Repod(options) => hub::run_repod(options, &log),
         Command::Migrate(options) => migrate::run(&options),
         Command::Gc(options) => gc::run(*options),
+        Command::Fsck(options) => fsck::run(&options),
+        Command::Checksum(options) => checksum::run(options),
         Command::Policy(options) => policy::run(options),
         Command::MockConfig(options) => mock_config::run(&options),
         Command::Explain(options) => explain::run(options),

@@ -118,6 +118,7 @@ async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
     parts.spawn(parts::send_messages(hub.clone(), stop.clone()));
     parts.spawn(parts::write_statements(hub.clone(), stop.clone()));
     parts.spawn(toji_hub::fragment::job::serve(hub.clone(), stop.clone().cancelled_owned()));
+    parts.spawn(toji_hub::audit::serve(hub.clone(), stop.clone().cancelled_owned()));
     parts.spawn(toji_hub::scheduler::serve(hub.clone(), stop.clone().cancelled_owned()));
     parts.spawn(toji_hub::solve::keeper::serve(hub.clone(), stop.clone().cancelled_owned()));
     if !options.no_repositories {

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use toji_db::build as db;
+use toji_store::Area;
 use toji_types::BuildState;
 use toji_types::path::BuildRef;
 use toji_value::{Fault, Map, Value};
 
+use super::import::place::afterwards;
+use super::import::relative;
 use super::{Build, announced, told};
-use crate::{Call, files};
+use crate::Call;
+use crate::files::{self, After};
 
 /// What refers to a build; with `lazy` only up to the first kind that does.
 ///
@@ -131,8 +135,15 @@ async fn remove_files(call: &mut Call, build: &Build) -> Result<(), Fault> {
             gone.push(call.hub.paths.build(BuildRef { release: &draft, ..at }));
         }
     }
-    call.files.remove(gone);
-    Ok(())
+    let (dir, area) = (call.hub.paths.build(build.at()), Area::new(call.hub.paths.topdir()));
+    let dir = relative(call, &dir);
+    let found = files::blocking(move || {
+        let found = area.walk(&dir)?.into_iter();
+        Ok(found.map(|entry| format!("{dir}/{}", entry.path)).collect::<Vec<String>>())
+    });
+    toji_db::scan::forget(&mut call.tx, &found.await?).await?;
+    let gone = gone.into_iter().map(|path| After::Remove(path.into()));
+    afterwards(call, build.id, gone.collect()).await
 }
 
 /// Removes what an earlier try of a build left behind, on any volume.

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use md5::{Digest as _, Md5};
+use sha2::Sha256;
 use toji_db::rpm::signature as db;
 use toji_rpmfile::{Header, Limits, splice, tag};
 use toji_store::{Algorithm, Error, Hasher};
@@ -15,6 +17,7 @@ use toji_types::ChecksumType;
 use toji_value::{Fault, Map, Value, map};
 
 use crate::build::Build;
+use crate::build::import::{place, relative};
 use crate::files::{self, After, Placement};
 use crate::{Call, rpm};
 
@@ -115,8 +118,16 @@ pub async fn add(
     }
     call.callback("preRPMSign", || args.clone()).await?;
     db::insert_signature(&mut call.tx, place.id, &sigkey, &sighash).await.map_err(taken)?;
-    call.files.placed(Placement { written: vec![path.clone()], ..Placement::default() });
-    files::blocking(move || write_whole(&path, |file| file.write_all(&sighdr))).await?;
+    let plan = Placement { written: vec![path.clone()], ..Placement::default() };
+    let size = i64::try_from(sighdr.len()).unwrap_or(i64::MAX);
+    let sha256 = hex::encode(Sha256::digest(&sighdr));
+    let rel = relative(call, &path.to_string_lossy());
+    let write = move || write_whole(&path, |file| file.write_all(&sighdr));
+    let journal = place::carry_out(call, place.build.id, plan, write).await?;
+    toji_db::journal::set_digest(&mut call.tx, &rel, size, &sha256).await?;
+    if let Some(journal) = journal {
+        toji_db::journal::commit(&mut call.tx, journal).await?;
+    }
     let body = map! {
         "rpm_id" => place.id, "build_id" => place.build.id, "nvr" => place.build.nvr(),
         "nvra" => place.nvra(), "sigkey" => &sigkey, "sighash" => &sighash,
@@ -167,18 +178,21 @@ pub async fn delete(
         let text = format!("{} has no matching signatures to delete", place.nvra());
         return Err(Fault::generic(text));
     }
-    let mut after = Vec::new();
+    let (mut after, mut gone) = (Vec::new(), Vec::new());
     let mut keys: Vec<String> = Vec::new();
     for row in rows {
         let (key, sighash): (String, String) = (row.get("sigkey")?, row.get("sighash")?);
         let signed = place.signed_path(call, &key)?;
         // Without a key this would be the directory of signed copies.
+        let header = place.header_path(call, &key)?;
+        gone.extend([&signed, &header].map(|path| relative(call, &path.to_string_lossy())));
         after.extend(Some(After::Remove(signed)).filter(|_| !key.is_empty()));
-        after.extend(retire(&place.header_path(call, &key)?, &sighash)?);
+        after.extend(retire(&header, &sighash)?);
         keys.push(key);
     }
     db::delete(&mut call.tx, place.id, &keys).await?;
-    call.files.placed(Placement { after, ..Placement::default() });
+    toji_db::scan::forget(&mut call.tx, &gone).await?;
+    place::afterwards(call, place.build.id, after).await?;
     tracing::warn!(rpm = place.id, ?keys, "signatures were deleted");
     let body = map! {
         "rpm_id" => place.id, "build_id" => place.build.id, "nvra" => place.nvra(),
@@ -207,13 +221,17 @@ pub async fn rename(call: &mut Call, info: &Value, old: &str, new: &str) -> Resu
         return Err(Fault::generic(text));
     }
     let header = place.header_path(call, &new)?;
-    let mut after = vec![After::Rename(place.header_path(call, &old)?, header)];
+    let mut moves = vec![(place.header_path(call, &old)?, header)];
     if !old.is_empty() {
-        let (from, to) = (place.signed_path(call, &old)?, place.signed_path(call, &new)?);
-        after.push(After::Rename(from, to));
+        moves.push((place.signed_path(call, &old)?, place.signed_path(call, &new)?));
     }
     db::rename(&mut call.tx, place.id, &old, &new).await?;
-    call.files.placed(Placement { after, ..Placement::default() });
+    for (from, to) in &moves {
+        let [from, to] = [from, to].map(|path| relative(call, &path.to_string_lossy()));
+        toji_db::journal::move_digest(&mut call.tx, &from, &to).await?;
+    }
+    let after = moves.into_iter().map(|(from, to)| After::Rename(from, to)).collect();
+    place::afterwards(call, place.build.id, after).await?;
     let body = map! {
         "rpm_id" => place.id, "build_id" => place.build.id, "nvra" => nvra, "old" => old,
         "new" => new,
@@ -269,16 +287,34 @@ pub async fn write_signed(
     let signed = place.signed_path(call, &sigkey)?;
     let header = place.header_path(call, &sigkey)?;
     let there = signed.exists();
-    if !there {
-        call.files.placed(Placement { written: vec![signed.clone()], ..Placement::default() });
-    }
-    let algorithms: Vec<Algorithm> = types.iter().map(|t| super::checksum::algorithm(*t)).collect();
-    let path = place.path.clone();
-    let sums = files::blocking(move || match there && !force {
-        true => toji_store::hash(&signed, &algorithms).map(|(sums, _)| sums),
-        false => join(&path, &header, &signed, &algorithms),
-    })
-    .await?;
+    let mut algorithms: Vec<Algorithm> =
+        types.iter().map(|t| super::checksum::algorithm(*t)).collect();
+    algorithms.push(Algorithm::Sha256);
+    let (path, rel) = (place.path.clone(), relative(call, &signed.to_string_lossy()));
+    let wanted = algorithms.clone();
+    let (mut sums, size) = if there && !force {
+        files::blocking(move || toji_store::hash(&signed, &wanted)).await?
+    } else {
+        let written = if there { vec![] } else { vec![signed.clone()] };
+        let plan = Placement { written, ..Placement::default() };
+        let made = Arc::new(OnceLock::new());
+        let told = made.clone();
+        let write = move || {
+            let sums = join(&path, &header, &signed, &wanted)?;
+            let size = std::fs::metadata(&signed).map_err(Error::io(&signed))?.len();
+            // It is told once.
+            let _ = told.set((sums, size));
+            Ok(())
+        };
+        let journal = place::carry_out(call, place.build.id, plan, write).await?;
+        if let Some(journal) = journal {
+            toji_db::journal::commit(&mut call.tx, journal).await?;
+        }
+        made.get().cloned().unwrap_or_default()
+    };
+    let sha256 = sums.pop().unwrap_or_default();
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    toji_db::journal::set_digest(&mut call.tx, &rel, size, &sha256).await?;
     keep_checksums(call, place.id, &sigkey, &types, sums).await
 }
 

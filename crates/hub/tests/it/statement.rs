@@ -127,10 +127,10 @@ both_databases! {
         world.set("UPDATE toji_statement SET not_before = '2020-01-01 00:00:00+00'", &[]).await;
         // a half written file of a process that ended
         fs::create_dir_all(running.top(DIR)).unwrap();
-        fs::write(running.top(DIR).join("provenance.intoto.new"), "{").unwrap();
+        fs::write(running.top(DIR).join(".provenance.intoto.jsonl.new"), "{").unwrap();
         write(&running, 1).await;
         assert_eq!(statement(&running).await.0.subject.len(), packages().len());
-        assert!(!running.top(DIR).join("provenance.intoto.new").exists());
+        assert!(!running.top(DIR).join(".provenance.intoto.jsonl.new").exists());
         assert_eq!(world.get("SELECT reason FROM toji_statement", &[]).await, Value::Nil);
     }
 

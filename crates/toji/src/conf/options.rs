@@ -289,6 +289,12 @@ const OWN: &[(&str, Effect)] = &[
     ("MaxLoadAverage", Number(|c, v| c.hub.scheduler.limits.load_average = v as f64)),
     ("MinFreeMemory", Number(|c, v| c.hub.scheduler.limits.memory_free_mib = v)),
     ("MinFreeDisk", Number(|c, v| c.hub.scheduler.limits.disk_free_mib = v)),
+    ("FileChecksums", Text(|c, v| c.hub.scrub.checksums = words(&v))),
+    (
+        "ScrubInterval",
+        Number(|c, v| c.hub.scrub.interval = Some(v as f64 * 86_400.0).filter(|s| *s > 0.0)),
+    ),
+    ("ScrubRate", Number(|c, v| c.hub.scrub.rate = u64::try_from(v).ok().filter(|v| *v > 0))),
     ("ProvenanceKey", Text(|c, v| c.hub.provenance_key = path(v))),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),
     ("IgnoreTags", Text(|c, v| c.hub.repo.ignore_tags = words(&v))),

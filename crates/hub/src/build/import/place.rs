@@ -45,6 +45,26 @@ pub(crate) async fn carry_out(
     Ok(journal)
 }
 
+/// Does something to files after the commit, and at the next start if a crash comes between.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn afterwards(
+    call: &mut Call,
+    build_id: i64,
+    after: Vec<After>,
+) -> Result<(), Fault> {
+    if after.is_empty() {
+        return Ok(());
+    }
+    let mut plan = Placement { after, own: true, ..Placement::default() };
+    let id = toji_db::journal::insert(&mut call.tx, build_id, &to_value(&plan)).await?;
+    toji_db::journal::commit(&mut call.tx, id).await?;
+    plan.journal = Some(id);
+    call.files.placed(plan);
+    Ok(())
+}
+
 /// Enters a plan in the journal and places its files, all or none, where nothing is yet.
 ///
 /// Returns the entry, which the call's transaction must mark as committed; the call takes the files

@@ -1,0 +1,60 @@
+//! Proof of the store: database and files are compared in both directions, and every file with its digests.
+//!
+//! [`fsck`] looks at names and sizes, [`scan`] reads every byte; both tell what they find as a [`Finding`] with a stable
+//! name. Both read in batches, hold nothing meanwhile, look twice before they say that something is wrong, and may be
+//! interrupted anywhere.
+
+mod build;
+mod expect;
+mod finding;
+pub mod fsck;
+mod judge;
+mod mend;
+mod named;
+mod places;
+mod records;
+pub mod scan;
+mod serve;
+
+pub use finding::{Finding, Kind, Mending, What};
+pub use serve::{serve, turn};
+pub use toji_store::Algorithm;
+
+/// The hashing of files, for measuring.
+pub mod hashing {
+    pub use toji_store::sums::{BUFFER, Rate, Wanted, sums};
+    pub use toji_store::{Hasher, Local, Volume};
+}
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use toji_db::scan::Progress;
+use toji_store::Volumes;
+use toji_value::Fault;
+
+use crate::Hub;
+
+/// Who looks on: hears what is found, and may end the run.
+pub trait Watch: Send + Sync {
+    /// Hears of something that is wrong.
+    fn tell(&self, finding: &Finding);
+    /// Hears how far the run is, every few seconds.
+    fn progress(&self, now: &Progress);
+    /// Whether the run shall end.
+    fn stopped(&self) -> bool;
+}
+
+/// The volumes of a hub's store as they are now.
+async fn volumes(hub: &Hub) -> Result<Arc<Volumes>, Fault> {
+    let mut call = hub.reading();
+    let names = toji_db::build::volumes(&mut call.tx).await?;
+    drop(call);
+    let top = PathBuf::from(hub.paths.topdir());
+    let named = names.into_iter().filter(|name| name != "DEFAULT");
+    crate::files::blocking(move || {
+        let names: Vec<String> = named.collect();
+        Volumes::local(&top, names.iter().map(String::as_str)).map(Arc::new)
+    })
+    .await
+}

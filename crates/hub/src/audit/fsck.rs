@@ -1,0 +1,235 @@
+//! Database and store compared in both directions: names, sizes and links, not contents.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use toji_db::scan::{self as db, Progress};
+use toji_store::sums::{BUFFER, Rate};
+use toji_store::{Algorithm, Volumes};
+use toji_value::Fault;
+
+use super::expect::{Gathered, gather, gather_ids};
+use super::finding::{Finding, Kind, What};
+use super::judge::{Bad, Job, Verdict};
+use super::mend::{self, Mender};
+use super::{Watch, build, named, places, records, volumes};
+use crate::{Hub, files};
+
+/// Builds that are looked at together.
+const BUILDS: i64 = 200;
+/// The name of such runs.
+const RUN: &str = "fsck";
+
+/// What a check may do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Mend what can be mended without asking.
+    pub repair: bool,
+    /// Begin anew although a run was interrupted.
+    pub restart: bool,
+}
+
+/// What has come of a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How far it is, runs that it went on with included.
+    pub progress: Progress,
+    /// What was found in this run and is not mended.
+    pub left: u64,
+    /// What was mended.
+    pub mended: u64,
+    /// Whether it went on with an interrupted run.
+    pub resumed: bool,
+    /// Whether it came to its end.
+    pub whole: bool,
+}
+
+struct Check<'a> {
+    hub: &'a Hub,
+    volumes: Arc<Volumes>,
+    options: &'a Options,
+    watch: &'a dyn Watch,
+    run: i64,
+    sum: Summary,
+    /// Volumes that are missing, each told once.
+    lost: BTreeSet<String>,
+}
+
+/// Checks the whole store, or what an interrupted check has left.
+///
+/// # Errors
+/// When the database fails, or a directory cannot be read.
+pub async fn run(hub: &Hub, options: &Options, watch: &dyn Watch) -> Result<Summary, Fault> {
+    let mut call = hub.internal().await?;
+    let open = db::open_run(&mut call.tx, RUN).await?.filter(|_| !options.restart);
+    let mut sum = Summary { resumed: open.is_some(), ..Summary::default() };
+    let run = match open {
+        Some(row) => {
+            let count = |name: &str| Ok::<_, Fault>(row.get::<i64>(name)?.unsigned_abs());
+            let (files, damaged) = (count("files")?, count("damaged")?);
+            let last_build = row.get("last_build")?;
+            sum.progress = Progress { last_build, files, damaged, bytes: 0 };
+            row.get("id")?
+        }
+        None => db::begin(&mut call.tx, RUN).await?,
+    };
+    call.commit().await?;
+    let volumes = volumes(hub).await?;
+    let lost = BTreeSet::new();
+    let mut check = Check { hub, volumes, options, watch, run, sum, lost };
+    check.imports().await?;
+    let found = places::volumes(hub, &check.volumes).await?;
+    check.take(found).await?;
+    check.builds().await?;
+    for step in [places::Step::Packages, places::Step::Repositories, places::Step::Tasks] {
+        if watch.stopped() {
+            break;
+        }
+        let found = places::run(hub, &check.volumes, step).await?;
+        check.take(found).await?;
+    }
+    let found = records::run(hub, &check.volumes, watch).await?;
+    check.take(found).await?;
+    check.sum.whole = !watch.stopped();
+    check.note(check.sum.whole).await?;
+    Ok(check.sum)
+}
+
+impl Check<'_> {
+    /// Writes how far the check is.
+    async fn note(&self, ended: bool) -> Result<(), Fault> {
+        let mut call = self.hub.internal().await?;
+        db::progress(&mut call.tx, self.run, self.sum.progress, ended).await?;
+        call.commit().await?;
+        self.watch.progress(&self.sum.progress);
+        Ok(())
+    }
+
+    /// Mends what can be mended, and tells everything.
+    async fn take(&mut self, found: Vec<Finding>) -> Result<(), Fault> {
+        let mender = Mender { hub: self.hub, volumes: &self.volumes, repair: self.options.repair };
+        for finding in mender.mend(found).await? {
+            self.sum.progress.damaged += 1;
+            match finding.mending {
+                super::Mending::Done(_) => self.sum.mended += 1,
+                _ => self.sum.left += 1,
+            }
+            self.watch.tell(&finding);
+        }
+        Ok(())
+    }
+
+    /// Imports that were interrupted long ago are ended by the next start of a hub; a repair does it now.
+    async fn imports(&mut self) -> Result<(), Fault> {
+        let mut call = self.hub.reading();
+        let rows = db::imports(&mut call.tx).await?;
+        drop(call);
+        let mut found = Vec::new();
+        for row in rows {
+            let age: f64 = row.get("age")?;
+            if age < mend::UNDER_WAY {
+                continue;
+            }
+            let (id, state): (i64, String) = (row.get("id")?, row.get("state")?);
+            let detail = format!("{state}, {} minutes ago", (age / 60.0) as i64);
+            let mut finding =
+                Finding::new(Kind::InterruptedImport, What::Import, id.to_string(), detail);
+            finding.build = row.get("build_id")?;
+            found.push(finding);
+        }
+        self.take(found).await
+    }
+
+    /// Goes through all builds.
+    async fn builds(&mut self) -> Result<(), Fault> {
+        while !self.watch.stopped() {
+            let after = self.sum.progress.last_build;
+            let mut call = self.hub.reading();
+            let rows = db::builds(&mut call.tx, after, BUILDS).await?;
+            drop(call);
+            let Some(last) = rows.last() else { break };
+            let last = last.get("id")?;
+            let gathered = gather(self.hub, &self.volumes, &rows).await?;
+            let files: usize = gathered.iter().map(|one| one.found.len()).sum();
+            let lost: Vec<String> = gathered
+                .iter()
+                .filter(|one| one.lost && !one.expected.is_empty())
+                .map(|one| one.place.volume.clone())
+                .collect();
+            for volume in lost {
+                if self.lost.insert(volume.clone()) {
+                    let path = places::volume_dir(&volume);
+                    let detail = "builds should be there, and nothing is";
+                    let finding = Finding::new(Kind::MissingVolume, What::Volume, path, detail);
+                    self.take(vec![finding]).await?;
+                }
+            }
+            let found = self.again(&gathered).await?;
+            self.take(found).await?;
+            self.sum.progress.files += files as u64;
+            self.sum.progress.last_build = last;
+            self.note(false).await?;
+        }
+        Ok(())
+    }
+
+    /// What is wrong with builds, if it still is when one looks again.
+    async fn again(&self, gathered: &[Gathered]) -> Result<Vec<Finding>, Fault> {
+        let suspects = gathered.iter().filter(|one| !build::compare(one).is_empty());
+        let ids: Vec<i64> = suspects.map(|one| one.place.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = gather_ids(self.hub, &self.volumes, &ids).await?;
+        let mut found = Vec::new();
+        let mut lengths = Vec::new();
+        for one in &now {
+            for finding in build::compare(one) {
+                match finding.kind {
+                    Kind::Truncated | Kind::Longer => lengths.push((one, finding)),
+                    _ => found.push(finding),
+                }
+            }
+        }
+        found.extend(self.lengths(lengths).await?);
+        Ok(found)
+    }
+
+    /// Files of another length are read: they may have the content of another one.
+    async fn lengths(&self, wrong: Vec<(&Gathered, Finding)>) -> Result<Vec<Finding>, Fault> {
+        let mut jobs = Vec::new();
+        for (one, finding) in &wrong {
+            let path = &finding.path;
+            let (expected, record) = (one.expected.get(path), one.records.get(path));
+            let place = (one.place.id, finding.what);
+            let further: &[Algorithm] = &[];
+            jobs.push(Job::new(place, (path, 0), expected, record, further));
+        }
+        let volumes = self.volumes.clone();
+        let verdicts: Vec<Verdict> = files::blocking(move || {
+            let (mut buffer, rate) = (vec![0; BUFFER], Rate::new(None));
+            Ok(jobs.iter().map(|job| job.run(&*volumes, &rate, &mut buffer)).collect())
+        })
+        .await?;
+        let mut bad: Vec<Bad> = verdicts
+            .into_iter()
+            .filter_map(|verdict| match verdict {
+                Verdict::Bad(bad) => Some(bad),
+                Verdict::Good(_) => None,
+            })
+            .collect();
+        named::name(self.hub, &mut bad).await?;
+        let swapped = |finding: &Finding| {
+            bad.iter().find(|bad| bad.path == finding.path && bad.kind == Kind::Swapped)
+        };
+        Ok(wrong
+            .into_iter()
+            .map(|(_, mut finding)| {
+                if let Some(bad) = swapped(&finding) {
+                    (finding.kind, finding.detail) = (bad.kind, bad.detail.clone());
+                }
+                finding
+            })
+            .collect())
+    }
+}

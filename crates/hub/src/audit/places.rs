@@ -1,0 +1,305 @@
+//! From the store to the database: volumes, and directories that stand for builds, repositories and tasks.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use toji_db::scan as db;
+use toji_store::{Item, Kind as ItemKind, Volume, Volumes};
+use toji_types::RepoState;
+use toji_value::Fault;
+
+use super::build::is_leftover;
+use super::expect::Place;
+use super::finding::{Finding, Kind, What};
+use crate::{Hub, files};
+
+/// Directories that are looked up in the database together.
+const BATCH: usize = 500;
+/// A directory without a row is left alone for so long, in seconds: its row may not be committed yet.
+const YOUNG: f64 = 86_400.0;
+
+/// A part of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Packages,
+    Repositories,
+    Tasks,
+}
+
+/// The directory of a volume, below the top.
+pub(super) fn volume_dir(name: &str) -> String {
+    match name {
+        "DEFAULT" => String::new(),
+        name => format!("vol/{name}"),
+    }
+}
+
+async fn names(hub: &Hub) -> Result<Vec<String>, Fault> {
+    Ok(toji_db::build::volumes(&mut hub.reading().tx).await?)
+}
+
+/// The directories of volumes, and the links that lead from them to the top.
+pub(super) async fn volumes(hub: &Hub, volumes: &Arc<Volumes>) -> Result<Vec<Finding>, Fault> {
+    let names = names(hub).await?;
+    let (volumes, top) = (volumes.clone(), hub.paths.topdir().to_owned());
+    files::blocking(move || {
+        let mut found = Vec::new();
+        for name in names.iter().filter(|name| *name != "DEFAULT") {
+            let dir = volume_dir(name);
+            if volumes.item(&dir)?.is_none() {
+                found.push(Finding::new(Kind::MissingVolume, What::Volume, dir, "no directory"));
+                continue;
+            }
+            let path = format!("{dir}/toplink");
+            let detail = match volumes.item(&path)? {
+                Some(Item { kind: ItemKind::Link(target), .. }) => {
+                    let full = std::path::Path::new(&top).join(&dir).join(&target);
+                    let same = |path: &std::path::Path| path.canonicalize().ok();
+                    let leads = same(&full).is_some_and(|to| Some(to) == same(top.as_ref()));
+                    if leads {
+                        continue;
+                    }
+                    format!("it leads to {}", target.display())
+                }
+                Some(_) => "it is no link".to_owned(),
+                None => "it is missing".to_owned(),
+            };
+            found.push(Finding::new(Kind::WrongToplink, What::Volume, path, detail));
+        }
+        Ok(found)
+    })
+    .await
+}
+
+/// Goes through one part of the store on every volume.
+pub(super) async fn run(
+    hub: &Hub,
+    volumes: &Arc<Volumes>,
+    step: Step,
+) -> Result<Vec<Finding>, Fault> {
+    let mut found = Vec::new();
+    for name in names(hub).await? {
+        let dir = volume_dir(&name);
+        let at = |rest: &str| match dir.as_str() {
+            "" => rest.to_owned(),
+            dir => format!("{dir}/{rest}"),
+        };
+        match step {
+            Step::Packages => found.extend(packages(hub, volumes, &name, at("packages")).await?),
+            Step::Repositories => {
+                if name == "DEFAULT" {
+                    found.extend(repositories(hub, volumes, "repos".to_owned(), false).await?);
+                    found.extend(missing_repositories(hub, volumes).await?);
+                }
+                found.extend(repositories(hub, volumes, at("repos-dist"), true).await?);
+            }
+            Step::Tasks => {
+                found.extend(tasks(hub, volumes, at("work/tasks"), "").await?);
+                found.extend(tasks(hub, volumes, at("scratch"), "task_").await?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn list(volumes: &Arc<Volumes>, dir: String) -> Result<Vec<Item>, Fault> {
+    let volumes = volumes.clone();
+    files::blocking(move || volumes.list(&dir)).await
+}
+
+/// Everything so many levels below a directory.
+async fn level(volumes: &Arc<Volumes>, dir: String, levels: usize) -> Result<Vec<Item>, Fault> {
+    let volumes = volumes.clone();
+    files::blocking(move || {
+        let mut items = volumes.list(&dir)?;
+        for _ in 1..levels {
+            let mut next = Vec::new();
+            for item in items.iter().filter(|item| item.kind == ItemKind::Dir) {
+                next.extend(volumes.list(&item.path)?);
+            }
+            items = next;
+        }
+        Ok(items)
+    })
+    .await
+}
+
+fn is_young(hub: &Hub, item: &Item) -> bool {
+    let since = |time: std::time::SystemTime| {
+        time.duration_since(std::time::UNIX_EPOCH).map_or(0.0, |age| age.as_secs_f64())
+    };
+    item.modified.is_some_and(|time| hub.now() - since(time) < YOUNG)
+}
+
+/// Directories and links in the places of builds.
+async fn packages(
+    hub: &Hub,
+    volumes: &Arc<Volumes>,
+    volume: &str,
+    dir: String,
+) -> Result<Vec<Finding>, Fault> {
+    let all = list(volumes, dir).await?;
+    let mut found = Vec::new();
+    for some in all.chunks(BATCH) {
+        let names: Vec<String> = some.iter().map(|item| item.name().to_owned()).collect();
+        let rows = db::builds_of(&mut hub.reading().tx, &names).await?;
+        let mut known: HashMap<(String, String, String), Place> = HashMap::new();
+        for row in &rows {
+            let place = Place::of(row)?;
+            known.insert((place.name.clone(), place.version.clone(), place.release.clone()), place);
+        }
+        for package in some {
+            if package.kind != ItemKind::Dir {
+                let detail = "it is no directory of a package";
+                found.push(Finding::new(Kind::Stray, What::File, &package.path, detail));
+                continue;
+            }
+            for item in level(volumes, package.path.clone(), 2).await? {
+                found.extend(release(hub, volume, package.name(), &item, &known));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What lies in the place of a release: a build that is looked at with its rows, a link, or a stray.
+fn release(
+    hub: &Hub,
+    volume: &str,
+    package: &str,
+    item: &Item,
+    known: &HashMap<(String, String, String), Place>,
+) -> Option<Finding> {
+    let mut parts = item.path.rsplit('/');
+    let (release, version) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let place = known.get(&(package.to_owned(), version.clone(), release.clone()));
+    if let Some(place) = place {
+        // Its own volume and the link on the default one were looked at with its rows.
+        let own = place.volume == volume || volume == "DEFAULT";
+        let detail = format!("the build lies on {}", place.volume);
+        let wrong = Finding::new(Kind::WrongVolume, What::Build, &item.path, detail);
+        return (!own).then(|| wrong.of(place.id));
+    }
+    if is_leftover(&release) {
+        let old = !is_young(hub, item);
+        let detail = "the copy of an interrupted move";
+        return old.then(|| Finding::new(Kind::Leftover, What::Build, &item.path, detail));
+    }
+    // The old name of a draft that was promoted is a link to the build.
+    let promoted = release.split_once(",draft_").is_some_and(|(release, id)| {
+        let place = known.get(&(package.to_owned(), version, release.to_owned()));
+        place.is_some_and(|place| place.id.to_string() == id)
+    });
+    if promoted && matches!(item.kind, ItemKind::Link(_)) || is_young(hub, item) {
+        return None;
+    }
+    let detail = match &item.kind {
+        ItemKind::Link(target) => format!("a link to {}", target.display()),
+        ItemKind::Dir => "a directory".to_owned(),
+        _ => format!("{} bytes", item.size),
+    };
+    Some(Finding::new(Kind::UnknownBuild, What::Build, &item.path, detail))
+}
+
+/// Directories in the places of repositories: TAG/ID.
+async fn repositories(
+    hub: &Hub,
+    volumes: &Arc<Volumes>,
+    dir: String,
+    dist: bool,
+) -> Result<Vec<Finding>, Fault> {
+    let items = level(volumes, dir, 2).await?;
+    let mut found = Vec::new();
+    let numbered: Vec<(i64, &Item)> =
+        items.iter().filter_map(|item| Some((item.name().parse().ok()?, item))).collect();
+    for some in numbered.chunks(BATCH) {
+        let ids: Vec<i64> = some.iter().map(|(id, _)| *id).collect();
+        let mut states: HashMap<i64, RepoState> = HashMap::new();
+        for row in db::repos(&mut hub.reading().tx, &ids).await? {
+            let state = RepoState::try_from(row.get::<i64>("state")?);
+            let state = state.map_err(|e| Fault::generic(e.to_string()))?;
+            if row.value("dist").truthy() == dist {
+                states.insert(row.get("id")?, state);
+            }
+        }
+        for (id, item) in some {
+            let detail = match states.get(id) {
+                Some(RepoState::Deleted) => "deleted",
+                Some(_) => continue,
+                None => "unknown",
+            };
+            if !is_young(hub, item) {
+                found.push(Finding::new(
+                    Kind::StrayRepository,
+                    What::Repository,
+                    &item.path,
+                    detail,
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Repositories that are in use and have no directory.
+async fn missing_repositories(hub: &Hub, volumes: &Arc<Volumes>) -> Result<Vec<Finding>, Fault> {
+    let used = [RepoState::Ready.number(), RepoState::Expired.number()];
+    let (mut after, mut found) = (0, Vec::new());
+    loop {
+        let rows = db::repos_in(&mut hub.reading().tx, &used, after, BATCH as i64).await?;
+        let Some(last) = rows.last() else { return Ok(found) };
+        after = last.get("id")?;
+        let mut wanted = Vec::new();
+        for row in &rows {
+            let (id, tag): (i64, String) = (row.get("id")?, row.get("tag")?);
+            let top = if row.value("dist").truthy() { "repos-dist" } else { "repos" };
+            wanted.push(format!("{top}/{tag}/{id}"));
+        }
+        let volumes = volumes.clone();
+        found.extend(
+            files::blocking(move || {
+                let mut found = Vec::new();
+                for path in wanted {
+                    // A link may lead to another volume.
+                    if volumes.item(&path)?.is_none() {
+                        found.push(Finding::new(
+                            Kind::MissingRepository,
+                            What::Repository,
+                            path,
+                            "",
+                        ));
+                    }
+                }
+                Ok(found)
+            })
+            .await?,
+        );
+    }
+}
+
+/// Directories in the places of tasks' results.
+async fn tasks(
+    hub: &Hub,
+    volumes: &Arc<Volumes>,
+    dir: String,
+    before: &str,
+) -> Result<Vec<Finding>, Fault> {
+    let items = level(volumes, dir, 2).await?;
+    let number = |item: &Item| item.name().strip_prefix(before)?.parse::<i64>().ok();
+    let numbered: Vec<(i64, &Item)> =
+        items.iter().filter_map(|item| Some((number(item)?, item))).collect();
+    let mut found = Vec::new();
+    for some in numbered.chunks(BATCH) {
+        let ids: Vec<i64> = some.iter().map(|(id, _)| *id).collect();
+        let mut known = HashSet::new();
+        for row in toji_db::task::states(&mut hub.reading().tx, &ids).await? {
+            known.insert(row.get::<i64>("id")?);
+        }
+        for (_, item) in some.iter().filter(|(id, _)| !known.contains(id)) {
+            if !is_young(hub, item) {
+                found.push(Finding::new(Kind::StrayTask, What::Task, &item.path, ""));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,221 @@
+//! Reading every file of the store: sums that are missing are computed, those that are known compared.
+
+mod collect;
+mod crew;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use toji_db::scan::{self as db, Progress};
+use toji_store::sums::Rate;
+use toji_store::{Algorithm, Kind as ItemKind, Volumes};
+use toji_types::BuildState;
+use toji_value::Fault;
+
+use super::expect::{Gathered, gather};
+use super::finding::{Finding, Kind, What};
+use super::judge::Job;
+use super::{Watch, build, records, volumes};
+use crate::Hub;
+use collect::Collector;
+use crew::{Crew, Note};
+
+/// Builds whose files are looked for at a time.
+const BUILDS: i64 = 100;
+/// Paths that are asked for in one statement.
+const PATHS: usize = 5_000;
+
+/// How the store is read.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Runs of one kind go on with each other: `scan` by hand, `scrub` in the background.
+    pub kind: &'static str,
+    /// Files that are read at a time.
+    pub jobs: usize,
+    /// Bytes per second at most.
+    pub rate: Option<u64>,
+    /// Types of sums that are kept beside SHA-256.
+    pub further: Vec<Algorithm>,
+    /// Read only files of which a sum is missing.
+    pub only_missing: bool,
+    /// Begin anew although a run was interrupted.
+    pub restart: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            kind: "scan",
+            jobs: 1,
+            rate: None,
+            further: Vec::new(),
+            only_missing: false,
+            restart: false,
+        }
+    }
+}
+
+/// What has come of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How far it is, runs that it went on with included.
+    pub progress: Progress,
+    /// Whether it went on with an interrupted run.
+    pub resumed: bool,
+    /// Whether it came to its end.
+    pub whole: bool,
+}
+
+/// Reads the store once, or what an interrupted run has left of it.
+///
+/// # Errors
+/// When the database fails, or a directory cannot be read.
+pub async fn run(hub: &Hub, options: &Options, watch: &dyn Watch) -> Result<Summary, Fault> {
+    let volumes = volumes(hub).await?;
+    let (run, begun, resumed) = begin(hub, options).await?;
+    let rate = Arc::new(Rate::new(options.rate));
+    let (crew, notes) = Crew::start(options.jobs, volumes.clone(), rate);
+    let mut collector = Collector::new(hub, &volumes, options, run, begun, watch);
+    let source = Source { hub, volumes: &volumes, options, run, watch };
+    let (fed, collected) =
+        tokio::join!(source.feed(crew, begun.last_build), collector.collect(notes));
+    fed?;
+    collected?;
+    let whole = !watch.stopped();
+    if whole && !options.only_missing {
+        let found = records::absent(hub, &volumes, watch).await?;
+        collector.missing(&found).await?;
+    }
+    let progress = collector.end(whole).await?;
+    Ok(Summary { progress, resumed, whole })
+}
+
+/// The run that was interrupted, or a new one.
+async fn begin(hub: &Hub, options: &Options) -> Result<(i64, Progress, bool), Fault> {
+    let mut call = hub.internal().await?;
+    if !options.restart
+        && let Some(row) = db::open_run(&mut call.tx, options.kind).await?
+    {
+        let count = |name: &str| Ok::<_, Fault>(u64::try_from(row.get::<i64>(name)?).unwrap_or(0));
+        let begun = Progress {
+            last_build: row.get("last_build")?,
+            files: count("files")?,
+            bytes: count("bytes")?,
+            damaged: count("damaged")?,
+        };
+        return Ok((row.get("id")?, begun, true));
+    }
+    let run = db::begin(&mut call.tx, options.kind).await?;
+    call.commit().await?;
+    Ok((run, Progress::default(), false))
+}
+
+/// What the readers are fed from.
+struct Source<'a> {
+    hub: &'a Hub,
+    volumes: &'a Arc<Volumes>,
+    options: &'a Options,
+    run: i64,
+    watch: &'a dyn Watch,
+}
+
+impl Source<'_> {
+    /// Hands out the files of all builds above a number; the readers end when this does.
+    async fn feed(&self, crew: Crew, mut after: i64) -> Result<(), Fault> {
+        let mut batch = 0;
+        while !self.watch.stopped() {
+            let mut call = self.hub.reading();
+            let rows = db::builds(&mut call.tx, after, BUILDS).await?;
+            drop(call);
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.get("id")?;
+            let gathered = gather(self.hub, self.volumes, &rows).await?;
+            let further = self.known_further(&gathered).await?;
+            let mut jobs = Vec::new();
+            let mut suspects = HashSet::new();
+            for one in gathered.iter().filter(|one| one.place.state == BuildState::Complete) {
+                let (own, wrong) = jobs_of(one, self.options, &further, Some(self.run));
+                jobs.extend(own);
+                if wrong {
+                    suspects.insert(one.place.id);
+                }
+            }
+            if !crew
+                .hand_out(Note::Batch { batch, last: after, files: jobs.len(), suspects }, jobs)
+                .await
+            {
+                return Ok(());
+            }
+            batch += 1;
+        }
+        crew.halt();
+        Ok(())
+    }
+
+    /// Further sums that are kept already: paths and names of types.
+    async fn known_further(&self, all: &[Gathered]) -> Result<HashMap<String, Vec<String>>, Fault> {
+        let mut known: HashMap<String, Vec<String>> = HashMap::new();
+        if self.options.further.is_empty() {
+            return Ok(known);
+        }
+        let paths: Vec<String> = all.iter().flat_map(|one| one.found.keys().cloned()).collect();
+        let mut call = self.hub.reading();
+        for some in paths.chunks(PATHS) {
+            for row in db::further(&mut call.tx, some).await? {
+                known.entry(row.get("path")?).or_default().push(row.get("kind")?);
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// The files of a build that are to be read, and whether names alone show that something is wrong.
+fn jobs_of(
+    one: &Gathered,
+    options: &Options,
+    kept: &HashMap<String, Vec<String>>,
+    run: Option<i64>,
+) -> (Vec<Job>, bool) {
+    let mut jobs = Vec::new();
+    if one.lost {
+        return (jobs, false);
+    }
+    let mut wrong =
+        one.expected.iter().any(|(path, e)| !e.optional && !one.found.contains_key(path));
+    for (path, item) in &one.found {
+        let expected = one.expected.get(path);
+        let what = match expected {
+            Some(expected) => expected.what,
+            None => match build::unexpected(one, item) {
+                Ok(what) => what,
+                // Strays are no part of the store; fsck names them.
+                Err(_) => continue,
+            },
+        };
+        if item.kind != ItemKind::File {
+            wrong |= expected.is_some();
+            continue;
+        }
+        let record = one.records.get(path);
+        if run.is_some() && record.is_some_and(|record| record.run == run) {
+            continue;
+        }
+        let has = |kind: &&Algorithm| {
+            kept.get(path).is_none_or(|names| names.iter().all(|name| name != kind.name()))
+        };
+        let further: Vec<Algorithm> = options.further.iter().filter(has).copied().collect();
+        if options.only_missing && record.is_some() && further.is_empty() {
+            continue;
+        }
+        let place = (one.place.id, what);
+        jobs.push(Job::new(place, (path, item.size), expected, record, &further));
+    }
+    (jobs, wrong)
+}
+
+/// What the names alone show of a build: files that are missing, or are none.
+fn wrong_names(one: &Gathered) -> Vec<Finding> {
+    let kinds = [Kind::Missing, Kind::NotAFile];
+    let all = build::compare(one).into_iter();
+    all.filter(|finding| kinds.contains(&finding.kind) && finding.what != What::Build).collect()
+}

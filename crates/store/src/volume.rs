@@ -1,0 +1,383 @@
+//! Where files lie: what checks need to know of a place, whether it is a directory or an object store.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::inside::open_inside;
+use crate::path::normalize;
+use crate::{Error, Result, packed};
+
+/// What a path leads to; links are not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A link with its text.
+    Link(PathBuf),
+    /// Anything else: a socket, a device.
+    Other,
+}
+
+/// Something in a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its path, relative to the volume's root.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The length of its content in bytes; of a packed log that of what was packed.
+    pub size: u64,
+    /// When it was last changed, if that is known.
+    pub modified: Option<SystemTime>,
+}
+
+impl Item {
+    /// The last part of the path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+}
+
+/// A place with files in it. Paths are relative and never leave it.
+pub trait Volume: Send + Sync {
+    /// What is at a path, or nothing.
+    ///
+    /// # Errors
+    /// When the place cannot tell.
+    fn item(&self, path: &str) -> Result<Option<Item>>;
+    /// What lies in a directory, by name; nothing if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn list(&self, path: &str) -> Result<Vec<Item>>;
+    /// The content of a file from its first byte on; of a packed log what was packed.
+    ///
+    /// # Errors
+    /// When it is no regular file, or cannot be opened.
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>>;
+
+    /// Writes a file so that it is whole or not there; one that is there is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn put(&self, path: &str, content: &[u8]) -> Result<()>;
+    /// Makes a link with a text, in place of an older link.
+    ///
+    /// # Errors
+    /// When something else is there, or the place has no links.
+    fn link(&self, path: &str, target: &Path) -> Result<()>;
+    /// Removes a file or link, or a directory with all that is in it; what is missing already is fine.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Everything below a directory but directories, in the order of the paths.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    fn walk(&self, path: &str) -> Result<Vec<Item>> {
+        let mut found = Vec::new();
+        let mut waiting = vec![path.to_owned()];
+        while let Some(dir) = waiting.pop() {
+            for item in self.list(&dir)? {
+                match item.kind {
+                    Kind::Dir => waiting.push(item.path),
+                    _ => found.push(item),
+                }
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+}
+
+/// A directory of this machine.
+#[derive(Debug)]
+pub struct Local {
+    root: PathBuf,
+    handle: Option<OwnedFd>,
+}
+
+impl Local {
+    /// The volume at a directory; one that does not exist is empty.
+    ///
+    /// # Errors
+    /// When it exists and cannot be opened.
+    pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
+        match rustix::fs::open(&root, flags, Mode::empty()) {
+            Ok(handle) => Ok(Local { root, handle: Some(handle) }),
+            Err(rustix::io::Errno::NOENT) => Ok(Local { root, handle: None }),
+            Err(e) => Err(Error::io(&root)(e.into())),
+        }
+    }
+
+    fn shown(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Opens below the root, following links that stay there.
+    fn open_at(&self, path: &str, flags: OFlags) -> Result<std::fs::File> {
+        let path = normalize(path)?;
+        let Some(root) = &self.handle else {
+            return Err(Error::io(self.shown(&path))(std::io::ErrorKind::NotFound.into()));
+        };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let name = if path.is_empty() { "." } else { &path };
+        let opened = open_inside(root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        Ok(opened.map_err(|e| Error::io(self.shown(&path))(e.into()))?.into())
+    }
+
+    fn read_flags() -> OFlags {
+        OFlags::RDONLY | OFlags::NONBLOCK
+    }
+
+    fn of(&self, path: String, meta: &Metadata) -> Result<Item> {
+        let kind = match () {
+            () if meta.is_file() => Kind::File,
+            () if meta.is_dir() => Kind::Dir,
+            () if meta.is_symlink() => {
+                let full = self.shown(&path);
+                Kind::Link(std::fs::read_link(&full).map_err(Error::io(&full))?)
+            }
+            () => Kind::Other,
+        };
+        let size = match kind {
+            Kind::File => packed::content_length(&path, meta.len(), || {
+                self.open_at(&path, Self::read_flags()).map_err(std::io::Error::other)
+            }),
+            _ => meta.len(),
+        };
+        Ok(Item { path, kind, size, modified: meta.modified().ok() })
+    }
+}
+
+impl Volume for Local {
+    fn item(&self, path: &str) -> Result<Option<Item>> {
+        let path = normalize(path)?;
+        let full = self.shown(&path);
+        match std::fs::symlink_metadata(&full) {
+            Ok(meta) => self.of(path, &meta).map(Some),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(Error::io(&full)(e)),
+        }
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<Item>> {
+        let path = normalize(path)?;
+        let full = self.shown(&path);
+        let entries = match std::fs::read_dir(&full) {
+            Ok(entries) => entries,
+            Err(e) if is_absent(&e) => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io(&full)(e)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io(&full))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let meta = match entry.metadata() {
+                Ok(meta) => meta,
+                // It went between the listing and now.
+                Err(e) if is_absent(&e) => continue,
+                Err(e) => return Err(Error::io(entry.path())(e)),
+            };
+            let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+            found.push(self.of(path, &meta)?);
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>> {
+        let file = self.open_at(path, Self::read_flags())?;
+        let shown = self.shown(path);
+        let meta = file.metadata().map_err(Error::io(&shown))?;
+        if !meta.is_file() {
+            return Err(Error::NotAFile(shown.display().to_string()));
+        }
+        if packed::is_log(path) {
+            let content = packed::Content::new(file).map_err(Error::io(&shown))?;
+            return Ok(match content.into_plain() {
+                Ok(file) => Box::new(file),
+                Err(content) => Box::new(content),
+            });
+        }
+        Ok(Box::new(file))
+    }
+
+    fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        crate::write_durably(&self.changed(path)?, content)
+    }
+
+    fn link(&self, path: &str, target: &Path) -> Result<()> {
+        let full = self.changed(path)?;
+        match std::fs::symlink_metadata(&full) {
+            Ok(meta) if !meta.is_symlink() => {
+                return Err(Error::Exists(full.display().to_string()));
+            }
+            Ok(_) => std::fs::remove_file(&full).map_err(Error::io(&full))?,
+            Err(_) => {}
+        }
+        let dir = full.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+        std::os::unix::fs::symlink(target, &full).map_err(Error::io(&full))
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        crate::remove_tree(&self.changed(path)?)
+    }
+}
+
+impl Local {
+    /// The full path of something that is changed: no directory on the way there may be a link.
+    fn changed(&self, path: &str) -> Result<PathBuf> {
+        let path = normalize(path)?;
+        let mut dir = PathBuf::new();
+        for part in Path::new(&path).parent().into_iter().flat_map(Path::components) {
+            dir.push(part);
+            let full = self.root.join(&dir);
+            if std::fs::symlink_metadata(&full).is_ok_and(|meta| meta.is_symlink()) {
+                return Err(Error::Path(full.display().to_string()));
+            }
+        }
+        if path.is_empty() {
+            return Err(Error::Path(path));
+        }
+        Ok(self.shown(&path))
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// All volumes of a store under one top: `vol/NAME/…` lies on the volume of that name, the rest on the default one.
+pub struct Volumes {
+    default: Box<dyn Volume>,
+    named: BTreeMap<String, Box<dyn Volume>>,
+}
+
+impl Volumes {
+    /// Volumes as a Koji hub has them: directories, or links to directories, below `top/vol`.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn local<'n>(top: &Path, names: impl IntoIterator<Item = &'n str>) -> Result<Self> {
+        let default = Box::new(Local::new(top)?);
+        let mut named: BTreeMap<String, Box<dyn Volume>> = BTreeMap::new();
+        for name in names {
+            named.insert(name.to_owned(), Box::new(Local::new(top.join("vol").join(name))?));
+        }
+        Ok(Volumes { default, named })
+    }
+
+    /// The volume that a path lies on, the path there, and what to put before the paths of its answers.
+    fn at<'p>(&self, path: &'p str) -> (&dyn Volume, &'p str, &'p str) {
+        let inside = path.strip_prefix("vol/").and_then(|rest| {
+            let (name, below) = rest.split_once('/')?;
+            Some((self.named.get(name)?, below, &path[..path.len() - below.len()]))
+        });
+        match inside {
+            Some((volume, below, before)) => (&**volume, below, before),
+            None => (&*self.default, path, ""),
+        }
+    }
+}
+
+fn under(before: &str, mut item: Item) -> Item {
+    if !before.is_empty() {
+        item.path.insert_str(0, before);
+    }
+    item
+}
+
+impl Volume for Volumes {
+    fn item(&self, path: &str) -> Result<Option<Item>> {
+        let (volume, below, before) = self.at(path);
+        Ok(volume.item(below)?.map(|item| under(before, item)))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<Item>> {
+        let (volume, below, before) = self.at(path);
+        Ok(volume.list(below)?.into_iter().map(|item| under(before, item)).collect())
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>> {
+        let (volume, below, _) = self.at(path);
+        volume.open(below)
+    }
+
+    fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        let (volume, below, _) = self.at(path);
+        volume.put(below, content)
+    }
+
+    fn link(&self, path: &str, target: &Path) -> Result<()> {
+        let (volume, below, _) = self.at(path);
+        volume.link(below, target)
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let (volume, below, _) = self.at(path);
+        volume.remove(below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn content(volume: &dyn Volume, path: &str) -> Result<String> {
+        let mut text = String::new();
+        let mut file = volume.open(path)?;
+        file.read_to_string(&mut text).map_err(Error::io(path))?;
+        Ok(text)
+    }
+
+    #[test]
+    fn volumes_are_found_below_their_links_and_nothing_outside() {
+        let (top, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(top.path().join("packages/a")).unwrap();
+        fs::create_dir_all(top.path().join("vol")).unwrap();
+        fs::create_dir_all(elsewhere.path().join("packages/b")).unwrap();
+        fs::write(elsewhere.path().join("packages/b/file"), "there").unwrap();
+        fs::write(elsewhere.path().join("secret"), "x").unwrap();
+        symlink(elsewhere.path(), top.path().join("vol/one")).unwrap();
+        symlink(elsewhere.path().join("secret"), top.path().join("packages/a/out")).unwrap();
+        let volumes = Volumes::local(top.path(), ["one", "gone"]).unwrap();
+        let found = volumes.walk("vol/one/packages").unwrap();
+        let paths: Vec<&str> = found.iter().map(|item| item.path.as_str()).collect();
+        assert_eq!(paths, ["vol/one/packages/b/file"]);
+        assert_eq!(content(&volumes, "vol/one/packages/b/file").unwrap(), "there");
+        assert!(volumes.list("vol/gone/packages").unwrap().is_empty());
+        assert_eq!(volumes.item("vol/gone/packages").unwrap(), None);
+        assert!(volumes.open("packages/a/out").is_err(), "a link that leads out");
+        assert!(volumes.open("../x").is_err());
+        let link = volumes.item("packages/a/out").unwrap().unwrap();
+        assert!(matches!(link.kind, Kind::Link(_)));
+    }
+
+    #[test]
+    fn a_packed_log_shows_what_was_packed() {
+        let top = tempfile::tempdir().unwrap();
+        let text = "a line of a log\n".repeat(10_000);
+        fs::write(top.path().join("build.log"), &text).unwrap();
+        packed::pack(&top.path().join("build.log")).unwrap().unwrap();
+        let local = Local::new(top.path()).unwrap();
+        assert_eq!(local.item("build.log").unwrap().unwrap().size, text.len() as u64);
+        assert_eq!(content(&local, "build.log").unwrap(), text);
+    }
+}
