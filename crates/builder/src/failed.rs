@@ -73,7 +73,7 @@ pub(crate) fn trim(workdir: &Path, lifetime: Duration, most: u64) -> io::Result<
     let mut total = 0u64;
     for (time, path) in kept {
         let age = now().duration_since(time).unwrap_or_default();
-        total = total.saturating_add(bytes(&path)?);
+        total = total.saturating_add(bytes(&path));
         let held = File::open(&path)?;
         let free = rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok();
         if free && (age >= lifetime || total > most) {
@@ -83,16 +83,15 @@ pub(crate) fn trim(workdir: &Path, lifetime: Duration, most: u64) -> io::Result<
     Ok(())
 }
 
-/// What a tree takes of the disk; a part that its build has closed to us counts for nothing.
-fn bytes(path: &Path) -> io::Result<u64> {
-    let data = std::fs::symlink_metadata(path)?;
-    let mut sum = data.blocks() * 512;
-    if data.is_dir() {
-        for entry in std::fs::read_dir(path).into_iter().flatten() {
-            sum += bytes(&entry?.path())?;
-        }
-    }
-    Ok(sum)
+/// What a tree takes of the disk.
+///
+/// A part that its build has closed to us, or put deeper than a path may say, counts for nothing: no build keeps the
+/// others from being removed.
+fn bytes(path: &Path) -> u64 {
+    let Ok(data) = std::fs::symlink_metadata(path) else { return 0 };
+    let entries = data.is_dir().then(|| std::fs::read_dir(path).ok()).flatten();
+    let inside = entries.into_iter().flatten().flatten().map(|entry| bytes(&entry.path()));
+    data.blocks() * 512 + inside.sum::<u64>()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the age of a directory is the machine's own")]
@@ -128,6 +127,17 @@ mod tests {
         assert!(hold(dir.path(), 7).unwrap().is_none());
     }
 
+    /// Puts a directory deeper than a path may say.
+    fn deepen(root: &Path) {
+        let name = "d".repeat(200);
+        let flags = rustix::fs::OFlags::DIRECTORY;
+        let mut at = rustix::fs::open(root, flags, rustix::fs::Mode::empty()).unwrap();
+        for _ in 0..30 {
+            rustix::fs::mkdirat(&at, &name, rustix::fs::Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, &name, flags, rustix::fs::Mode::empty()).unwrap();
+        }
+    }
+
     #[test]
     fn the_oldest_go_when_they_are_too_large() {
         let dir = tempfile::tempdir().unwrap();
@@ -135,9 +145,10 @@ mod tests {
             let root = super::dir(dir.path()).join(id.to_string());
             std::fs::create_dir_all(&root).unwrap();
             std::fs::write(root.join("file"), [1; 100_000]).unwrap();
+            deepen(&root);
             File::open(&root).unwrap().set_modified(now() - Duration::from_secs(age)).unwrap();
         }
-        trim(dir.path(), Duration::from_secs(3600), 250_000).unwrap();
+        trim(dir.path(), Duration::from_secs(3600), 450_000).unwrap();
         let left = [1, 2, 3].map(|id| super::dir(dir.path()).join(id.to_string()).exists());
         assert_eq!(left, [false, true, true]);
     }
