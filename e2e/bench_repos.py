@@ -35,8 +35,10 @@ def repo_large(b):
     finally:
         own.close()
     best = figures["again_s"]
+    limit = figures["compressing_alone_s"]
     return figures, {"createrepo_c_to_again": figures["createrepo_c_s"] / best, "createrepo_c_update_to_again": figures["createrepo_c_update_s"] / best,
-                     "createrepo_c_to_empty_cache": figures["createrepo_c_s"] / figures["empty_cache_s"]}
+                     "createrepo_c_to_empty_cache": figures["createrepo_c_s"] / figures["empty_cache_s"],
+                     "again_to_compressing_alone": best / limit, "empty_cache_to_compressing_alone": figures["empty_cache_s"] / limit}
 
 
 def measure(b):
@@ -74,7 +76,14 @@ def measure(b):
         figures[f"{name[:-2]}_peak_mb"] = peak(b.server.process.pid)
         b.close()
     figures["repo_dir"] = Path(b.server.ready["topdir"]) / f"repos/large/{made['id']}/x86_64"
+    packed = figures["repo_dir"].glob("repodata/*.xml.gz")
+    figures["compressing_alone_s"] = json.loads(run(rpmgen(b), "pack", *packed, timeout=600).out)["seconds"]
     return figures
+
+
+def rpmgen(b):
+    """The program that makes packages, beside the one that is measured."""
+    return Path(b.toji).parent / "toji-rpmgen"
 
 
 def empty(data):
@@ -108,7 +117,7 @@ def by_createrepo(peer, data, repo, count):
 def fill(b, tag, count):
     """Writes packages and their rows as an older hub would have left them; returns how many are tagged."""
     top = Path(b.server.ready["topdir"])
-    said = run(Path(b.toji).parent / "toji-rpmgen", "synthetic", top, "--count", count + 4 * LATE, "--store", timeout=1800).out
+    said = run(rpmgen(b), "synthetic", top, "--count", count + 4 * LATE, "--store", timeout=1800).out
     rpms = [json.loads(line) for line in said.splitlines()]
     versions = {rpm["source"]: rpm["version"] for rpm in rpms}
     sources = {name: FIRST + n for n, name in enumerate(sorted(versions))}

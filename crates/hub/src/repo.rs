@@ -4,6 +4,7 @@ pub mod assemble;
 pub mod change;
 pub mod comps;
 pub mod dist;
+mod gather;
 pub mod init;
 pub mod latest;
 mod maven;

@@ -102,6 +102,16 @@ pub async fn rpms(call: &mut Call, builds: &[Row], filter: &RpmFilter) -> Result
     Ok(in_order(rows, &tag_of))
 }
 
+/// The numbers of builds, `size` at a time, in the order of the builds' tags.
+///
+/// # Errors
+/// When the rows are not those of [`builds`].
+pub fn batches(builds: &[Row], size: usize) -> Result<Vec<Vec<i64>>, Fault> {
+    let (mut ids, tag_of) = numbered(builds)?;
+    ids.sort_by_key(|id| tag_of.get(id).copied());
+    Ok(ids.chunks(size.max(1)).map(<[i64]>::to_vec).collect())
+}
+
 /// The archives of builds, in the order of the builds' tags; `btype` is `maven` or `win`.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 pub mod craft;
 pub mod debian;
 mod files;
+pub mod limit;
 pub mod odd;
 mod rpmbuild;
 pub mod synthetic;

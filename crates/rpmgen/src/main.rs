@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use toji_rpmgen::{debian, odd, synthetic, universe, variants};
+use toji_rpmgen::{debian, limit, odd, synthetic, universe, variants};
 
 #[derive(Parser)]
 #[command(about = "Makes RPM packages to test and measure with")]
@@ -64,6 +64,14 @@ enum What {
         #[arg(long)]
         store: bool,
     },
+    /// Compresses what is in compressed files again, on all processors, and says how long that alone takes.
+    Pack {
+        /// The files, together as large as memory allows.
+        files: Vec<PathBuf>,
+        /// gzip's level.
+        #[arg(long, default_value_t = 6)]
+        level: u32,
+    },
 }
 
 fn main() -> Result<()> {
@@ -95,5 +103,9 @@ fn main() -> Result<()> {
         }
         What::Synthetic { out, count, store: false } => synthetic::write(&out, count).map(drop),
         What::Odd { out, count } => odd::write(&out, count),
+        What::Pack { files, level } => {
+            let told = limit::pack(&files, level)?;
+            Ok(writeln!(std::io::stdout(), "{told}")?)
+        }
     }
 }

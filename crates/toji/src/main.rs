@@ -32,6 +32,10 @@ use clap::{Parser, Subcommand};
 
 use log::Log;
 
+/// The system's allocator keeps what repositories of large tags took for a moment, once for each thread.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A build system for RPM distributions.
 #[derive(Parser)]
 #[command(name = "toji", version, arg_required_else_help = true)]
