@@ -120,7 +120,6 @@ both_databases! {
                 fs::write(top(&stage, &path), bytes).unwrap();
             }
         }
-        eprintln!("{injected:?} of {} files", files.len());
         assert_eq!(scanned(hub, &options).await.1, []);
         assert_eq!(checked(hub, false).await.1, []);
     }
