@@ -165,18 +165,20 @@ def scratch(place, description, url):
     """A scratch build with all options; an arch that may fail does."""
     w = place.w
     said = place.make(
-        description, "images/plain.kiwi", "--scratch", "--arch", "x86_64", "--arch", "i386", "--can-fail", "i386", "--repo", url, "--repo-releasever", "12", "--version", "7.1",
+        description, "images/plain.kiwi", "--scratch", "--arch", "x86_64", "--arch", "i386", "--can-fail", "i386", "--repo", url, "--repo-releasever", "12", "--version", "7.1.0",
         "--release", "3", "--kiwi-profile", "small", "--type", "tbz", "--type-attr", "publisher=Nobody", "--result-bundle-name-format", "%N-%A-%I")
     task = w.task_of(said)
     has(w.hub.call("getTaskResult", task), "Scratch image build results in: ")
     children = {child["label"]: child for child in w.hub.call("getTaskDescendents", task)[str(task)]}
     eq((children["x86_64"]["state"], children["i386"]["state"]), (2, 5), "the states of the arches")
     result = w.hub.call("getTaskResult", children["x86_64"]["id"])
-    eq((result["name"], result["version"], result["release"], result["rpmlist"]), ("plain-small", "7.1", "3", []), "the result")
+    eq((result["name"], result["version"], result["release"], result["rpmlist"]), ("plain-small", "7.1.0", "3", []), "the result")
     that("plain-small-x86_64-3.tar.xz" in result["files"], f"the files are {result['files']}")
     text = log_of(w, children["x86_64"]["id"], "plain.x86_64.kiwi")
-    has(text, "<version>7.1</version>", "<release-version>12</release-version>", f'<source path="{url}"/>', 'name="plain-small"')
-    lacks(text, "kojifiles", "nowhere.example.com")
+    has(text, "<version>7.1.0</version>", "<release-version>12</release-version>", f'<source path="{url}"/>', 'name="plain-small"')
+    # The command leaves the tag's repository to the hub, whose default, as in Koji, is to take it.
+    has(text, f"/repos/{place.tag}/")
+    lacks(text, "nowhere.example.com")
     has(log_of(w, children["x86_64"]["id"], "image-root.x86_64.log"), "--set-type-attr publisher=Nobody", "--profile small --type tbz")
     that(any(w.topdir("scratch").rglob("plain-small-x86_64-3.tar.xz")), "the image is not among the scratch builds")
 

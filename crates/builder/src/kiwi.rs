@@ -10,7 +10,7 @@ const MOST_DEPTH: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DescriptionError {
     /// It is no XML.
-    #[error("can't be parsed as XML")]
+    #[error("can't be parsed as XML.")]
     Xml,
     /// The element that holds all others is missing.
     #[error("doesn't contain <image> tag.")]
@@ -66,10 +66,10 @@ impl Description {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut reader = Reader::from_str(text);
         let mut open: Vec<Element> = Vec::new();
-        let mut all = Vec::new();
+        let (mut all, mut roots) = (Vec::new(), 0);
         loop {
             let node = match reader.read_event().map_err(|_| DescriptionError::Xml)? {
-                Event::Eof if open.is_empty() && !all.is_empty() => return Ok(Description(all)),
+                Event::Eof if open.is_empty() && roots == 1 => return Ok(Description(all)),
                 Event::Eof => return Err(DescriptionError::Xml),
                 Event::Start(_) if open.len() >= MOST_DEPTH => return Err(DescriptionError::Xml),
                 Event::Start(start) => {
@@ -84,7 +84,17 @@ impl Description {
             };
             match open.last_mut() {
                 Some(parent) => parent.children.push(node),
-                None => all.push(node),
+                None => {
+                    match &node {
+                        Node::Element(_) => roots += 1,
+                        Node::Other(Event::Text(text)) if text.trim_ascii().is_empty() => {}
+                        Node::Other(Event::Text(_) | Event::CData(_) | Event::GeneralRef(_)) => {
+                            return Err(DescriptionError::Xml);
+                        }
+                        Node::Other(_) => {}
+                    }
+                    all.push(node);
+                }
             }
         }
     }
@@ -295,8 +305,8 @@ mod tests {
         assert_eq!(wrong("<image name='x'/>"), DescriptionError::Version);
         assert_eq!(wrong("<a/>"), DescriptionError::Image);
         assert_eq!(
-            [wrong("<image>"), wrong(""), wrong("<a></b>")],
-            [const { DescriptionError::Xml }; 3]
+            [wrong("<image>"), wrong(""), wrong("<a></b>"), wrong("a list"), wrong("<a/><image/>")],
+            [const { DescriptionError::Xml }; 5]
         );
     }
 

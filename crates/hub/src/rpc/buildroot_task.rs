@@ -147,6 +147,7 @@ impl Handle for RunInFailedTree {
         };
         call.assert_policy("failed_tree", &policy::data(&facts.into())?, false).await?;
         let assign = root.get("host_id")?;
+        check_host(call, assign).await?;
         let args = vec![id.into(), self.command.into(), self.cwd.map_or(Value::Nil, Value::from)];
         let options = make::Options { assign, ..make::Options::default() };
         make::make(call, "runInFailedTree", args, options).await
@@ -177,8 +178,12 @@ async fn check_task(
         let text = "Only owner of failed task or 'admin' can run this task.";
         return Err(Fault::not_allowed(text));
     }
-    let host = task.get::<Option<i64>>("host_id")?.unwrap_or(-1);
-    let found = toji_db::host::find(&mut call.tx, &Key::Id(host), None).await?;
+    check_host(call, task.get("host_id")?).await
+}
+
+/// Refuses work for a host that takes none.
+async fn check_host(call: &mut Call, host: Option<i64>) -> Result<(), Fault> {
+    let found = toji_db::host::find(&mut call.tx, &Key::Id(host.unwrap_or(-1)), None).await?;
     let enabled = found.is_some_and(|host| host.value("enabled").truthy());
     match enabled {
         true => Ok(()),
