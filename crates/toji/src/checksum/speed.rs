@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use toji_hub::audit::hashing::{BUFFER, Local, Rate, Volume, Wanted, sums};
+use toji_hub::audit::hashing::{BUFFER, Content, Local, Rate, Volume, Wanted, sums};
 use toji_hub::audit::{Algorithm, hashing::Hasher};
 use toji_value::{Value, map};
 
@@ -25,6 +25,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let items = volume.walk("").context("failed to read the directory")?;
     let files: Vec<(Wanted, u64)> = items
         .into_iter()
+        .filter(|item| item.kind == Content::File)
         .map(|item| {
             let kinds = vec![Algorithm::Sha256];
             (Wanted { path: item.path, kinds, split: None }, item.size)
