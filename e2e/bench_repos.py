@@ -15,6 +15,7 @@ from harness.command import run
 LATE = 10
 # What the rows that are filled in begin with.
 FIRST = 1000
+PARTS = ("primary", "filelists", "other")
 
 
 @bench
@@ -76,7 +77,7 @@ def measure(b):
         figures[f"{name[:-2]}_peak_mb"] = peak(b.server.process.pid)
         b.close()
     figures["repo_dir"] = Path(b.server.ready["topdir"]) / f"repos/large/{made['id']}/x86_64"
-    packed = figures["repo_dir"].glob("repodata/*.xml.gz")
+    packed = [part_of(figures["repo_dir"], part) for part in PARTS]
     figures["compressing_alone_s"] = json.loads(run(rpmgen(b), "pack", *packed, timeout=600).out)["seconds"]
     return figures
 
@@ -84,6 +85,11 @@ def measure(b):
 def rpmgen(b):
     """The program that makes packages, beside the one that is measured."""
     return Path(b.toji).parent / "toji-rpmgen"
+
+
+def part_of(repo, part):
+    """The file that repomd.xml names; those of earlier states lie beside it."""
+    return repo / re.search(rf'href="(repodata/[^"]*-{part}\.xml\.gz)"', (repo / "repodata/repomd.xml").read_text())[1]
 
 
 def empty(data):
@@ -106,9 +112,8 @@ def by_createrepo(peer, data, repo, count):
     (peer / "list").write_text("".join(f"packages/{name}\n" for name in names))
     base = ["createrepo_c", "-q", "--pkglist", peer / "list", "--compress-type", "gz", "--no-database"]
     figures = {"createrepo_c_s": timed(*base, peer), "createrepo_c_update_s": timed(*base, "--update", "--skip-stat", peer)}
-    for part in ("primary", "filelists", "other"):
-        (mine,) = (repo / "repodata").glob(f"*-{part}.xml.gz")
-        (theirs,) = (peer / "repodata").glob(f"*-{part}.xml.gz")
+    for part in PARTS:
+        mine, theirs = part_of(repo, part), part_of(peer, part)
         figures[f"{part}_mb"], figures[f"createrepo_c_{part}_mb"] = mine.stat().st_size / 1e6, theirs.stat().st_size / 1e6
         figures[f"{part}_open_mb"] = int(run("sh", "-c", f"zcat '{mine}' | wc -c").out) / 1e6
     return figures
