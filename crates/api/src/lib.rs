@@ -6,6 +6,8 @@
 mod access;
 mod declaration;
 
+pub mod task_params;
+
 pub use access::Access;
 pub use declaration::{Declaration, Rpc};
 pub(crate) use declaration::{default, take};

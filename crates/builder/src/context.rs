@@ -129,7 +129,8 @@ impl Context {
     /// Uploads a file to the task's directory on a volume, by Koji's calls, which alone know volumes.
     pub(crate) async fn upload_to_volume(&self, file: &Path, name: &str, on: &str) -> Result<()> {
         let path = self.upload_dir();
-        let to = Upload { path: &path, name, overwrite: true, volume: Some(on), resume: false };
+        let to =
+            Upload { path: &path, name, overwrite: true, volume: Some(on), ..Upload::default() };
         self.hub.upload(file, &to).await?;
         Ok(())
     }

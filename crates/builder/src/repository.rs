@@ -200,7 +200,12 @@ async fn external(task: &Context, tag: i64, repo: &Value, arch: &str) -> Result<
 
 async fn fetch(task: &Context, dir: &str, record: &Record) -> Result<PathBuf> {
     let url = resolve(dir, &record.href)?;
-    let what = Download { url: &url, size: Some(record.size), sha256: Some(&record.checksum) };
+    let what = Download {
+        url: &url,
+        size: Some(record.size),
+        sha256: Some(&record.checksum),
+        ..Download::default()
+    };
     Ok(task.shared.packages.get(&task.hub, &what, &task.make_dir("download")?).await?)
 }
 

@@ -10,10 +10,10 @@ use toji_value::{Args, FromValue, Value, code};
 use toji_xmlrpc::write_call;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::login;
-use crate::session::{Credentials, State};
+use crate::session::{Credentials, Mark, State};
 use crate::transport::{self, Reply, Request};
 use crate::{Error, IntoArgs, Multicall, Options, Session, args};
+use crate::{call, login};
 
 /// A connection to a hub; clones share the session.
 ///
@@ -29,8 +29,16 @@ pub struct Client {
 pub(crate) struct Shared {
     pub(crate) hub: Url,
     pub(crate) files: Url,
+    /// The web UI, without a slash at the end.
+    pub(crate) web: String,
     pub(crate) http: reqwest::Client,
     pub(crate) options: Options,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Client").field(&self.hub_url()).finish()
+    }
 }
 
 impl Client {
@@ -43,17 +51,20 @@ impl Client {
             Url::parse(text).map_err(|e| Error::Settings(format!("URL '{text}': {e}")))
         };
         let hub = parse(url)?;
+        let beside = |name: &str| {
+            let mut url = hub.clone();
+            let base = hub.path().trim_end_matches('/').trim_end_matches("/kojihub");
+            url.set_path(&format!("{base}/{name}"));
+            url
+        };
         let files = match &options.topurl {
             Some(topurl) => parse(topurl)?,
-            None => {
-                let mut files = hub.clone();
-                let base = hub.path().trim_end_matches('/').trim_end_matches("/kojihub");
-                files.set_path(&format!("{base}/kojifiles"));
-                files
-            }
+            None => beside("kojifiles"),
         };
+        let web = options.weburl.clone().unwrap_or_else(|| beside("koji").into());
+        let web = web.trim_end_matches('/').to_owned();
         let http = transport::http(&[&hub, &files], &options)?;
-        let shared = Arc::new(Shared { hub, files, http, options });
+        let shared = Arc::new(Shared { hub, files, web, http, options });
         Ok(Client { shared, state: Arc::default() })
     }
 
@@ -75,6 +86,21 @@ impl Client {
     /// Logs in by Kerberos with the keys of a keytab; the session is renewed by itself when it expires.
     pub async fn login_with_keytab(&self, keys: Keys) -> Result<(), Error> {
         self.log_in(Credentials::Keytab(keys)).await
+    }
+
+    /// Logs in by Kerberos with the tickets that the user has (`kinit`), those of `principal` if one is named; the session is
+    /// renewed by itself when it expires.
+    pub async fn login_with_tickets(&self, principal: Option<&str>) -> Result<(), Error> {
+        self.log_in(Credentials::Tickets(principal.map(str::to_owned))).await
+    }
+
+    /// Logs in with a token, for hubs behind a web server that knows it (`Authorization: Bearer`); the session is renewed by
+    /// itself when it expires.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] when the hub is elsewhere and the connection is not encrypted.
+    pub async fn login_with_token(&self, token: &str) -> Result<(), Error> {
+        self.log_in(Credentials::Token(token.to_owned())).await
     }
 
     async fn log_in(&self, credentials: Credentials) -> Result<(), Error> {
@@ -103,7 +129,7 @@ impl Client {
     pub async fn subsession(&self) -> Result<Client, Error> {
         let answer = self.call("subsession", ()).await?;
         let mut state = State::default();
-        state.begin(session("subsession", &answer)?);
+        state.begin("subsession", &answer)?;
         state.credentials = self.state.lock().await.credentials.clone();
         Ok(Client { shared: self.shared.clone(), state: Arc::new(Mutex::new(state)) })
     }
@@ -132,6 +158,21 @@ impl Client {
         }
     }
 
+    /// The hub's URL.
+    pub fn hub_url(&self) -> &str {
+        self.shared.hub.as_str()
+    }
+
+    /// The URL of the web UI.
+    pub fn web_url(&self) -> &str {
+        &self.shared.web
+    }
+
+    /// The settings that this client was made with.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
     /// The current session, if logged in.
     pub async fn session(&self) -> Option<Session> {
         self.state.lock().await.session.clone()
@@ -145,17 +186,28 @@ impl Client {
     /// Makes a call by name.
     pub async fn call(&self, method: &str, args: impl IntoArgs) -> Result<Value, Error> {
         let args = args.into_args();
-        self.send(|headers| self.rpc(method, args.clone(), headers)).await.map(|reply| reply.value)
+        self.send(|mark| self.rpc(method, args.clone(), mark)).await.map(|reply| reply.value)
     }
 
-    /// Makes a declared call.
+    /// Makes a declared call: [`crate::api`] has a type for each of them.
+    ///
+    /// ```no_run
+    /// # async fn example(client: toji_client::Client) -> Result<(), toji_client::Error> {
+    /// use toji_client::api::build::{GetAverageBuildDuration, ListBuilds};
+    ///
+    /// let seconds: Option<f64> = client.call_rpc(GetAverageBuildDuration::new("bash")).await?;
+    /// let builds = ListBuilds { state: 1.into(), ..ListBuilds::new() };
+    /// println!("{seconds:?} {:?}", client.call_rpc(builds).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn call_rpc<R>(&self, rpc: R) -> Result<R::Output, Error>
     where
         R: Rpc,
         R::Output: FromValue,
     {
         let name = R::SIGNATURE.name;
-        let answer = self.call(name, rpc.into_args()).await?;
+        let answer = self.call(name, call::needed(rpc)).await?;
         R::Output::from_value(answer)
             .map_err(|fault| Error::Answer { call: name.to_owned(), what: fault.message })
     }
@@ -166,17 +218,13 @@ impl Client {
     }
 
     /// Sends a request with the next call number; an expired session is renewed once.
-    pub(crate) async fn send(
-        &self,
-        make: impl Fn(Vec<(&'static str, String)>) -> Request,
-    ) -> Result<Reply, Error> {
+    pub(crate) async fn send(&self, make: impl Fn(Mark) -> Request) -> Result<Reply, Error> {
         let mut state = self.state.lock().await;
         let begun = state.session.is_some();
         if let Some(above) = state.above.take().filter(|_| !begun) {
             let begun = Box::pin(above.call("subsession", ())).await;
-            let begun = begun.and_then(|answer| session("subsession", &answer));
             state.above = Some(above);
-            state.begin(begun?);
+            state.begin("subsession", &begun?)?;
         }
         let request = make(state.number());
         let shared = &self.shared;
@@ -210,30 +258,22 @@ impl Client {
     ) -> Result<(), Error> {
         let request = login::request(self, credentials, args, state.number()).await?;
         let shared = &self.shared;
-        let reply = transport::exchange(&shared.http, &request, &shared.options).await?;
-        state.begin(session("login", &reply.value)?);
-        Ok(())
+        let options = Options { timeout: shared.options.auth_timeout, ..shared.options.clone() };
+        let reply = transport::exchange(&shared.http, &request, &options).await?;
+        state.begin("login", &reply.value)
     }
 
-    pub(crate) fn rpc(
-        &self,
-        name: &str,
-        args: Args,
-        headers: Vec<(&'static str, String)>,
-    ) -> Request {
+    pub(crate) fn rpc(&self, name: &str, args: Args, mark: Mark) -> Request {
         let mut body = Vec::with_capacity(512);
         write_call(name, &args.encode(), &mut body);
+        let mut url = self.shared.hub.clone();
+        mark.write(&mut url);
         Request {
             name: name.to_owned(),
-            url: self.shared.hub.clone(),
+            url,
             content_type: "text/xml",
-            headers,
+            headers: mark.headers,
             body: Bytes::from(body),
         }
     }
-}
-
-fn session(call: &str, answer: &Value) -> Result<Session, Error> {
-    Session::from_answer(answer)
-        .ok_or_else(|| Error::Answer { call: call.to_owned(), what: "no session in it".to_owned() })
 }

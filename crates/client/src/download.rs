@@ -10,7 +10,7 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::transport::{chain, check, transport};
-use crate::{Client, Error};
+use crate::{Client, Error, Watcher};
 
 /// What to download and what it must be.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Download<'a> {
     pub size: Option<u64>,
     /// The expected SHA-256 in hexadecimal digits, if known.
     pub sha256: Option<&'a str>,
+    /// Who is told how far it is.
+    pub watcher: Watcher,
 }
 
 impl Client {
@@ -35,7 +37,7 @@ impl Client {
         let options = &self.shared.options;
         let mut failures = 0;
         let digest = loop {
-            match self.fetch(&url, &part).await.and_then(|got| fits(what, &url, got)) {
+            match self.fetch(&url, &part, what).await.and_then(|got| fits(what, &url, got)) {
                 Ok(digest) => break digest,
                 Err(error) => {
                     let stale = matches!(error, Error::Mismatch { .. });
@@ -123,7 +125,12 @@ impl Client {
     }
 
     /// Fetches what is missing in `part`; returns length and digest of the whole.
-    async fn fetch(&self, url: &Url, part: &Path) -> Result<(u64, String), Error> {
+    async fn fetch(
+        &self,
+        url: &Url,
+        part: &Path,
+        what: &Download<'_>,
+    ) -> Result<(u64, String), Error> {
         let failed = |source| Error::File { path: part.to_owned(), source };
         let (mut length, mut sha256) = digest_of(part).await.map_err(failed)?;
         let response = self.get(url, length).await?;
@@ -136,6 +143,9 @@ impl Client {
         if !append {
             (length, sha256) = (0, Sha256::new());
         }
+        let mut watch = what.watcher.begin(what.size);
+        watch.total = watch.total.or_else(|| Some(length + response.content_length()?));
+        watch.at(length);
         let mut open = OpenOptions::new();
         open.create(true).append(append).write(true).truncate(!append);
         let mut file = open.open(part).await.map_err(failed)?;
@@ -145,6 +155,7 @@ impl Client {
             file.write_all(&chunk).await.map_err(failed)?;
             sha256.update(&chunk);
             length += chunk.len() as u64;
+            watch.at(length);
         }
         file.flush().await.map_err(failed)?;
         Ok((length, hex::encode(sha256.finalize())))

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use toji_value::Fault;
 
+use crate::FaultKind;
+
 /// A call or a transfer that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +49,9 @@ pub enum Error {
     /// The URL or the certificates cannot be used.
     #[error("unusable connection settings: {0}")]
     Settings(String),
+    /// The configuration has no such profile, or cannot be understood.
+    #[error("failed to read the configuration")]
+    Profile(#[from] crate::ProfileError),
     /// A local file.
     #[error("cannot use {path}")]
     File {
@@ -75,6 +80,22 @@ impl Error {
             Error::Fault(fault) => Some(fault),
             _ => None,
         }
+    }
+
+    /// What kind of fault it is, if the hub refused the call.
+    pub fn kind(&self) -> Option<FaultKind> {
+        self.fault().map(FaultKind::from)
+    }
+
+    /// Whether the hub refused the call with a fault of this kind or one below it.
+    pub fn is(&self, kind: FaultKind) -> bool {
+        self.kind().is_some_and(|own| own.is(kind))
+    }
+
+    /// Whether the call was run although its answer is lost: the connection broke after the hub had committed it, and the
+    /// hub does not run the same call number twice.
+    pub fn is_done(&self) -> bool {
+        self.kind() == Some(FaultKind::Retry)
     }
 
     /// Whether the same call may succeed a moment later.

@@ -1,11 +1,28 @@
 //! Many calls in one request.
 
-use toji_value::{Fault, Map, Value, map};
+use std::marker::PhantomData;
+
+use toji_api::Rpc;
+use toji_value::{Fault, FromValue, Map, Value, map};
 
 use crate::{Client, Error, IntoArgs, args};
 
 /// A list of calls; the hub runs each batch as one transaction.
-#[must_use = "nothing is sent before `send`"]
+///
+/// ```no_run
+/// # async fn example(client: toji_client::Client) -> Result<(), toji_client::Error> {
+/// use toji_client::api::build::{FindBuildID, GetNextRelease};
+/// use toji_client::map;
+///
+/// let mut calls = client.multicall();
+/// let id = calls.rpc(FindBuildID::new("bash-5.2.26-1"));
+/// let release = calls.rpc(GetNextRelease::new(map! {"name" => "bash", "version" => "5.3"}));
+/// let mut done = calls.run().await?;
+/// println!("{:?} {}", done.take(id)?, done.take(release)?);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is sent before `send`, `strict` or `run`"]
 pub struct Multicall<'c> {
     client: &'c Client,
     calls: Vec<Value>,
@@ -22,6 +39,26 @@ impl<'c> Multicall<'c> {
         let params = Value::Array(args.into_args().encode());
         self.calls.push(Value::Struct(map! {"methodName" => method, "params" => params}));
         self.calls.len() - 1
+    }
+
+    /// Adds a declared call and returns where its result will be.
+    pub fn rpc<R>(&mut self, rpc: R) -> Slot<R::Output>
+    where
+        R: Rpc,
+        R::Output: FromValue,
+    {
+        let call = R::SIGNATURE.name;
+        Slot { place: self.add(call, crate::call::needed(rpc)), call, output: PhantomData }
+    }
+
+    /// How many calls there are.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is no call yet.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
     }
 
     /// Splits the list into transactions of at most `size` calls.
@@ -52,6 +89,56 @@ impl<'c> Multicall<'c> {
     pub async fn strict(self) -> Result<Vec<Value>, Error> {
         let results = self.send().await?;
         results.into_iter().map(|result| result.map_err(Error::Fault)).collect()
+    }
+
+    /// Sends the calls; each result is taken by its [`Slot`].
+    pub async fn run(self) -> Result<Results, Error> {
+        let results = self.send().await?;
+        Ok(Results { results: results.into_iter().map(Some).collect() })
+    }
+
+    /// Like [`Multicall::run`], but the first fault fails the whole.
+    pub async fn run_strict(self) -> Result<Results, Error> {
+        let results = self.strict().await?;
+        Ok(Results { results: results.into_iter().map(|value| Some(Ok(value))).collect() })
+    }
+}
+
+/// Where the result of a declared call in a multicall will be.
+#[derive(Debug)]
+pub struct Slot<T> {
+    place: usize,
+    call: &'static str,
+    output: PhantomData<fn() -> T>,
+}
+
+/// The results of a multicall.
+#[derive(Debug)]
+pub struct Results {
+    results: Vec<Option<Result<Value, Fault>>>,
+}
+
+impl Results {
+    /// Takes the result of a declared call.
+    ///
+    /// # Errors
+    /// The call's own fault; [`Error::Answer`] when the result is not of the declared type, or the slot is of another multicall.
+    pub fn take<T: FromValue>(&mut self, slot: Slot<T>) -> Result<T, Error> {
+        let wrong = |what: String| Error::Answer { call: slot.call.to_owned(), what };
+        let result = self.results.get_mut(slot.place).and_then(Option::take);
+        let value = result.ok_or_else(|| wrong("not in this multicall".to_owned()))??;
+        T::from_value(value).map_err(|fault| wrong(fault.message))
+    }
+
+    /// Takes the result at a place that [`Multicall::add`] returned.
+    ///
+    /// # Errors
+    /// The call's own fault; [`Error::Answer`] when there is none at this place any more.
+    pub fn take_value(&mut self, place: usize) -> Result<Value, Error> {
+        let result = self.results.get_mut(place).and_then(Option::take);
+        let missing =
+            || Error::Answer { call: "multiCall".into(), what: format!("no result {place}") };
+        Ok(result.ok_or_else(missing)??)
     }
 }
 

@@ -46,6 +46,9 @@ pub(crate) fn http(urls: &[&reqwest::Url], options: &Options) -> Result<reqwest:
         // A machine without any certificate authority can still use plain HTTP.
         builder = builder.tls_certs_only([]);
     }
+    if options.no_ssl_verify {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
     if let Some(pem) = &options.cert {
         let identity = reqwest::Identity::from_pem(pem)
             .map_err(|e| Error::Settings(format!("client certificate: {e}")))?;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::adler32::Adler32;
 use crate::transport::{Reply, Request};
-use crate::{Client, Error, args};
+use crate::{Client, Error, Watcher, args};
 
 /// Where an upload goes, below the hub's `work` directory.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Upload<'a> {
     pub resume: bool,
     /// The volume; none means the default one.
     pub volume: Option<&'a str>,
+    /// Who is told how far it is.
+    pub watcher: Watcher,
 }
 
 /// What was uploaded.
@@ -54,6 +56,9 @@ impl Client {
             false => 0,
         };
         let mut offset = resumed;
+        let total = source.metadata().await.map_err(failed)?.len();
+        let watch = to.watcher.begin(Some(total));
+        watch.at(offset);
         let block = self.shared.options.upload_blocksize.max(1);
         loop {
             let mut piece = Vec::with_capacity(block);
@@ -68,6 +73,7 @@ impl Client {
             let length = piece.len() as u64;
             self.upload_piece(piece.into(), offset, to).await?;
             offset += length;
+            watch.at(offset);
             if last {
                 break;
             }
@@ -97,12 +103,16 @@ impl Client {
             }
         }
         let reply: Reply = self
-            .send(|headers| Request {
-                name: "rawUpload".to_owned(),
-                url: url.clone(),
-                content_type: "application/octet-stream",
-                headers,
-                body: data.clone(),
+            .send(|mark| {
+                let mut url = url.clone();
+                mark.write(&mut url);
+                Request {
+                    name: "rawUpload".to_owned(),
+                    url,
+                    content_type: "application/octet-stream",
+                    headers: mark.headers,
+                    body: data.clone(),
+                }
             })
             .await?;
         let place = format!("{}/{} at {offset}", to.path, to.name);

@@ -27,6 +27,8 @@ struct Hub {
     trouble: Mutex<VecDeque<Trouble>>,
     /// Method (or `upload`) and call number of every request.
     seen: Mutex<Vec<(String, Option<i64>)>>,
+    /// Sessions in the URL, and what was shown at a login.
+    queries: Mutex<Vec<String>>,
     uploads: Mutex<Vec<u8>>,
     published: Vec<u8>,
 }
@@ -42,10 +44,16 @@ impl Hub {
 
     fn run(&self, method: &str, params: &[Value]) -> Result<Value, Fault> {
         match method {
-            "login" => Ok(Value::Struct(
+            // Hubs before 1.31 know nothing of headers.
+            "login" if params[0].as_str() == Some("old") => {
+                Ok(Value::Struct(map! {"session-id" => 6, "session-key" => "6-k"}))
+            }
+            "login" | "sslLogin" => Ok(Value::Struct(
                 map! {"session-id" => 7, "session-key" => "7-k", "header-auth" => true},
             )),
-            "subsession" => Ok(Value::Struct(map! {"session-id" => 8, "session-key" => "8-k"})),
+            "subsession" => Ok(Value::Struct(
+                map! {"session-id" => 8, "session-key" => "8-k", "header-auth" => true},
+            )),
             "echo" => Ok(Value::Array(params.to_vec())),
             "big" => Ok(Value::from("x".repeat(100_000))),
             "multiCall" => {
@@ -95,7 +103,15 @@ async fn kojihub(
     body: Bytes,
 ) -> Response {
     let number = headers.get("Koji-Session-Callnum").map(|v| v.to_str().unwrap().parse().unwrap());
-    let call = query.is_empty().then(|| parse_call(&body, &Limits::CALL).expect("call"));
+    let session = ["session-id", "session-key", "callnum"].map(|name| query.get(name).cloned());
+    if let [Some(id), Some(key), Some(callnum)] = session {
+        hub.queries.lock().expect("lock").push(format!("{id} {key} {callnum}"));
+    }
+    if let Some(text) = headers.get("Authorization") {
+        hub.queries.lock().expect("lock").push(text.to_str().unwrap().to_owned());
+    }
+    let call =
+        (!query.contains_key("filename")).then(|| parse_call(&body, &Limits::CALL).expect("call"));
     let name = call.as_ref().map_or("upload", |(method, _)| method).to_owned();
     hub.seen.lock().expect("lock").push((name, number));
     match hub.trouble.lock().expect("lock").pop_front() {
@@ -153,6 +169,7 @@ async fn start() -> (Arc<Hub>, Client) {
     let hub = Arc::new(Hub { published: published_data, ..Hub::default() });
     let routes = Router::new()
         .route("/kojihub", post(kojihub))
+        .route("/kojihub/ssllogin", post(kojihub))
         .route("/kojifiles/a.rpm", get(published))
         .with_state(hub.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
@@ -305,7 +322,8 @@ async fn downloads_resume_and_are_checked() {
     let file = dir.path().join("a.rpm");
     let part = dir.path().join("a.rpm.part");
     let digest = hex::encode(Sha256::digest(&hub.published));
-    let what = Download { url: "a.rpm", size: Some(20_000), sha256: Some(&digest) };
+    let what =
+        Download { url: "a.rpm", size: Some(20_000), sha256: Some(&digest), ..Download::default() };
     hub.trouble(Trouble::Status(502));
     assert_eq!(client.download(&what, &file).await.expect("download"), digest);
     std::fs::write(&part, &hub.published[..1234]).expect("write");
@@ -320,4 +338,27 @@ async fn downloads_resume_and_are_checked() {
     assert!(!file.exists() && !part.exists());
     assert_eq!(client.fetch_bytes("a.rpm", 20_000).await.expect("fetch"), hub.published);
     assert!(client.fetch_bytes("a.rpm", 100).await.is_err());
+}
+
+#[tokio::test]
+async fn old_hubs_read_the_session_in_the_url() {
+    let (hub, client) = start().await;
+    client.login("old", "secret").await.expect("login");
+    client.call("echo", (1,)).await.expect("call");
+    let to = Upload { path: "cli-build/x", name: "f", ..Upload::default() };
+    client.upload_piece(vec![1; 10].into(), 0, &to).await.expect("upload");
+    assert_eq!(*hub.queries.lock().expect("lock"), ["6 6-k 0", "6 6-k 1"]);
+    assert_eq!(numbers(hub.seen()), [None, Some(0), Some(1)]);
+}
+
+#[tokio::test]
+async fn tokens_are_shown_at_the_login_only() {
+    let (hub, client) = start().await;
+    client.login_with_token("t0ken").await.expect("login");
+    client.call("echo", (1,)).await.expect("call");
+    assert_eq!(*hub.queries.lock().expect("lock"), ["Bearer t0ken"]);
+    assert_eq!(client.session().await.map(|session| session.id), Some(7));
+    let far = Client::new("http://hub.example.com/kojihub", quick()).expect("client");
+    let refused = far.login_with_token("t0ken").await.expect_err("in the clear");
+    assert!(matches!(refused, Error::Settings(_)), "{refused}");
 }

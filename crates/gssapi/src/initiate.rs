@@ -26,9 +26,26 @@ pub struct Keys {
 pub fn message(keys: &Keys, host: &str) -> Result<Vec<u8>, Error> {
     let api = Api::load()?;
     let credential = Credential { handle: acquire(&api, keys)?, api: &api };
-    let service = Name { handle: import(&api, &format!("HTTP@{host}"), SERVICE)?, api: &api };
-    let mut context = Context { api: &api, handle: ptr::null_mut() };
-    let mut answer = Text { api: &api, buffer: Buffer::EMPTY };
+    token(&api, &credential, host)
+}
+
+/// As [`message`], by the tickets that the user got with `kinit`; without a principal by those that are the usual ones.
+///
+/// # Errors
+/// When the library is missing, there is no ticket, or the realm gives none for the service.
+pub fn message_by_tickets(principal: Option<&str>, host: &str) -> Result<Vec<u8>, Error> {
+    let api = Api::load()?;
+    let handle = match principal {
+        Some(_) => super::acquire(&api, principal, ffi::INITIATE, [Oid::of(KERBEROS)], [])?,
+        None => ptr::null_mut(),
+    };
+    token(&api, &Credential { handle, api: &api }, host)
+}
+
+fn token(api: &Api, credential: &Credential<'_>, host: &str) -> Result<Vec<u8>, Error> {
+    let service = Name { handle: import(api, &format!("HTTP@{host}"), SERVICE)?, api };
+    let mut context = Context { api, handle: ptr::null_mut() };
+    let mut answer = Text { api, buffer: Buffer::EMPTY };
     let mechanism = Oid::of(KERBEROS);
     let mut minor = 0;
     // SAFETY: every pointer is to a value that outlives the call, or null where RFC 2744 allows it.
@@ -49,7 +66,7 @@ pub fn message(keys: &Keys, host: &str) -> Result<Vec<u8>, Error> {
             ptr::null_mut(),
         )
     };
-    check(&api, major, minor, "get a ticket")?;
+    check(api, major, minor, "get a ticket")?;
     if major & ffi::CONTINUE_NEEDED != 0 {
         return Err(Error::Unfinished);
     }
@@ -93,5 +110,10 @@ mod tests {
         let keytab = PathBuf::from("/nonexistent/keytab");
         let keys = Keys { principal: "host/b1@EXAMPLE.TEST".into(), keytab, ccache: None };
         assert!(message(&keys, "hub.example.test").is_err());
+    }
+
+    #[test]
+    fn a_principal_without_tickets() {
+        assert!(message_by_tickets(Some("nobody@EXAMPLE.TEST"), "hub.example.test").is_err());
     }
 }

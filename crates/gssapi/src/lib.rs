@@ -8,7 +8,7 @@
 mod ffi;
 mod initiate;
 
-pub use initiate::{Keys, message};
+pub use initiate::{Keys, message, message_by_tickets};
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
@@ -195,6 +195,8 @@ fn acquire<const M: usize, const N: usize>(
     let elements = store.map(|(key, value)| KeyValue { key: key.as_ptr(), value: value.as_ptr() });
     let count = N.try_into().expect("a store of a few elements");
     let store = KeyValueSet { count, elements: elements.as_ptr() };
+    // MIT refuses an empty store; none is the usual one.
+    let store = if N == 0 { ptr::null() } else { &raw const store };
     let wanted = OidSet { count: M, elements: mechanisms.as_mut_ptr() };
     let name = principal.map_or(Ok(ptr::null_mut()), |name| import(api, name, PRINCIPAL))?;
     let name = Name { handle: name, api };
@@ -207,13 +209,13 @@ fn acquire<const M: usize, const N: usize>(
             ffi::INDEFINITE,
             &wanted,
             usage,
-            &store,
+            store,
             &mut handle,
             ptr::null_mut(),
             ptr::null_mut(),
         )
     };
-    check(api, major, minor, "use the keytab")?;
+    check(api, major, minor, if N == 0 { "use the tickets" } else { "use the keytab" })?;
     Ok(handle)
 }
 

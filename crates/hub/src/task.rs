@@ -2,12 +2,12 @@
 
 pub(crate) mod claim;
 pub mod make;
-pub(crate) mod params;
 pub mod runs;
 pub mod text;
 pub mod transition;
 pub mod wait;
 
+pub(crate) use toji_api::task_params as params;
 pub use transition::Locked;
 
 use toji_db::task as db;

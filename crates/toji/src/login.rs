@@ -4,11 +4,14 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use toji_client::{Client, Options as Connection};
+use toji_client::{Client, Options as Connection, Profile};
 
-/// Where the hub is and who asks; other ways of logging in has `koji call` with the same calls.
+/// Where the hub is and who asks: a profile of the stock client's, or a URL, a name and a password.
 #[derive(clap::Args)]
 pub(crate) struct Login {
+    /// A profile in `~/.koji/config` or `/etc/koji.conf` (and `config.d`, `koji.conf.d`), read as the stock client reads it.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with_all = ["server", "user", "password_file", "serverca"])]
+    profile: Option<String>,
     /// The hub's URL.
     #[arg(
         long,
@@ -31,12 +34,18 @@ pub(crate) struct Login {
 impl Login {
     /// The hub, for questions that anybody may ask.
     pub(crate) fn hub(&self) -> anyhow::Result<Client> {
+        if let Some(name) = &self.profile {
+            return Ok(Client::of_profile(&Profile::load(name)?)?);
+        }
         let serverca = self.serverca.as_ref().map(read).transpose()?;
         Ok(Client::new(&self.server, Connection { serverca, ..Connection::default() })?)
     }
 
     /// A session of the user.
     pub(crate) async fn log_in(&self) -> anyhow::Result<Client> {
+        if let Some(name) = &self.profile {
+            return Ok(Client::connect(&Profile::load(name)?).await?);
+        }
         let password = match &self.password_file {
             Some(path) => String::from_utf8(read(path)?).context("the password is not text")?,
             None => self.ask().context("failed to read the password")?,

@@ -85,7 +85,7 @@ impl To {
         };
         let (size, sha256) = (found.get("size").as_int(), found.get("sha256").as_str());
         let size = size.and_then(|size| u64::try_from(size).ok());
-        let what = Download { url: path, size, sha256 };
+        let what = Download { url: path, size, sha256, ..Download::default() };
         hub.download(&what, output).await?;
         Ok(())
     }

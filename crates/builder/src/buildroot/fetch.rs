@@ -37,7 +37,12 @@ pub(super) async fn all(
             let (shared, hub) = (Arc::clone(&task.shared), task.hub.clone());
             let scratch = scratch.clone();
             running.spawn(async move {
-                let what = Download { url: &url, size: Some(size), sha256: Some(&sha256) };
+                let what = Download {
+                    url: &url,
+                    size: Some(size),
+                    sha256: Some(&sha256),
+                    ..Download::default()
+                };
                 let got = shared.packages.get(&hub, &what, &scratch).await;
                 (at, name, got)
             });

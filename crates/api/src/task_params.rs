@@ -1,4 +1,4 @@
-//! Names of the arguments of known task methods, for policies that look at them.
+//! Names of the arguments of known task methods, for whoever looks into a task's request.
 
 use toji_value::{Args, Map, Value};
 
@@ -106,7 +106,7 @@ const CREATE_IMAGE: &[&str] = &[
 ];
 
 /// The arguments of a request by name; nothing when the method is not known.
-pub(crate) fn named(method: &str, request: &[Value]) -> Option<Map> {
+pub fn named(method: &str, request: &[Value]) -> Option<Map> {
     if let [Value::Struct(map)] = request
         && map.contains_key("__method__")
     {
