@@ -26,6 +26,8 @@ def stages():
         ("tidy", CARGO + ["xtask", "tidy"]),
         ("clippy", CARGO + ["clippy", *locked, "--all-targets", "--quiet", "--", "-D", "warnings"]),
         ("tests", tests),
+        # The library's users copy these; nextest does not run them.
+        ("examples", CARGO + ["test", "--locked", "--quiet", "--doc", "-p", "toji-client"]),
         ("build", CARGO + ["build", "--locked", "--quiet", "-p", "toji", "-p", "toji-contract", "-p", "toji-rpmgen"]),
     ]
 

@@ -108,7 +108,15 @@ kinds! {
 }
 
 impl FaultKind {
-    /// Whether this is `kind` or one below it: `AuthExpired` is an `Auth`, and both are `Generic`.
+    /// Whether this is `kind` or one below it.
+    ///
+    /// ```
+    /// use toji_client::FaultKind;
+    ///
+    /// let kind = FaultKind::of(1007);
+    /// assert_eq!(kind.name(), "AuthExpired");
+    /// assert!(kind.is(FaultKind::Auth) && kind.is(FaultKind::Generic));
+    /// ```
     pub fn is(self, kind: FaultKind) -> bool {
         let mut at = Some(self);
         while let Some(own) = at {

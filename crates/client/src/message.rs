@@ -140,6 +140,21 @@ impl Event {
     /// `topic://koji.build.complete`, Toji's `build.state`), `headers` are its properties. Which bus it came by shows in
     /// them: a header `type` is of `protonmsg` or `messagebus`, `buildsys.` in the topic of `koji-fedoramessaging`.
     ///
+    /// ```
+    /// use toji_client::{Client, Event, Map, Options};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Client::new("http://koji.example.com/kojihub", Options::default())?;
+    /// let topic = "org.fedoraproject.prod.buildsys.tag";
+    /// let body = br#"{"build_id": 7, "name": "bash", "version": "5.3", "release": "1", "tag": "f43", "user": "alice"}"#;
+    /// let Event::Tag(tagging) = Event::parse(topic, &Map::new(), body, &hub)? else { panic!("a tag") };
+    /// assert_eq!(tagging.tag, "f43");
+    /// assert_eq!(tagging.build.nvr().as_deref(), Some("bash-5.3-1"));
+    /// assert_eq!(tagging.build.url().as_deref(), Some("http://koji.example.com/koji/buildinfo?buildID=7"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the body is not what such a message has.
     pub fn parse(

@@ -190,6 +190,20 @@ impl Profile {
 
     /// Reads a profile from given places.
     ///
+    /// ```
+    /// use toji_client::{Places, Profile};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let dir = tempfile::tempdir()?;
+    /// std::fs::write(dir.path().join("koji.conf"), "[fedora]\nserver = https://%(host)s/kojihub\nhost = koji.example.com\n")?;
+    /// let places = Places { etc: dir.path().into(), home: "/nonexistent".into(), user_config: None };
+    /// let profile = Profile::read("fedora", &places)?;
+    /// assert_eq!(profile.server, "https://koji.example.com/kojihub");
+    /// assert_eq!(profile.max_retries, 30);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Profile::load`].
     pub fn read(name: &str, places: &Places) -> Result<Profile, ProfileError> {

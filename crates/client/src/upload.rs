@@ -47,7 +47,7 @@ impl Client {
     pub async fn upload(&self, file: &Path, to: &Upload<'_>) -> Result<Uploaded, Error> {
         let failed = |source| Error::File { path: file.to_owned(), source };
         let mut source = tokio::fs::File::open(file).await.map_err(failed)?;
-        let mut sha256 = Sha256::new();
+        let (mut sha256, mut adler32) = (Sha256::new(), Adler32::new());
         let resumed = match to.resume {
             true => self.resume_point(&mut source, &mut sha256, to).await.map_err(|e| match e {
                 Resume::Local(e) => failed(e),
@@ -70,6 +70,7 @@ impl Client {
             }
             let last = piece.len() < block;
             sha256.update(&piece);
+            adler32.update(&piece);
             let length = piece.len() as u64;
             self.upload_piece(piece.into(), offset, to).await?;
             offset += length;
@@ -79,7 +80,13 @@ impl Client {
             }
         }
         let sha256 = hex::encode(sha256.finalize());
-        self.confirm(to, offset, "sha256", &sha256).await?;
+        match self.confirm(to, offset, "sha256", &sha256).await {
+            // Old hubs know the checksum of the pieces only.
+            Err(error) if unknown_sum(&error) && resumed == 0 => {
+                self.confirm(to, offset, "adler32", &adler32.hex()).await?;
+            }
+            confirmed => confirmed?,
+        }
         Ok(Uploaded { size: offset, sha256, resumed })
     }
 
@@ -161,7 +168,10 @@ impl Client {
         sha256: &mut Sha256,
         to: &Upload<'_>,
     ) -> Result<u64, Resume> {
-        let there = self.check(to, "sha256", None).await.map_err(Resume::Remote)?;
+        let there = match self.check(to, "sha256", None).await {
+            Err(error) if unknown_sum(&error) => return Ok(0),
+            there => there.map_err(Resume::Remote)?,
+        };
         let Some(size) = there.get("size").as_int().and_then(|size| u64::try_from(size).ok())
         else {
             return Ok(0);
@@ -186,6 +196,11 @@ impl Client {
         source.rewind().await.map_err(Resume::Local)?;
         Ok(0)
     }
+}
+
+/// Whether the hub does not know the kind of checksum.
+fn unknown_sum(error: &Error) -> bool {
+    error.fault().is_some_and(|fault| fault.message.contains("verify type"))
 }
 
 enum Resume {

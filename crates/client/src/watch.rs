@@ -4,6 +4,8 @@ mod sse;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -16,6 +18,8 @@ use sse::Lines;
 
 /// How long a stream may be silent: the hub sends a comment every 15 seconds.
 const SILENT: Duration = Duration::from_secs(60);
+/// How often tasks are looked at although the hub tells of changes.
+const SLOW: Duration = Duration::from_secs(60);
 /// How many tasks are looked at with one request.
 const BATCH: usize = 500;
 
@@ -51,7 +55,13 @@ impl Client {
     /// The stream ends with [`Error::Status`] 404 at a hub that has no events, as Koji's: there [`Client::watch_tasks`] looks
     /// again and again.
     pub fn events(&self, wanted: Wanted) -> Events<Numbered> {
-        let state = Following { client: self.clone(), wanted, open: None, failures: 0 };
+        self.follow(wanted, Arc::default())
+    }
+
+    /// The events, and whether the connection stands.
+    fn follow(&self, wanted: Wanted, open: Arc<AtomicBool>) -> Events<Numbered> {
+        let client = self.clone();
+        let state = Following { client, wanted, body: None, open, failures: 0 };
         futures::stream::unfold(Some(state), |state| async move {
             let mut state = state?;
             match state.next().await {
@@ -66,16 +76,17 @@ impl Client {
     ///
     /// A Toji hub tells of changes; others are asked every [`crate::Options::poll_interval`].
     pub fn watch_tasks(&self, ids: &[i64]) -> Events<Task> {
-        let keys = ids.iter().map(|id| format!("task:{id}")).collect();
+        // A URL has its limits; whoever watches very many tasks hears of all.
+        let few = if ids.len() > 100 { &[] } else { ids };
+        let keys = few.iter().map(|id| format!("task:{id}")).collect();
         let wanted = Wanted { kinds: vec!["task.state".to_owned()], keys, after: None };
+        let open = Arc::<AtomicBool>::default();
         let state = Watching {
             client: self.clone(),
+            open: open.clone(),
+            told_of: false,
             // A URL has its limits; whoever watches very many tasks hears of all.
-            changes: Some(self.events(if ids.len() > 100 {
-                Wanted { keys: Vec::new(), ..wanted }
-            } else {
-                wanted
-            })),
+            changes: Some(self.follow(wanted, open)),
             left: ids.iter().map(|id| (*id, None)).collect(),
             told: VecDeque::new(),
             looked: false,
@@ -109,7 +120,8 @@ impl Client {
 struct Following {
     client: Client,
     wanted: Wanted,
-    open: Option<(Body, Lines)>,
+    body: Option<(Body, Lines)>,
+    open: Arc<AtomicBool>,
     failures: u32,
 }
 
@@ -126,7 +138,8 @@ impl Following {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.open = None;
+                    self.body = None;
+                    self.open.store(false, Ordering::Relaxed);
                     self.failures += 1;
                     let options = self.client.options();
                     if !error.is_transient() || self.failures > options.max_retries {
@@ -142,10 +155,12 @@ impl Following {
 
     /// Reads on; nothing when there is no whole event yet.
     async fn step(&mut self) -> Result<Option<Numbered>, Error> {
-        let (body, lines) = match &mut self.open {
+        let (body, lines) = match &mut self.body {
             Some(open) => open,
             None => {
-                self.open.insert((self.client.open_events(&self.wanted).await?, Lines::default()))
+                let body = self.client.open_events(&self.wanted).await?;
+                self.open.store(true, Ordering::Relaxed);
+                self.body.insert((body, Lines::default()))
             }
         };
         if let Some(found) = lines.next() {
@@ -207,6 +222,10 @@ struct Watching {
     client: Client,
     /// The hub's events, while it tells them.
     changes: Option<Events<Numbered>>,
+    /// Whether it tells them now.
+    open: Arc<AtomicBool>,
+    /// Whether everything since the last look is told of.
+    told_of: bool,
     /// Unfinished tasks with their last known state.
     left: Vec<(i64, Option<TaskState>)>,
     told: VecDeque<Task>,
@@ -232,13 +251,15 @@ impl Watching {
 
     /// Waits for a change, or for the time to look again.
     async fn wait(&mut self) {
-        let poll = self.client.options().poll_interval;
-        let Some(changes) = &mut self.changes else { return tokio::time::sleep(poll).await };
-        // What happened between the first look and the connection is seen by looking once more soon.
+        let often = self.client.options().poll_interval;
+        let Some(changes) = &mut self.changes else { return tokio::time::sleep(often).await };
+        // What happened before the connection stood is seen by looking once more soon.
+        let poll = if self.told_of { SLOW.max(often) } else { often };
         match tokio::time::timeout(poll, changes.next()).await {
             Ok(Some(Ok(_))) | Err(_) => {}
             Ok(Some(Err(_)) | None) => self.changes = None,
         }
+        self.told_of = self.open.load(Ordering::Relaxed);
     }
 
     async fn look(&mut self) -> Result<(), Error> {
