@@ -8,7 +8,7 @@ pub use payload::{Unpacked, unpack};
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Source};
 
 /// More members than this are not listed.
 const MOST: usize = 1_000_000;
@@ -51,11 +51,22 @@ pub struct Unix {
 /// # Errors
 /// When the file is no such container, or is broken.
 pub fn members(path: &Path, container: Container) -> Result<Vec<Member>> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(path)(e)),
-    };
+    match std::fs::File::open(path) {
+        Ok(file) => members_of(file, path, container),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(Error::io(path)(e)),
+    }
+}
+
+/// The same of what is open already; the path is for errors.
+///
+/// # Errors
+/// When the file is no such container, or is broken.
+pub fn members_of(
+    file: impl Source + 'static,
+    path: &Path,
+    container: Container,
+) -> Result<Vec<Member>> {
     let listed = match container {
         Container::Zip => zip::members(file),
         Container::Tar => tar::members(file),

@@ -136,7 +136,15 @@ impl std::io::Write for Hasher {
 /// # Errors
 /// When the file cannot be read.
 pub fn hash(path: &Path, algorithms: &[Algorithm]) -> Result<(Vec<String>, u64)> {
-    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    hash_of(std::fs::File::open(path).map_err(Error::io(path))?, path, algorithms)
+}
+
+/// The same of what is read from somewhere; the path is for errors.
+pub(crate) fn hash_of(
+    mut file: impl Read,
+    path: &Path,
+    algorithms: &[Algorithm],
+) -> Result<(Vec<String>, u64)> {
     let mut hashers: Vec<Hasher> = algorithms.iter().map(|a| Hasher::new(*a)).collect();
     let mut buffer = vec![0; 1 << 18];
     let mut size = 0;

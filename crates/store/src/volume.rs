@@ -1,6 +1,6 @@
 //! Where files lie: what checks need to know of a place, whether it is a directory or an object store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -265,6 +265,8 @@ fn is_absent(error: &std::io::Error) -> bool {
 pub struct Volumes {
     default: Box<dyn Volume>,
     named: BTreeMap<String, Box<dyn Volume>>,
+    /// Names of those that have no directory: their roots are asked for what they are.
+    remote: BTreeSet<String>,
 }
 
 impl Volumes {
@@ -278,13 +280,30 @@ impl Volumes {
         for name in names {
             named.insert(name.to_owned(), Box::new(Local::new(top.join("vol").join(name))?));
         }
-        Ok(Volumes { default, named })
+        Ok(Volumes { default, named, remote: BTreeSet::new() })
+    }
+
+    /// Adds a volume.
+    pub(crate) fn add(&mut self, name: &str, volume: Local) {
+        self.named.insert(name.to_owned(), Box::new(volume));
+    }
+
+    /// Adds a volume without a directory.
+    pub(crate) fn add_remote(&mut self, name: &str, volume: impl Volume + 'static) {
+        self.named.insert(name.to_owned(), Box::new(volume));
+        self.remote.insert(name.to_owned());
+    }
+
+    /// Whether a volume of this name is no directory.
+    pub fn is_remote(&self, name: &str) -> bool {
+        self.remote.contains(name)
     }
 
     /// The volume that a path lies on, the path there, and what to put before the paths of its answers.
     fn at<'p>(&self, path: &'p str) -> (&dyn Volume, &'p str, &'p str) {
         let inside = path.strip_prefix("vol/").and_then(|rest| {
-            let (name, below) = rest.split_once('/')?;
+            let root = || self.remote.contains(rest).then_some((rest, &path[path.len()..]));
+            let (name, below) = rest.split_once('/').or_else(root)?;
             Some((self.named.get(name)?, below, &path[..path.len() - below.len()]))
         });
         match inside {
@@ -296,6 +315,8 @@ impl Volumes {
 
 fn under(before: &str, mut item: Item) -> Item {
     if !before.is_empty() {
+        let slash = if before.ends_with('/') || item.path.is_empty() { "" } else { "/" };
+        item.path.insert_str(0, slash);
         item.path.insert_str(0, before);
     }
     item

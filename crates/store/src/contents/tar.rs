@@ -1,14 +1,13 @@
 //! The members of tarballs, whatever they are compressed with.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::{MOST, Member, Unix};
 
 /// The dictionary of an xz file may take this much, in KiB.
 const XZ_MEMORY: u32 = 512 << 10;
 
-pub(super) fn members(file: File) -> Result<Vec<Member>, String> {
+pub(super) fn members(file: impl Read + Seek + 'static) -> Result<Vec<Member>, String> {
     let reader = unpacked(file).map_err(|e| e.to_string())?;
     let mut archive = tar::Archive::new(reader);
     let mut found = Vec::new();
@@ -37,7 +36,7 @@ pub(super) fn members(file: File) -> Result<Vec<Member>, String> {
 }
 
 /// The stream behind the compression that the first bytes announce.
-pub(super) fn unpacked(mut file: File) -> io::Result<Box<dyn Read>> {
+pub(super) fn unpacked(mut file: impl Read + Seek + 'static) -> io::Result<Box<dyn Read>> {
     let start = file.stream_position()?;
     let mut magic = [0; 6];
     let mut known = 0;

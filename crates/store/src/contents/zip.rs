@@ -1,14 +1,14 @@
 //! The central directory of zip files.
 
-use std::fs::File;
+use std::io::{Read, Seek};
 
 use rawzip::{RECOMMENDED_BUFFER_SIZE, ZipArchive};
 
 use super::{MOST, Member};
 
-pub(super) fn members(file: File) -> Result<Vec<Member>, String> {
+pub(super) fn members(file: impl Read + Seek) -> Result<Vec<Member>, String> {
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
-    let archive = ZipArchive::from_file(file, &mut buffer).map_err(|e| e.to_string())?;
+    let archive = ZipArchive::from_seekable(file, &mut buffer).map_err(|e| e.to_string())?;
     let mut entries = archive.entries(&mut buffer);
     let mut found = Vec::new();
     while let Some(entry) = entries.next_entry().map_err(|e| e.to_string())? {

@@ -1,0 +1,7 @@
+//! Object stores, tested against servers of different make, through a network that fails.
+
+mod faults;
+mod http;
+mod proxy;
+mod servers;
+mod volumes;
