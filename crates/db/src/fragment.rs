@@ -47,11 +47,30 @@ pub async fn begin_job(tx: &mut Tx, floor: i64, top: i64, now: Time) -> Result<(
     tx.execute(sql, params![floor, top, now]).await.map(drop)
 }
 
-/// Notes that the job has looked at all RPMs above `position`, and has made the metadata of `made` more.
-pub async fn note_job(tx: &mut Tx, position: i64, made: i64, now: Time, end: bool) -> Result<()> {
+/// Where the job is: the RPMs above `position` were looked at, in the round that began with `top`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The highest number that was not looked at.
+    pub position: i64,
+    /// The highest number of the round.
+    pub top: i64,
+}
+
+/// Notes that the job has looked at all RPMs above `position`, and has made the metadata of `made` more; tells whether it
+/// still was at `from`, and not sent to another place meanwhile.
+pub async fn note_job(
+    tx: &mut Tx,
+    from: Place,
+    position: i64,
+    made: i64,
+    now: Time,
+    end: bool,
+) -> Result<bool> {
     let sql = "UPDATE toji_metadata_job SET position = $1, made = made + $2, updated = $3, \
-               finished = CASE WHEN $4 THEN $3 ELSE finished END WHERE id = 1";
-    tx.execute(sql, params![position, made, now, end]).await.map(drop)
+               finished = CASE WHEN $4 THEN $3 ELSE finished END \
+               WHERE id = 1 AND position = $5 AND top = $6";
+    let noted = tx.execute(sql, params![position, made, now, end, from.position, from.top]).await?;
+    Ok(noted > 0)
 }
 
 /// Sets how the job works; what is nothing stays.

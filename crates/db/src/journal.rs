@@ -2,7 +2,7 @@
 
 use toji_value::Value;
 
-use crate::{Result, Row, Tx, params};
+use crate::{Engine, Result, Row, Tx, params, sql};
 
 /// Enters an import that is about to place files; `steps` are pairs of old and new path.
 pub async fn insert(tx: &mut Tx, build_id: impl Into<Option<i64>>, steps: &Value) -> Result<i64> {
@@ -12,9 +12,21 @@ pub async fn insert(tx: &mut Tx, build_id: impl Into<Option<i64>>, steps: &Value
 }
 
 /// Marks an import as committed; written in the transaction of the import itself.
+///
+/// # Errors
+/// [`crate::Error::Conflict`] if it is being undone, by somebody who took it for interrupted.
 pub async fn commit(tx: &mut Tx, id: i64) -> Result<()> {
-    let sql = "UPDATE toji_import SET state = 'committed' WHERE id = $1";
-    tx.execute(sql, params![id]).await.map(drop)
+    let sql = "UPDATE toji_import SET state = 'committed' WHERE id = $1 AND state = 'placing'";
+    match tx.execute(sql, params![id]).await? {
+        0 => Err(crate::Error::Conflict),
+        _ => Ok(()),
+    }
+}
+
+/// Claims an import that was not committed, so that it cannot be any more; tells whether it is claimed.
+pub async fn claim(tx: &mut Tx, id: i64) -> Result<bool> {
+    let sql = "UPDATE toji_import SET state = 'undoing' WHERE id = $1 AND state <> 'committed'";
+    Ok(tx.execute(sql, params![id]).await? > 0)
 }
 
 /// Removes an entry whose files are as they should be.
@@ -43,21 +55,50 @@ pub async fn set_digest(tx: &mut Tx, path: &str, size: i64, sha256: &str) -> Res
     tx.execute(sql, params![path, size, sha256]).await.map(drop)
 }
 
-/// Moves the digests of all files below a directory to another one.
-pub async fn move_digests(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
-    let (old, new) = (format!("{old}/"), format!("{new}/"));
-    let sql = "UPDATE toji_file SET path = $2::text || substr(path, length($1::text) + 1)
-                WHERE substr(path, 1, length($1::text)) = $1::text";
-    tx.execute(sql, params![old, new]).await.map(drop)
+/// The tables that tell of files by their paths.
+const OF_FILES: [&str; 3] = ["toji_file", "toji_file_sum", "toji_damage"];
+
+/// That a path begins with `$1` and is before `$2`, the end of all paths that do: compared by bytes on both engines.
+fn between(tx: &Tx) -> &'static str {
+    match tx.engine() {
+        Engine::Postgres => " WHERE path COLLATE \"C\" >= $1 AND path COLLATE \"C\" < $2",
+        Engine::Sqlite => " WHERE path >= $1 AND path < $2",
+    }
 }
 
-/// Moves the digest of a file to another path, in place of what was known there.
+/// Moves all that is recorded of the files below a directory to another one, in place of what was known there.
+pub async fn move_digests(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
+    forget_below(tx, new).await?;
+    let (old, end) = (format!("{old}/"), format!("{old}0"));
+    let new = format!("{new}/");
+    for table in OF_FILES {
+        let set = " SET path = $3::text || substr(path, length($1::text) + 1)";
+        let sql = sql!["UPDATE ", table, set, between(tx)];
+        tx.execute(sql, params![&old, &end, &new]).await?;
+    }
+    Ok(())
+}
+
+/// Forgets all that is recorded of the files below a directory.
+pub async fn forget_below(tx: &mut Tx, dir: &str) -> Result<()> {
+    // The byte after a slash is a zero.
+    let (begin, end) = (format!("{dir}/"), format!("{dir}0"));
+    for table in OF_FILES {
+        let sql = sql!["DELETE FROM ", table, between(tx)];
+        tx.execute(sql, params![&begin, &end]).await?;
+    }
+    Ok(())
+}
+
+/// Moves what is recorded of a file to another path, in place of what was known there.
 pub async fn move_digest(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
     let there = "SELECT 1 AS one FROM toji_file WHERE path = $1";
     if tx.query_opt(there, params![old]).await?.is_some() {
-        tx.execute("DELETE FROM toji_file WHERE path = $1", params![new]).await?;
-        let sql = "UPDATE toji_file SET path = $2 WHERE path = $1";
-        tx.execute(sql, params![old, new]).await?;
+        for table in OF_FILES {
+            tx.execute(sql!["DELETE FROM ", table, " WHERE path = $1"], params![new]).await?;
+            let moved = sql!["UPDATE ", table, " SET path = $2 WHERE path = $1"];
+            tx.execute(moved, params![old, new]).await?;
+        }
     }
     Ok(())
 }

@@ -136,8 +136,13 @@ pub async fn published(tx: &mut Tx, tag: i64, dist: bool, limit: i64) -> Result<
     tx.query(sql, params![tag, dist, states, plain, limit]).await
 }
 
-/// Which tags have repositories in a state: `tag_id`, `dist`.
-pub async fn tags_with(tx: &mut Tx, state: i64) -> Result<Vec<Row>> {
-    let sql = "SELECT DISTINCT tag_id, dist FROM repo WHERE state = $1 AND dist IS NOT NULL";
-    tx.query(sql, params![state]).await
+/// The repository of each tag in a state that was made of the newest event: `id`, `tag_id`, `tag_name`, `dist`.
+pub async fn newest(tx: &mut Tx, state: i64) -> Result<Vec<Row>> {
+    let sql = "SELECT id, tag_id, tag_name, dist FROM ( \
+               SELECT repo.id AS id, repo.tag_id AS tag_id, tag.name AS tag_name, repo.dist AS dist, \
+               ROW_NUMBER() OVER (PARTITION BY repo.tag_id, repo.dist ORDER BY repo.create_event DESC, repo.id DESC) AS place \
+               FROM repo JOIN tag ON tag.id = repo.tag_id WHERE repo.state = $1 AND repo.dist IS NOT NULL \
+               AND (repo.dist IS TRUE OR repo.custom_opts = $2)) AS placed WHERE place = 1";
+    let plain = Value::Struct(toji_value::Map::new());
+    tx.query(sql, params![state, plain]).await
 }

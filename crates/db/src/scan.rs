@@ -248,6 +248,14 @@ pub async fn damage(
     tx.execute(sql, params![path, kind, detail, build]).await.map(drop)
 }
 
+/// Files of builds above a number that were seen to be damaged since a run began.
+pub async fn damaged_since(tx: &mut Tx, run: i64, after: i64) -> Result<Vec<String>> {
+    let sql = "SELECT path FROM toji_damage
+                WHERE build_id > $2 AND seen >= (SELECT started FROM toji_scan WHERE id = $1)";
+    let rows = tx.query(sql, params![run, after]).await?;
+    rows.iter().map(|row| row.get("path")).collect()
+}
+
 /// All files that are known to be damaged: `path`, `kind`, `detail`, `build_id`, `found`, `seen`.
 pub async fn damages(tx: &mut Tx) -> Result<Vec<Row>> {
     let sql = "SELECT path, kind, detail, build_id, found, seen FROM toji_damage ORDER BY path";
@@ -259,13 +267,6 @@ pub async fn runs(tx: &mut Tx, limit: i64) -> Result<Vec<Row>> {
     let sql = "SELECT id, kind, started, touched, ended, last_build, files, bytes, damaged
                  FROM toji_scan ORDER BY id DESC LIMIT $1";
     tx.query(sql, params![limit]).await
-}
-
-/// The states of repositories by their numbers: `id`, `state`, `tag`, `dist`.
-pub async fn repos(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
-    let sql = "SELECT repo.id AS id, repo.state AS state, tag.name AS tag, repo.dist AS dist
-                 FROM repo JOIN tag ON tag.id = repo.tag_id WHERE repo.id = ANY($1)";
-    tx.query(sql, params![ids]).await
 }
 
 /// Repositories in one of these states above a number: `id`, `state`, `tag`, `dist`.

@@ -29,6 +29,7 @@ pub mod hashing {
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use toji_db::scan::Progress;
 use toji_store::Volumes;
@@ -42,8 +43,40 @@ pub trait Watch: Send + Sync {
     fn tell(&self, finding: &Finding);
     /// Hears how far the run is, every few seconds.
     fn progress(&self, now: &Progress);
+    /// The flag that ends the run when it is set.
+    fn halted(&self) -> Arc<AtomicBool>;
     /// Whether the run shall end.
-    fn stopped(&self) -> bool;
+    fn stopped(&self) -> bool {
+        self.halted().load(Ordering::Relaxed)
+    }
+}
+
+/// A run as the database knows it.
+struct Run {
+    id: i64,
+    progress: Progress,
+    /// Whether it was interrupted and goes on now.
+    resumed: bool,
+}
+
+/// Goes on with the run of a kind that was interrupted, unless that is not wanted, or begins a new one.
+async fn begin(hub: &Hub, kind: &str, restart: bool) -> Result<Run, Fault> {
+    let mut call = hub.internal().await?;
+    let open = toji_db::scan::open_run(&mut call.tx, kind).await?.filter(|_| !restart);
+    let run = match open {
+        Some(row) => {
+            let count = |name: &str| Ok::<_, Fault>(row.get::<i64>(name)?.unsigned_abs());
+            let (files, bytes, damaged) = (count("files")?, count("bytes")?, count("damaged")?);
+            let progress = Progress { last_build: row.get("last_build")?, files, bytes, damaged };
+            Run { id: row.get("id")?, progress, resumed: true }
+        }
+        None => {
+            let id = toji_db::scan::begin(&mut call.tx, kind).await?;
+            Run { id, progress: Progress::default(), resumed: false }
+        }
+    };
+    call.commit().await?;
+    Ok(run)
 }
 
 /// The volumes of a hub's store as they are now.

@@ -64,21 +64,13 @@ impl After {
                 }
                 std::fs::rename(from, to).map_err(Error::io(from))
             }
-            After::Link(at, target) => {
-                match std::fs::symlink_metadata(at) {
-                    Ok(meta) if !meta.is_symlink() => {
-                        tracing::error!(path = %at.display(), "content where a link should be");
-                        return Ok(());
-                    }
-                    _ => {}
+            After::Link(at, target) => match toji_store::replace_link(at, target) {
+                Err(Error::Exists(_)) => {
+                    tracing::error!(path = %at.display(), "content where a link should be");
+                    Ok(())
                 }
-                make_parent(at)?;
-                let name = at.file_name().unwrap_or_default().to_string_lossy();
-                let fresh = at.with_file_name(format!(".{name}.link"));
-                let _ = std::fs::remove_file(&fresh);
-                std::os::unix::fs::symlink(target, &fresh).map_err(Error::io(&fresh))?;
-                std::fs::rename(&fresh, at).map_err(Error::io(at))
-            }
+                done => done,
+            },
         }
     }
 }
@@ -180,6 +172,13 @@ async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
     let Placement { journal, own, note, steps, written, trees, .. } = placement;
     // A row of the call's own transaction was taken back with it.
     let stale = journal.filter(|_| note.is_none() && !own);
+    let written = match unrecorded(hub, written).await {
+        Ok(written) => written,
+        Err(fault) => {
+            tracing::error!(error = %fault, "a written file is not taken back");
+            return None;
+        }
+    };
     let undone = blocking(move || {
         for tree in trees {
             toji_store::remove_tree(&tree)?;
@@ -198,6 +197,24 @@ async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
         return None;
     }
     stale
+}
+
+/// Leaves out what another call has written, too, and has committed: the same signature has the same file.
+async fn unrecorded(hub: &Hub, mut paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, Fault> {
+    if paths.is_empty() {
+        return Ok(paths);
+    }
+    let names: Vec<String> = paths.iter().map(|path| below(hub, path)).collect();
+    let mut tx = hub.db.begin();
+    let known = toji_db::journal::known(&mut tx, &names).await?;
+    tx.rollback().await?;
+    paths.retain(|path| !known.contains(&below(hub, path)));
+    Ok(paths)
+}
+
+/// A path relative to the top directory, as the database has it.
+pub(crate) fn below(hub: &Hub, path: &Path) -> String {
+    path.strip_prefix(hub.paths.topdir()).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 async fn forget(hub: &Hub, ids: &[i64]) {

@@ -23,6 +23,7 @@ pub mod host;
 mod hub;
 pub mod identity;
 pub mod json;
+mod lease;
 pub mod listing;
 pub mod live;
 pub mod lookup;

@@ -171,7 +171,7 @@ pub(crate) fn store_fault(error: toji_store::Error) -> Fault {
             "Incorrect upload length for {path} - Expected {expected}, actual {found}"
         )),
         Error::Digest { .. } => Fault::generic(error.to_string()),
-        Error::Io { .. } | Error::Container { .. } => {
+        Error::Io { .. } | Error::Container { .. } | Error::Halted => {
             tracing::error!(%error, "a file operation failed");
             Fault::unexpected("the file operation failed, the hub's log tells more")
         }

@@ -28,6 +28,7 @@ mod it {
     mod owners;
     mod package;
     mod past;
+    mod paths;
     mod people;
     mod plan;
     mod plans;

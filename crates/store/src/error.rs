@@ -40,6 +40,9 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// Work that was asked to stop.
+    #[error("halted")]
+    Halted,
     /// A checksum algorithm that is not known.
     #[error("unsupported verify type: {0}")]
     Algorithm(String),

@@ -34,15 +34,20 @@ pub fn place(step: &Step) -> Result<()> {
     {
         return Ok(());
     }
-    let name = step.to.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = dir.join(format!(".{name}.new"));
+    let fresh = crate::passing(&step.to, "new");
     let _ = fs::remove_file(&fresh);
-    if fs::hard_link(&step.from, &fresh).is_err() {
-        fs::copy(&step.from, &fresh).map_err(Error::io(&fresh))?;
-        let copy = fs::File::open(&fresh).map_err(Error::io(&fresh))?;
-        copy.sync_all().map_err(Error::io(&fresh))?;
+    if fs::hard_link(&step.from, &fresh).is_err()
+        && let Err(error) = copy(&step.from, &fresh)
+    {
+        let _ = fs::remove_file(&fresh);
+        return Err(error);
     }
     fs::rename(&fresh, &step.to).map_err(Error::io(&step.to))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map_err(Error::io(to))?;
+    fs::File::open(to).and_then(|copy| copy.sync_all()).map_err(Error::io(to))
 }
 
 /// Replaces the old path by a relative link to the new one; does nothing when that was done.
@@ -55,8 +60,7 @@ pub fn link_back(step: &Step) -> Result<()> {
         _ => return Ok(()),
     }
     let dir = step.from.parent().unwrap_or(Path::new("/"));
-    let name = step.from.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = dir.join(format!(".{name}.link"));
+    let fresh = crate::passing(&step.from, "link");
     let _ = fs::remove_file(&fresh);
     let target = relative_link(dir, &step.to);
     std::os::unix::fs::symlink(target, &fresh).map_err(Error::io(&fresh))?;
@@ -88,11 +92,11 @@ pub fn remove_file(path: &Path, stop: &Path) -> Result<()> {
     }
     let mut dir = path.parent();
     while let Some(path) = dir.filter(|p| p.starts_with(stop) && *p != stop) {
-        // The first directory that is not empty ends it.
-        if fs::remove_dir(path).is_err() {
-            break;
+        // The first directory that is not empty ends it; one that was never made does not.
+        match fs::remove_dir(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => break,
+            _ => dir = path.parent(),
         }
-        dir = path.parent();
     }
     Ok(())
 }

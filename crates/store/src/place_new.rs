@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::passing::own_file;
 use crate::{Error, Result, Step, remove_file, undo};
 
 /// What is written beside the placed files.
@@ -68,7 +69,7 @@ fn place(step: &Step) -> Result<()> {
     if !meta.is_file() {
         return Err(Error::NotAFile(step.from.display().to_string()));
     }
-    let dir = parent(&step.to)?;
+    parent(&step.to)?;
     match fs::hard_link(&step.from, &step.to) {
         Ok(()) => return Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -79,7 +80,7 @@ fn place(step: &Step) -> Result<()> {
         // Another file system, or one without links: a copy.
         Err(_) => {}
     }
-    let mut fresh = tempfile::NamedTempFile::new_in(dir).map_err(Error::io(dir))?;
+    let mut fresh = own_file(&step.to)?;
     let mut from = fs::File::open(&step.from).map_err(Error::io(&step.from))?;
     std::io::copy(&mut from, &mut fresh).map_err(Error::io(&step.to))?;
     let mode = meta.permissions();
@@ -88,7 +89,7 @@ fn place(step: &Step) -> Result<()> {
 }
 
 fn write(path: &Path, content: &Content) -> Result<()> {
-    let dir = parent(path)?;
+    parent(path)?;
     let data = match content {
         Content::Link(target) => {
             return std::os::unix::fs::symlink(target, path).map_err(|e| match e.kind() {
@@ -98,7 +99,7 @@ fn write(path: &Path, content: &Content) -> Result<()> {
         }
         Content::Bytes(data) => data,
     };
-    let mut fresh = tempfile::NamedTempFile::new_in(dir).map_err(Error::io(dir))?;
+    let mut fresh = own_file(path)?;
     fresh.write_all(data).map_err(Error::io(path))?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fs::set_permissions(fresh.path(), mode).map_err(Error::io(path))?;
@@ -114,10 +115,9 @@ fn persist(fresh: tempfile::NamedTempFile, to: &Path) -> Result<()> {
     }
 }
 
-fn parent(path: &Path) -> Result<&Path> {
+fn parent(path: &Path) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    Ok(dir)
+    fs::create_dir_all(dir).map_err(Error::io(dir))
 }
 
 fn exists(path: &Path) -> Error {
@@ -131,10 +131,11 @@ fn exists(path: &Path) -> Error {
 pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = dir.join(format!(".{name}.new"));
-    let mut file = fs::File::create(&fresh).map_err(Error::io(&fresh))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io(&fresh))?;
-    fs::rename(&fresh, path).map_err(Error::io(path))?;
+    let mut fresh = own_file(path)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fresh.write_all(content).map_err(Error::io(path))?;
+    fs::set_permissions(fresh.path(), mode).map_err(Error::io(path))?;
+    fresh.as_file().sync_all().map_err(Error::io(path))?;
+    fresh.persist(path).map_err(|e| Error::io(path)(e.error))?;
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
 }

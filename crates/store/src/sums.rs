@@ -1,7 +1,8 @@
 //! Sums of many files: each is read once, at no more than a rate, by as many threads as are wanted.
 
 use std::io::Read;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{Algorithm, Error, Hasher, Result, Volume};
@@ -35,9 +36,13 @@ pub struct Sums {
     pub parts: Option<(String, String)>,
 }
 
-/// Bytes per second for all threads together.
+/// The longest wait until it is asked again whether to go on.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Bytes per second for all threads together, until they shall stop.
 pub struct Rate {
     per_second: Option<u64>,
+    halted: Arc<AtomicBool>,
     /// When what was read so far would have been read at the rate.
     next: Mutex<Option<Instant>>,
     end: Condvar,
@@ -47,12 +52,26 @@ impl Rate {
     /// A rate; none is as fast as it goes.
     pub fn new(per_second: Option<u64>) -> Self {
         let per_second = per_second.filter(|rate| *rate > 0);
-        Rate { per_second, next: Mutex::new(None), end: Condvar::new() }
+        let halted = Arc::default();
+        Rate { per_second, halted, next: Mutex::new(None), end: Condvar::new() }
+    }
+
+    /// The same, and nothing more is read once the flag is set.
+    pub fn until(self, halted: Arc<AtomicBool>) -> Self {
+        Rate { halted, ..self }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.halted.load(Ordering::Relaxed) {
+            true => Err(Error::Halted),
+            false => Ok(()),
+        }
     }
 
     /// Waits until so many bytes may be read.
-    fn take(&self, bytes: usize) {
-        let Some(rate) = self.per_second else { return };
+    fn take(&self, bytes: usize) -> Result<()> {
+        self.check()?;
+        let Some(rate) = self.per_second else { return Ok(()) };
         let cost = Duration::from_secs_f64(bytes as f64 / rate as f64);
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -61,11 +80,12 @@ impl Rate {
         loop {
             let left = mine.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return Ok(());
             }
+            self.check()?;
             // Nobody signals: this is a wait that lets the others take their turns meanwhile.
-            let waited = self.end.wait_timeout(next, left).unwrap_or_else(PoisonError::into_inner);
-            next = waited.0;
+            let waited = self.end.wait_timeout(next, left.min(SLICE));
+            next = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -73,7 +93,7 @@ impl Rate {
 /// Reads a file once and computes what is wanted of it; `buffer` is space to read into.
 ///
 /// # Errors
-/// When it is missing, no regular file, or cannot be read to its end.
+/// When it is missing, no regular file, or cannot be read to its end; [`Error::Halted`] when reading shall stop.
 pub fn sums(volume: &dyn Volume, wanted: &Wanted, rate: &Rate, buffer: &mut [u8]) -> Result<Sums> {
     let mut file = volume.open(&wanted.path)?;
     let mut hashers: Vec<Hasher> = wanted.kinds.iter().map(|kind| Hasher::new(*kind)).collect();
@@ -90,7 +110,7 @@ pub fn sums(volume: &dyn Volume, wanted: &Wanted, rate: &Rate, buffer: &mut [u8]
         if n == 0 {
             break;
         }
-        rate.take(n);
+        rate.take(n)?;
         hashers.iter_mut().for_each(|hasher| hasher.update(data));
         if let Some(parts) = &mut parts {
             parts.update(size, data);
@@ -185,12 +205,31 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_ends_the_wait_and_the_reading_of_a_long_file() {
+        let top = tempfile::tempdir().unwrap();
+        fs::write(top.path().join("file"), vec![7; 50_000]).unwrap();
+        let volume = Local::new(top.path()).unwrap();
+        let wanted = Wanted { path: "file".into(), kinds: vec![Algorithm::Sha256], split: None };
+        // It would take more than an hour.
+        let flag = Arc::new(AtomicBool::new(false));
+        let rate = Rate::new(Some(10)).until(flag.clone());
+        let begin = Instant::now();
+        let done = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| sums(&volume, &wanted, &rate, &mut vec![0; 1000]));
+            flag.store(true, Ordering::Relaxed);
+            reader.join().unwrap()
+        });
+        assert!(matches!(done, Err(Error::Halted)), "{done:?}");
+        assert!(begin.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
     fn a_rate_holds_for_all_threads() {
         let rate = Rate::new(Some(1_000_000));
         let begin = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(|| (0..5).for_each(|_| rate.take(10_000)));
+                scope.spawn(|| (0..5).for_each(|_| rate.take(10_000).unwrap()));
             }
         });
         // fifteen times 10 ms, of which the last is not waited for

@@ -220,17 +220,7 @@ impl Volume for Local {
     }
 
     fn link(&self, path: &str, target: &Path) -> Result<()> {
-        let full = self.changed(path)?;
-        match std::fs::symlink_metadata(&full) {
-            Ok(meta) if !meta.is_symlink() => {
-                return Err(Error::Exists(full.display().to_string()));
-            }
-            Ok(_) => std::fs::remove_file(&full).map_err(Error::io(&full))?,
-            Err(_) => {}
-        }
-        let dir = full.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-        std::os::unix::fs::symlink(target, &full).map_err(Error::io(&full))
+        crate::replace_link(&self.changed(path)?, target)
     }
 
     fn remove(&self, path: &str) -> Result<()> {

@@ -109,3 +109,17 @@ fn links_are_followed_while_files_are_renamed() {
         assert_eq!(wrong, 0, "of 20,000 files were not opened");
     });
 }
+
+#[test]
+fn directories_that_were_made_for_nothing_go() {
+    let top = tempfile::tempdir().unwrap();
+    let from = top.path().join("work/file");
+    fs::create_dir_all(from.parent().unwrap()).unwrap();
+    fs::write(&from, "x").unwrap();
+    // as a crash leaves it that came before the last directory was made
+    fs::create_dir_all(top.path().join("packages/a/1.0")).unwrap();
+    let to = top.path().join("packages/a/1.0/1/src/file");
+    toji_store::undo(&toji_store::Step { from: from.clone(), to }, top.path()).unwrap();
+    assert!(!top.path().join("packages").exists());
+    assert!(from.exists());
+}

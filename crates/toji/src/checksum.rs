@@ -54,9 +54,16 @@ struct Scan {
     /// Read only files of which a sum is missing.
     #[arg(long)]
     missing: bool,
-    /// Begin anew although an earlier scan was interrupted.
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// How a check of the store goes on and what it says.
+#[derive(clap::Args)]
+pub(crate) struct Manner {
+    /// Begin anew although an earlier run was interrupted.
     #[arg(long)]
-    restart: bool,
+    pub(crate) restart: bool,
     /// A JSON object for each finding, one in a line, and one for the whole at the end.
     #[arg(long)]
     json: bool,
@@ -113,8 +120,13 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Output { json, quiet, stop: Arc::default(), begin: Mutex::default() }
+    pub(crate) fn new(manner: &Manner) -> Self {
+        Output {
+            json: manner.json,
+            quiet: manner.quiet,
+            stop: Arc::default(),
+            begin: Mutex::default(),
+        }
     }
 
     /// Ends the run in order at SIGTERM or Ctrl-C.
@@ -174,8 +186,8 @@ impl Watch for Output {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+    fn halted(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
     }
 }
 
@@ -208,7 +220,7 @@ fn further(names: &[String], hub: &Hub) -> anyhow::Result<Vec<Algorithm>> {
 }
 
 async fn read_all(options: &Scan) -> anyhow::Result<()> {
-    let output = Output::new(options.json, options.quiet);
+    let output = Output::new(&options.manner);
     let hub = options.place.hub().await?;
     output.watch_signals();
     let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -218,7 +230,8 @@ async fn read_all(options: &Scan) -> anyhow::Result<()> {
         rate: options.rate,
         further: further(&options.types, &hub)?,
         only_missing: options.missing,
-        restart: options.restart,
+        restart: options.manner.restart,
+        ..scan::Options::default()
     };
     let begin = Instant::now();
     let scan::Summary { progress, resumed, whole } =

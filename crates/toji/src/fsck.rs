@@ -2,7 +2,7 @@
 
 use toji_hub::audit::fsck;
 
-use crate::checksum::{Output, exit, fault};
+use crate::checksum::{Manner, Output, exit, fault};
 use crate::place::Place;
 
 /// What `toji fsck` can be told.
@@ -17,25 +17,18 @@ pub(crate) struct Options {
     /// decided before and interrupted. Packages, archives and logs are never removed nor changed.
     #[arg(long)]
     repair: bool,
-    /// Begin anew although an earlier check was interrupted.
-    #[arg(long)]
-    restart: bool,
-    /// A JSON object for each finding, one in a line, and one for the whole at the end.
-    #[arg(long)]
-    json: bool,
-    /// Say nothing of how far it is.
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 /// Checks once.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let output = Output::new(options.json, options.quiet);
+    let output = Output::new(&options.manner);
     let runtime = crate::hub::runtime()?;
     exit(runtime.block_on(async {
         let hub = options.place.hub().await?;
         output.watch_signals();
-        let what = fsck::Options { repair: options.repair, restart: options.restart };
+        let what = fsck::Options { repair: options.repair, restart: options.manner.restart };
         let sum = fsck::run(&hub, &what, &output).await.map_err(fault)?;
         let fsck::Summary { progress, left, mended, resumed, whole } = sum;
         output.end(

@@ -80,12 +80,12 @@ pub async fn expirable(tx: &mut Tx, ready: i64, cutoff: Time, dist: Time) -> Res
     rows.iter().map(|row| row.get("id")).collect()
 }
 
-/// Repositories by their numbers: `id`, `state`, `state_ts`, `tag_id`, `tag_name`.
+/// Repositories by their numbers: `id`, `state`, `state_ts`, `tag_id`, `tag_name`, `dist`.
 pub async fn states(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
     tx.query(
         "SELECT repo.id AS id, repo.state AS state, date_part('epoch', repo.state_time) AS state_ts, \
-         repo.tag_id AS tag_id, tag.name AS tag_name FROM repo JOIN tag ON tag.id = repo.tag_id \
-         WHERE repo.id = ANY($1)",
+         repo.tag_id AS tag_id, tag.name AS tag_name, repo.dist AS dist \
+         FROM repo JOIN tag ON tag.id = repo.tag_id WHERE repo.id = ANY($1)",
         params![ids],
     )
     .await

@@ -1,10 +1,13 @@
 //! One build: what its rows say against what is there, by names and sizes.
 
+use std::path::Path;
+
 use toji_store::{Item, Kind as ItemKind};
 use toji_types::BuildState;
 
 use super::expect::{Expected, Gathered};
 use super::finding::{Finding, Kind, What};
+use super::places::is_young;
 
 /// Everything that names and sizes tell of a build; a wrong size may turn out to be another file's content.
 pub(super) fn compare(one: &Gathered) -> Vec<Finding> {
@@ -65,7 +68,8 @@ fn complete(one: &Gathered) -> Vec<Finding> {
         }
         match unexpected(one, item) {
             Ok(what) => all.extend(size(one, item, what)),
-            Err(kind) => {
+            Err(None) => {}
+            Err(Some(kind)) => {
                 let detail = match &item.kind {
                     ItemKind::Link(target) => format!("a link to {}", target.display()),
                     _ => format!("{} bytes", item.size),
@@ -101,16 +105,17 @@ fn size(one: &Gathered, item: &Item, what: What) -> Option<Finding> {
     Some(Finding::new(kind, what, &item.path, detail))
 }
 
-/// What a file without a row of its own is, or how to call it.
-pub(super) fn unexpected(one: &Gathered, item: &Item) -> Result<What, Kind> {
+/// What a file without a row of its own is, or how to call it; nothing if it may still be written.
+pub(super) fn unexpected(one: &Gathered, item: &Item) -> Result<What, Option<Kind>> {
     let rel = item.path.strip_prefix(&format!("{}/", one.place.dir)).unwrap_or(&item.path);
-    if is_leftover(item.name()) {
-        return Err(Kind::Leftover);
+    let recorded = one.records.contains_key(&item.path) && item.kind == ItemKind::File;
+    if !recorded && is_leftover(item.name()) {
+        return Err((!is_young(one.now, item)).then_some(Kind::Leftover));
     }
     if rel.starts_with("data/logs/") {
         return Ok(What::Log);
     }
-    if one.records.contains_key(&item.path) && item.kind == ItemKind::File {
+    if recorded {
         return Ok(What::File);
     }
     let beside =
@@ -121,7 +126,7 @@ pub(super) fn unexpected(one: &Gathered, item: &Item) -> Result<What, Kind> {
     let backup = rel.starts_with("data/sigcache/") && rel.ends_with(".save");
     match maven || rel == "metadata.json" || backup {
         true => Ok(What::File),
-        false => Err(Kind::Stray),
+        false => Err(Some(Kind::Stray)),
     }
 }
 
@@ -170,5 +175,6 @@ fn links(one: &Gathered) -> Option<Finding> {
 
 /// What the link on the default volume says.
 pub(super) fn default_target(one: &Gathered) -> String {
-    format!("../../../{}", one.place.dir)
+    let from = Path::new(&one.place.default_dir).parent().unwrap_or(Path::new(""));
+    toji_store::relative_link(from, Path::new(&one.place.dir)).to_string_lossy().into_owned()
 }

@@ -105,6 +105,8 @@ pub(super) struct Gathered {
     pub(super) default_dir: Option<Item>,
     /// Whether the whole volume is missing: nothing can be said of the build.
     pub(super) lost: bool,
+    /// When one looked, seconds since 1970.
+    pub(super) now: f64,
 }
 
 /// Gathers all of builds, whose rows are those of [`toji_db::scan::builds`].
@@ -114,7 +116,7 @@ pub(super) async fn gather(
     rows: &[Row],
 ) -> Result<Vec<Gathered>, Fault> {
     let places: Vec<Place> = rows.iter().map(Place::of).collect::<Result<_, _>>()?;
-    let mut all = look(volumes.clone(), places).await?;
+    let mut all = look(volumes.clone(), places, hub.now()).await?;
     expect(hub, &mut all).await?;
     record(hub, &mut all).await?;
     Ok(all)
@@ -133,7 +135,7 @@ pub(super) async fn gather_ids(
 }
 
 /// Looks what is there.
-async fn look(volumes: Arc<Volumes>, places: Vec<Place>) -> Result<Vec<Gathered>, Fault> {
+async fn look(volumes: Arc<Volumes>, places: Vec<Place>, now: f64) -> Result<Vec<Gathered>, Fault> {
     files::blocking(move || {
         let mut all = Vec::with_capacity(places.len());
         for place in places {
@@ -146,7 +148,7 @@ async fn look(volumes: Arc<Volumes>, places: Vec<Place>) -> Result<Vec<Gathered>
             };
             let lost = dir.is_none() && is_lost(&volumes, &place.dir)?;
             let (expected, records) = (BTreeMap::new(), HashMap::new());
-            all.push(Gathered { place, expected, found, records, dir, default_dir, lost });
+            all.push(Gathered { place, expected, found, records, dir, default_dir, lost, now });
         }
         Ok(all)
     })

@@ -54,6 +54,32 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 22] = [
+        Kind::Missing,
+        Kind::Truncated,
+        Kind::Longer,
+        Kind::Changed,
+        Kind::Swapped,
+        Kind::Unreadable,
+        Kind::NotAFile,
+        Kind::Stray,
+        Kind::Leftover,
+        Kind::DeletedBuild,
+        Kind::UnfinishedBuild,
+        Kind::UnknownBuild,
+        Kind::WrongVolume,
+        Kind::MissingLink,
+        Kind::WrongLink,
+        Kind::MissingVolume,
+        Kind::WrongToplink,
+        Kind::StaleRecord,
+        Kind::MissingRepository,
+        Kind::StrayRepository,
+        Kind::StrayTask,
+        Kind::InterruptedImport,
+    ];
+
     /// The name for scripts.
     pub const fn name(self) -> &'static str {
         self.texts().0

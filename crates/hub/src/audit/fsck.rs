@@ -12,13 +12,11 @@ use super::expect::{Gathered, gather, gather_ids};
 use super::finding::{Finding, Kind, What};
 use super::judge::{Bad, Job, Verdict};
 use super::mend::{self, Mender};
-use super::{Watch, build, named, places, records, volumes};
+use super::{Run, Watch, begin, build, named, places, records, volumes};
 use crate::{Hub, files};
 
 /// Builds that are looked at together.
 const BUILDS: i64 = 200;
-/// The name of such runs.
-const RUN: &str = "fsck";
 
 /// What a check may do.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +32,7 @@ pub struct Options {
 pub struct Summary {
     /// How far it is, runs that it went on with included.
     pub progress: Progress,
-    /// What was found in this run and is not mended.
+    /// What was found and is not mended, also before an interruption.
     pub left: u64,
     /// What was mended.
     pub mended: u64,
@@ -51,7 +49,7 @@ struct Check<'a> {
     watch: &'a dyn Watch,
     run: i64,
     sum: Summary,
-    /// Volumes that are missing, each told once.
+    /// The directories of volumes that are missing, each told once.
     lost: BTreeSet<String>,
 }
 
@@ -60,37 +58,33 @@ struct Check<'a> {
 /// # Errors
 /// When the database fails, or a directory cannot be read.
 pub async fn run(hub: &Hub, options: &Options, watch: &dyn Watch) -> Result<Summary, Fault> {
-    let mut call = hub.internal().await?;
-    let open = db::open_run(&mut call.tx, RUN).await?.filter(|_| !options.restart);
-    let mut sum = Summary { resumed: open.is_some(), ..Summary::default() };
-    let run = match open {
-        Some(row) => {
-            let count = |name: &str| Ok::<_, Fault>(row.get::<i64>(name)?.unsigned_abs());
-            let (files, damaged) = (count("files")?, count("damaged")?);
-            let last_build = row.get("last_build")?;
-            sum.progress = Progress { last_build, files, damaged, bytes: 0 };
-            row.get("id")?
-        }
-        None => db::begin(&mut call.tx, RUN).await?,
-    };
-    call.commit().await?;
+    // What was mended by one is not what the other would have told.
+    let kind = if options.repair { "repair" } else { "fsck" };
+    let Run { id: run, progress, resumed } = begin(hub, kind, options.restart).await?;
+    let left = progress.damaged;
+    let sum = Summary { progress, left, resumed, ..Summary::default() };
     let volumes = volumes(hub).await?;
     let lost = BTreeSet::new();
     let mut check = Check { hub, volumes, options, watch, run, sum, lost };
     check.imports().await?;
     let found = places::volumes(hub, &check.volumes).await?;
-    check.take(found).await?;
+    let missing = found.iter().filter(|finding| finding.kind == Kind::MissingVolume);
+    check.lost.extend(missing.map(|finding| finding.path.clone()));
+    check.take(found, &[]).await?;
     check.builds().await?;
     for step in [places::Step::Packages, places::Step::Repositories, places::Step::Tasks] {
         if watch.stopped() {
             break;
         }
-        let found = places::run(hub, &check.volumes, step).await?;
-        check.take(found).await?;
+        let found = places::run(hub, &check.volumes, step, watch).await?;
+        check.take(found, &[]).await?;
     }
     let found = records::run(hub, &check.volumes, watch).await?;
-    check.take(found).await?;
+    check.take(found, &[]).await?;
     check.sum.whole = !watch.stopped();
+    if check.sum.whole {
+        check.sum.progress.damaged = check.sum.left;
+    }
     check.note(check.sum.whole).await?;
     Ok(check.sum)
 }
@@ -106,10 +100,9 @@ impl Check<'_> {
     }
 
     /// Mends what can be mended, and tells everything.
-    async fn take(&mut self, found: Vec<Finding>) -> Result<(), Fault> {
+    async fn take(&mut self, found: Vec<Finding>, builds: &[Gathered]) -> Result<(), Fault> {
         let mender = Mender { hub: self.hub, volumes: &self.volumes, repair: self.options.repair };
-        for finding in mender.mend(found).await? {
-            self.sum.progress.damaged += 1;
+        for finding in mender.mend(found, builds).await? {
             match finding.mending {
                 super::Mending::Done(_) => self.sum.mended += 1,
                 _ => self.sum.left += 1,
@@ -137,7 +130,7 @@ impl Check<'_> {
             finding.build = row.get("build_id")?;
             found.push(finding);
         }
-        self.take(found).await
+        self.take(found, &[]).await
     }
 
     /// Goes through all builds.
@@ -154,18 +147,22 @@ impl Check<'_> {
             let lost: Vec<String> = gathered
                 .iter()
                 .filter(|one| one.lost && !one.expected.is_empty())
-                .map(|one| one.place.volume.clone())
+                .map(|one| places::volume_dir(&one.place.volume))
                 .collect();
-            for volume in lost {
-                if self.lost.insert(volume.clone()) {
-                    let path = places::volume_dir(&volume);
-                    let detail = "builds should be there, and nothing is";
-                    let finding = Finding::new(Kind::MissingVolume, What::Volume, path, detail);
-                    self.take(vec![finding]).await?;
+            for dir in lost {
+                if self.lost.insert(dir.clone()) {
+                    self.take(vec![places::lost(dir)], &[]).await?;
                 }
             }
-            let found = self.again(&gathered).await?;
-            self.take(found).await?;
+            let before = self.sum.left;
+            let (found, now) = self.again(&gathered).await?;
+            if self.watch.stopped() {
+                // Not all of it may have been read: the run that goes on looks again.
+                break;
+            }
+            self.take(found, &now).await?;
+            // All else is looked at again by a run that goes on.
+            self.sum.progress.damaged += self.sum.left - before;
             self.sum.progress.files += files as u64;
             self.sum.progress.last_build = last;
             self.note(false).await?;
@@ -174,11 +171,11 @@ impl Check<'_> {
     }
 
     /// What is wrong with builds, if it still is when one looks again.
-    async fn again(&self, gathered: &[Gathered]) -> Result<Vec<Finding>, Fault> {
+    async fn again(&self, gathered: &[Gathered]) -> Result<(Vec<Finding>, Vec<Gathered>), Fault> {
         let suspects = gathered.iter().filter(|one| !build::compare(one).is_empty());
         let ids: Vec<i64> = suspects.map(|one| one.place.id).collect();
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let now = gather_ids(self.hub, &self.volumes, &ids).await?;
         let mut found = Vec::new();
@@ -192,7 +189,7 @@ impl Check<'_> {
             }
         }
         found.extend(self.lengths(lengths).await?);
-        Ok(found)
+        Ok((found, now))
     }
 
     /// Files of another length are read: they may have the content of another one.
@@ -205,10 +202,10 @@ impl Check<'_> {
             let further: &[Algorithm] = &[];
             jobs.push(Job::new(place, (path, 0), expected, record, further));
         }
-        let volumes = self.volumes.clone();
+        let (volumes, halted) = (self.volumes.clone(), self.watch.halted());
         let verdicts: Vec<Verdict> = files::blocking(move || {
-            let (mut buffer, rate) = (vec![0; BUFFER], Rate::new(None));
-            Ok(jobs.iter().map(|job| job.run(&*volumes, &rate, &mut buffer)).collect())
+            let (mut buffer, rate) = (vec![0; BUFFER], Rate::new(None).until(halted));
+            Ok(jobs.iter().map_while(|job| job.run(&*volumes, &rate, &mut buffer)).collect())
         })
         .await?;
         let mut bad: Vec<Bad> = verdicts

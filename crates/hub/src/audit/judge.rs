@@ -67,9 +67,21 @@ impl Job {
         Job { build, what, wanted, expected, record, further: further.to_vec(), size }
     }
 
-    /// Reads the file and compares.
-    pub(super) fn run(&self, volume: &dyn Volume, rate: &Rate, buffer: &mut [u8]) -> Verdict {
-        let found = match sums(volume, &self.wanted, rate, buffer) {
+    /// Reads the file and compares; nothing when reading shall stop.
+    pub(super) fn run(
+        &self,
+        volume: &dyn Volume,
+        rate: &Rate,
+        buffer: &mut [u8],
+    ) -> Option<Verdict> {
+        match sums(volume, &self.wanted, rate, buffer) {
+            Err(Error::Halted) => None,
+            found => Some(self.judge(volume, found)),
+        }
+    }
+
+    fn judge(&self, volume: &dyn Volume, found: Result<Sums, Error>) -> Verdict {
+        let found = match found {
             Ok(found) => found,
             Err(Error::NotAFile(_)) => return self.bad(Kind::NotAFile, "no regular file", vec![]),
             Err(error) if error.is_missing() => return self.bad(Kind::Missing, "", vec![]),

@@ -12,7 +12,7 @@ use toji_types::BuildState;
 use toji_value::Fault;
 
 use super::build::default_target;
-use super::expect::{Gathered, gather_ids};
+use super::expect::Gathered;
 use super::finding::{Finding, Kind, Mending, What};
 use crate::{Hub, files};
 
@@ -59,17 +59,18 @@ impl Way {
 }
 
 impl Mender<'_> {
-    /// Says of each finding what can be done, and does it if that is wanted.
-    pub(super) async fn mend(&self, mut found: Vec<Finding>) -> Result<Vec<Finding>, Fault> {
-        let ids: Vec<i64> = found.iter().filter_map(|finding| finding.build).collect();
-        let builds: HashMap<i64, Gathered> = gather_ids(self.hub, self.volumes, &ids)
-            .await?
-            .into_iter()
-            .map(|one| (one.place.id, one))
-            .collect();
+    /// Says of each finding what can be done, and does it if that is wanted; `builds` are those that it is about, as
+    /// they are now.
+    pub(super) async fn mend(
+        &self,
+        mut found: Vec<Finding>,
+        builds: &[Gathered],
+    ) -> Result<Vec<Finding>, Fault> {
+        let builds: HashMap<i64, &Gathered> =
+            builds.iter().map(|one| (one.place.id, one)).collect();
         let mut recovered = None;
         for finding in &mut found {
-            let build = finding.build.and_then(|id| builds.get(&id));
+            let build = finding.build.and_then(|id| builds.get(&id).copied());
             let Some(way) = self.way(finding, build).await? else { continue };
             let action = way.action();
             if !self.repair {
@@ -94,8 +95,9 @@ impl Mender<'_> {
     async fn way(&self, finding: &Finding, build: Option<&Gathered>) -> Result<Option<Way>, Fault> {
         Ok(match finding.kind {
             Kind::InterruptedImport => Some(Way::Recover),
+            // As the hub makes it: a volume may itself be a link to anywhere.
             Kind::WrongToplink if !finding.detail.contains("no link") => {
-                Some(Way::Link("../..".to_owned()))
+                Some(Way::Link(self.hub.paths.topdir().to_owned()))
             }
             Kind::MissingLink | Kind::WrongLink => build
                 .filter(|one| one.place.dir != one.place.default_dir && one.dir.is_some())

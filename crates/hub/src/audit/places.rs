@@ -8,6 +8,7 @@ use toji_store::{Item, Kind as ItemKind, Volume, Volumes};
 use toji_types::RepoState;
 use toji_value::Fault;
 
+use super::Watch;
 use super::build::is_leftover;
 use super::expect::Place;
 use super::finding::{Finding, Kind, What};
@@ -34,13 +35,15 @@ pub(super) fn volume_dir(name: &str) -> String {
     }
 }
 
-async fn names(hub: &Hub) -> Result<Vec<String>, Fault> {
-    Ok(toji_db::build::volumes(&mut hub.reading().tx).await?)
+/// A volume that builds should lie on.
+pub(super) fn lost(dir: String) -> Finding {
+    let detail = "builds should be there, and nothing is";
+    Finding::new(Kind::MissingVolume, What::Volume, dir, detail)
 }
 
 /// The directories of volumes, and the links that lead from them to the top.
 pub(super) async fn volumes(hub: &Hub, volumes: &Arc<Volumes>) -> Result<Vec<Finding>, Fault> {
-    let names = names(hub).await?;
+    let names = toji_db::build::volumes(&mut hub.reading().tx).await?;
     let (volumes, top) = (volumes.clone(), hub.paths.topdir().to_owned());
     files::blocking(move || {
         let mut found = Vec::new();
@@ -76,16 +79,25 @@ pub(super) async fn run(
     hub: &Hub,
     volumes: &Arc<Volumes>,
     step: Step,
+    watch: &dyn Watch,
 ) -> Result<Vec<Finding>, Fault> {
     let mut found = Vec::new();
-    for name in names(hub).await? {
+    let names = toji_db::build::volumes(&mut hub.reading().tx).await?;
+    let moving = moving(hub).await?;
+    for name in names {
+        if watch.stopped() {
+            break;
+        }
         let dir = volume_dir(&name);
         let at = |rest: &str| match dir.as_str() {
             "" => rest.to_owned(),
             dir => format!("{dir}/{rest}"),
         };
         match step {
-            Step::Packages => found.extend(packages(hub, volumes, &name, at("packages")).await?),
+            Step::Packages => {
+                let part = Part { hub, volumes, volume: &name, moving: &moving, watch };
+                found.extend(part.packages(at("packages")).await?);
+            }
             Step::Repositories => {
                 if name == "DEFAULT" {
                     found.extend(repositories(hub, volumes, "repos".to_owned(), false).await?);
@@ -124,81 +136,101 @@ async fn level(volumes: &Arc<Volumes>, dir: String, levels: usize) -> Result<Vec
     .await
 }
 
-fn is_young(hub: &Hub, item: &Item) -> bool {
+/// Whether something may still be written: it was changed not long before `now`.
+pub(super) fn is_young(now: f64, item: &Item) -> bool {
     let since = |time: std::time::SystemTime| {
         time.duration_since(std::time::UNIX_EPOCH).map_or(0.0, |age| age.as_secs_f64())
     };
-    item.modified.is_some_and(|time| hub.now() - since(time) < YOUNG)
+    item.modified.is_some_and(|time| now - since(time) < YOUNG)
 }
 
-/// Directories and links in the places of builds.
-async fn packages(
-    hub: &Hub,
-    volumes: &Arc<Volumes>,
-    volume: &str,
-    dir: String,
-) -> Result<Vec<Finding>, Fault> {
-    let all = list(volumes, dir).await?;
-    let mut found = Vec::new();
-    for some in all.chunks(BATCH) {
-        let names: Vec<String> = some.iter().map(|item| item.name().to_owned()).collect();
-        let rows = db::builds_of(&mut hub.reading().tx, &names).await?;
-        let mut known: HashMap<(String, String, String), Place> = HashMap::new();
-        for row in &rows {
-            let place = Place::of(row)?;
-            known.insert((place.name.clone(), place.version.clone(), place.release.clone()), place);
-        }
-        for package in some {
-            if package.kind != ItemKind::Dir {
-                let detail = "it is no directory of a package";
-                found.push(Finding::new(Kind::Stray, What::File, &package.path, detail));
-                continue;
-            }
-            for item in level(volumes, package.path.clone(), 2).await? {
-                found.extend(release(hub, volume, package.name(), &item, &known));
-            }
-        }
+/// The copies of builds that are on their way to another place, by the journal: paths below the top.
+async fn moving(hub: &Hub) -> Result<HashSet<String>, Fault> {
+    let rows = db::imports(&mut hub.reading().tx).await?;
+    let mut found = HashSet::new();
+    for row in rows {
+        let steps = row.value("steps").as_array().unwrap_or_default();
+        let trees = steps.iter().filter_map(|step| step.get("tree").as_str());
+        found.extend(trees.map(|tree| files::below(hub, tree.as_ref())));
     }
     Ok(found)
 }
 
-/// What lies in the place of a release: a build that is looked at with its rows, a link, or a stray.
-fn release(
-    hub: &Hub,
-    volume: &str,
-    package: &str,
-    item: &Item,
-    known: &HashMap<(String, String, String), Place>,
-) -> Option<Finding> {
-    let mut parts = item.path.rsplit('/');
-    let (release, version) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-    let place = known.get(&(package.to_owned(), version.clone(), release.clone()));
-    if let Some(place) = place {
-        // Its own volume and the link on the default one were looked at with its rows.
-        let own = place.volume == volume || volume == "DEFAULT";
-        let detail = format!("the build lies on {}", place.volume);
-        let wrong = Finding::new(Kind::WrongVolume, What::Build, &item.path, detail);
-        return (!own).then(|| wrong.of(place.id));
+/// The packages on a volume.
+struct Part<'a> {
+    hub: &'a Hub,
+    volumes: &'a Arc<Volumes>,
+    volume: &'a str,
+    moving: &'a HashSet<String>,
+    watch: &'a dyn Watch,
+}
+
+/// Builds by their names, versions and releases.
+type Known = HashMap<(String, String, String), Place>;
+
+impl Part<'_> {
+    /// Directories and links in the places of builds.
+    async fn packages(&self, dir: String) -> Result<Vec<Finding>, Fault> {
+        let all = list(self.volumes, dir).await?;
+        let mut found = Vec::new();
+        for some in all.chunks(BATCH) {
+            let names: Vec<String> = some.iter().map(|item| item.name().to_owned()).collect();
+            let rows = db::builds_of(&mut self.hub.reading().tx, &names).await?;
+            let mut known = Known::new();
+            for row in &rows {
+                let place = Place::of(row)?;
+                let nvr = (place.name.clone(), place.version.clone(), place.release.clone());
+                known.insert(nvr, place);
+            }
+            for package in some {
+                if self.watch.stopped() {
+                    return Ok(found);
+                }
+                if package.kind != ItemKind::Dir {
+                    let detail = "it is no directory of a package";
+                    found.push(Finding::new(Kind::Stray, What::File, &package.path, detail));
+                    continue;
+                }
+                for item in level(self.volumes, package.path.clone(), 2).await? {
+                    found.extend(self.release(package.name(), &item, &known));
+                }
+            }
+        }
+        Ok(found)
     }
-    if is_leftover(&release) {
-        let old = !is_young(hub, item);
-        let detail = "the copy of an interrupted move";
-        return old.then(|| Finding::new(Kind::Leftover, What::Build, &item.path, detail));
+
+    /// What lies in the place of a release: a build that is looked at with its rows, a link, or a stray.
+    fn release(&self, package: &str, item: &Item, known: &Known) -> Option<Finding> {
+        let mut parts = item.path.rsplit('/');
+        let (release, version) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        let place = known.get(&(package.to_owned(), version.clone(), release.clone()));
+        if let Some(place) = place {
+            // Its own volume and the link on the default one were looked at with its rows.
+            let own = place.volume == self.volume || self.volume == "DEFAULT";
+            let detail = format!("the build lies on {}", place.volume);
+            let wrong = Finding::new(Kind::WrongVolume, What::Build, &item.path, detail);
+            return (!own).then(|| wrong.of(place.id));
+        }
+        if is_leftover(&release) {
+            let old = !is_young(self.hub.now(), item) && !self.moving.contains(&item.path);
+            let detail = "the copy of an interrupted move";
+            return old.then(|| Finding::new(Kind::Leftover, What::Build, &item.path, detail));
+        }
+        // The old name of a draft that was promoted is a link to the build.
+        let promoted = release.split_once(",draft_").is_some_and(|(release, id)| {
+            let place = known.get(&(package.to_owned(), version, release.to_owned()));
+            place.is_some_and(|place| place.id.to_string() == id)
+        });
+        if promoted && matches!(item.kind, ItemKind::Link(_)) || is_young(self.hub.now(), item) {
+            return None;
+        }
+        let detail = match &item.kind {
+            ItemKind::Link(target) => format!("a link to {}", target.display()),
+            ItemKind::Dir => "a directory".to_owned(),
+            _ => format!("{} bytes", item.size),
+        };
+        Some(Finding::new(Kind::UnknownBuild, What::Build, &item.path, detail))
     }
-    // The old name of a draft that was promoted is a link to the build.
-    let promoted = release.split_once(",draft_").is_some_and(|(release, id)| {
-        let place = known.get(&(package.to_owned(), version, release.to_owned()));
-        place.is_some_and(|place| place.id.to_string() == id)
-    });
-    if promoted && matches!(item.kind, ItemKind::Link(_)) || is_young(hub, item) {
-        return None;
-    }
-    let detail = match &item.kind {
-        ItemKind::Link(target) => format!("a link to {}", target.display()),
-        ItemKind::Dir => "a directory".to_owned(),
-        _ => format!("{} bytes", item.size),
-    };
-    Some(Finding::new(Kind::UnknownBuild, What::Build, &item.path, detail))
 }
 
 /// Directories in the places of repositories: TAG/ID.
@@ -215,7 +247,7 @@ async fn repositories(
     for some in numbered.chunks(BATCH) {
         let ids: Vec<i64> = some.iter().map(|(id, _)| *id).collect();
         let mut states: HashMap<i64, RepoState> = HashMap::new();
-        for row in db::repos(&mut hub.reading().tx, &ids).await? {
+        for row in toji_db::repo::states(&mut hub.reading().tx, &ids).await? {
             let state = RepoState::try_from(row.get::<i64>("state")?);
             let state = state.map_err(|e| Fault::generic(e.to_string()))?;
             if row.value("dist").truthy() == dist {
@@ -228,7 +260,7 @@ async fn repositories(
                 Some(_) => continue,
                 None => "unknown",
             };
-            if !is_young(hub, item) {
+            if !is_young(hub.now(), item) {
                 found.push(Finding::new(
                     Kind::StrayRepository,
                     What::Repository,
@@ -296,7 +328,7 @@ async fn tasks(
             known.insert(row.get::<i64>("id")?);
         }
         for (_, item) in some.iter().filter(|(id, _)| !known.contains(id)) {
-            if !is_young(hub, item) {
+            if !is_young(hub.now(), item) {
                 found.push(Finding::new(Kind::StrayTask, What::Task, &item.path, ""));
             }
         }

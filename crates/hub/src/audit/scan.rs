@@ -5,6 +5,7 @@ mod crew;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use toji_db::scan::{self as db, Progress};
 use toji_store::sums::Rate;
@@ -15,7 +16,7 @@ use toji_value::Fault;
 use super::expect::{Gathered, gather};
 use super::finding::{Finding, Kind, What};
 use super::judge::Job;
-use super::{Watch, build, records, volumes};
+use super::{Run, Watch, begin, build, places, records, volumes};
 use crate::Hub;
 use collect::Collector;
 use crew::{Crew, Note};
@@ -40,6 +41,20 @@ pub struct Options {
     pub only_missing: bool,
     /// Begin anew although a run was interrupted.
     pub restart: bool,
+    /// What was read is written at least this often: so much is read again after a crash.
+    pub period: Duration,
+}
+
+impl Options {
+    /// The name of such runs: one goes on with what another has left only if both want the same.
+    fn name(&self) -> String {
+        let base = match (self.kind, self.only_missing) {
+            ("scan", true) => "missing",
+            (kind, _) => kind,
+        };
+        let further = self.further.iter().map(|kind| kind.name());
+        std::iter::once(base).chain(further).collect::<Vec<_>>().join("+")
+    }
 }
 
 impl Default for Options {
@@ -51,6 +66,7 @@ impl Default for Options {
             further: Vec::new(),
             only_missing: false,
             restart: false,
+            period: Duration::from_secs(5),
         }
     }
 }
@@ -72,13 +88,14 @@ pub struct Summary {
 /// When the database fails, or a directory cannot be read.
 pub async fn run(hub: &Hub, options: &Options, watch: &dyn Watch) -> Result<Summary, Fault> {
     let volumes = volumes(hub).await?;
-    let (run, begun, resumed) = begin(hub, options).await?;
-    let rate = Arc::new(Rate::new(options.rate));
-    let (crew, notes) = Crew::start(options.jobs, volumes.clone(), rate);
-    let mut collector = Collector::new(hub, &volumes, options, run, begun, watch);
-    let source = Source { hub, volumes: &volumes, options, run, watch };
+    let Run { id: run, progress: begun, resumed } =
+        begin(hub, &options.name(), options.restart).await?;
+    let rate = Arc::new(Rate::new(options.rate).until(watch.halted()));
+    let (crew, notes) = Crew::start(options.jobs, volumes.clone(), rate.clone());
+    let store = Store { hub, volumes: &volumes, options, rate, run, watch };
+    let mut collector = Collector::new(&store, begun).await?;
     let (fed, collected) =
-        tokio::join!(source.feed(crew, begun.last_build), collector.collect(notes));
+        tokio::join!(store.feed(crew, begun.last_build), collector.collect(notes));
     fed?;
     collected?;
     let whole = !watch.stopped();
@@ -90,36 +107,17 @@ pub async fn run(hub: &Hub, options: &Options, watch: &dyn Watch) -> Result<Summ
     Ok(Summary { progress, resumed, whole })
 }
 
-/// The run that was interrupted, or a new one.
-async fn begin(hub: &Hub, options: &Options) -> Result<(i64, Progress, bool), Fault> {
-    let mut call = hub.internal().await?;
-    if !options.restart
-        && let Some(row) = db::open_run(&mut call.tx, options.kind).await?
-    {
-        let count = |name: &str| Ok::<_, Fault>(u64::try_from(row.get::<i64>(name)?).unwrap_or(0));
-        let begun = Progress {
-            last_build: row.get("last_build")?,
-            files: count("files")?,
-            bytes: count("bytes")?,
-            damaged: count("damaged")?,
-        };
-        return Ok((row.get("id")?, begun, true));
-    }
-    let run = db::begin(&mut call.tx, options.kind).await?;
-    call.commit().await?;
-    Ok((run, Progress::default(), false))
-}
-
-/// What the readers are fed from.
-struct Source<'a> {
+/// What a run reads and how.
+struct Store<'a> {
     hub: &'a Hub,
     volumes: &'a Arc<Volumes>,
     options: &'a Options,
+    rate: Arc<Rate>,
     run: i64,
     watch: &'a dyn Watch,
 }
 
-impl Source<'_> {
+impl Store<'_> {
     /// Hands out the files of all builds above a number; the readers end when this does.
     async fn feed(&self, crew: Crew, mut after: i64) -> Result<(), Fault> {
         let mut batch = 0;
@@ -132,23 +130,23 @@ impl Source<'_> {
             let gathered = gather(self.hub, self.volumes, &rows).await?;
             let further = self.known_further(&gathered).await?;
             let mut jobs = Vec::new();
-            let mut suspects = HashSet::new();
+            let (mut suspects, mut lost) = (HashSet::new(), HashSet::new());
             for one in gathered.iter().filter(|one| one.place.state == BuildState::Complete) {
                 let (own, wrong) = jobs_of(one, self.options, &further, Some(self.run));
                 jobs.extend(own);
                 if wrong {
                     suspects.insert(one.place.id);
                 }
+                if one.lost && !one.expected.is_empty() {
+                    lost.insert(places::volume_dir(&one.place.volume));
+                }
             }
-            if !crew
-                .hand_out(Note::Batch { batch, last: after, files: jobs.len(), suspects }, jobs)
-                .await
-            {
+            let begin = Note::Batch { batch, last: after, files: jobs.len(), suspects, lost };
+            if !crew.hand_out(begin, jobs).await {
                 return Ok(());
             }
             batch += 1;
         }
-        crew.halt();
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use toji_db::build as db;
-use toji_store::Area;
 use toji_types::BuildState;
 use toji_types::path::BuildRef;
 use toji_value::{Fault, Map, Value};
@@ -135,13 +134,8 @@ async fn remove_files(call: &mut Call, build: &Build) -> Result<(), Fault> {
             gone.push(call.hub.paths.build(BuildRef { release: &draft, ..at }));
         }
     }
-    let (dir, area) = (call.hub.paths.build(build.at()), Area::new(call.hub.paths.topdir()));
-    let dir = relative(call, &dir);
-    let found = files::blocking(move || {
-        let found = area.walk(&dir)?.into_iter();
-        Ok(found.map(|entry| format!("{dir}/{}", entry.path)).collect::<Vec<String>>())
-    });
-    toji_db::scan::forget(&mut call.tx, &found.await?).await?;
+    let dir = relative(call, &call.hub.paths.build(build.at()));
+    toji_db::journal::forget_below(&mut call.tx, &dir).await?;
     let gone = gone.into_iter().map(|path| After::Remove(path.into()));
     afterwards(call, build.id, gone.collect()).await
 }

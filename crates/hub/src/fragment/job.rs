@@ -8,13 +8,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use toji_bus::Topic;
-use toji_db::{Engine, Row, Time, fragment as sql, lease};
+use toji_db::{Engine, Row, Time, fragment as sql};
 use toji_types::BuildState;
 use toji_value::{Fault, Value, map};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::wanted::{Read, Wanted};
+use crate::lease::Lease;
 use crate::{Call, Hub};
 
 /// Time between two looks whether there is something to do: an RPM may come in by another hub.
@@ -23,8 +24,6 @@ const LOOK: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(10);
 /// Seconds for which the work is another hub's unless that hub says that it is at it.
 const LEASE: f64 = 30.0;
-/// Time between two times of saying so.
-const RENEWAL: Duration = Duration::from_secs(8);
 /// Time between two lines in the log.
 const TELL: Duration = Duration::from_secs(60);
 /// The lease's name.
@@ -77,7 +76,7 @@ pub enum Step {
 /// One hub's part in the job.
 pub struct Job {
     hub: Hub,
-    holder: String,
+    lease: Lease,
     /// RPMs of a batch.
     pub batch: i64,
     told: Option<Instant>,
@@ -86,9 +85,7 @@ pub struct Job {
 impl Job {
     /// Of this process.
     pub fn new(hub: &Hub) -> Job {
-        let mut token = [0; 8];
-        hub.random.fill(&mut token);
-        Job { hub: hub.clone(), holder: hex::encode(token), batch: BATCH, told: None }
+        Job { hub: hub.clone(), lease: Lease::new(hub, NAME, LEASE), batch: BATCH, told: None }
     }
 
     /// Works until there is nothing to do; false if another hub is at it.
@@ -104,7 +101,7 @@ impl Job {
             let begin = Instant::now();
             let Step::Made(made) = self.step().await? else { break };
             self.rest(begin, made).await?;
-            if renewed.elapsed() >= RENEWAL {
+            if renewed.elapsed() >= self.lease.renewal() {
                 if !self.keep().await? {
                     return Ok(false);
                 }
@@ -157,7 +154,8 @@ impl Job {
         };
         let workers = row.value("workers").as_int().unwrap_or(1).clamp(1, MOST_WORKERS);
         let read = self.read(rows, workers as usize).await?;
-        let made = self.store(read, next, next <= floor).await?;
+        let from = sql::Place { position, top: row.get("top")? };
+        let made = self.store(read, from, next, next <= floor).await?;
         self.tell(next <= floor).await?;
         Ok(Step::Made(made))
     }
@@ -202,7 +200,15 @@ impl Job {
     }
 
     /// Notes a batch with all that came of it, in one transaction; returns how many RPMs have metadata now.
-    async fn store(&self, read: Vec<Read>, next: i64, end: bool) -> Result<usize, Fault> {
+    ///
+    /// Somebody may have sent the job to its beginning meanwhile; then it goes on there.
+    async fn store(
+        &self,
+        read: Vec<Read>,
+        from: sql::Place,
+        next: i64,
+        end: bool,
+    ) -> Result<usize, Fault> {
         let now = Time::from_epoch(self.hub.now())?;
         let mut tx = self.hub.db.begin_write().await?;
         let mut builds: Vec<i64> = read.iter().map(|one| one.wanted.build).collect();
@@ -236,7 +242,9 @@ impl Job {
                 }
             }
         }
-        sql::note_job(&mut tx, next, made as i64, now, end).await?;
+        if !sql::note_job(&mut tx, from, next, made as i64, now, end).await? {
+            tracing::debug!(?from, "the job was sent elsewhere meanwhile");
+        }
         tx.commit().await?;
         Ok(made)
     }
@@ -265,36 +273,17 @@ impl Job {
         if self.hub.db.engine() == Engine::Sqlite {
             return Ok(true);
         }
-        let now = self.hub.now();
-        let (until, now) = (Time::from_epoch(now + LEASE)?, Time::from_epoch(now)?);
-        let mut tx = self.hub.db.begin_write().await?;
-        let kept = lease::keep(&mut tx, NAME, &self.holder, until).await?;
-        let taken = kept || lease::take(&mut tx, NAME, &self.holder, now, until, now).await?;
-        tx.commit().await?;
-        Ok(taken)
+        Ok(self.lease.keep().await? || self.lease.take(0.0).await?)
     }
 
     async fn keep(&self) -> Result<bool, Fault> {
-        if self.hub.db.engine() == Engine::Sqlite {
-            return Ok(true);
-        }
-        let mut tx = self.hub.db.begin_write().await?;
-        let until = Time::from_epoch(self.hub.now() + LEASE)?;
-        let kept = lease::keep(&mut tx, NAME, &self.holder, until).await?;
-        tx.commit().await?;
-        Ok(kept)
+        Ok(self.hub.db.engine() == Engine::Sqlite || self.lease.keep().await?)
     }
 
     /// Lets another hub work.
     async fn leave(&self) {
-        let left = async {
-            let now = Time::from_epoch(self.hub.now())?;
-            let mut tx = self.hub.db.begin_write().await?;
-            lease::end(&mut tx, NAME, &self.holder, now, false).await?;
-            tx.commit().await
-        };
-        if let Err(error) = left.await {
-            tracing::debug!(%error, "the lease of the metadata job was not given back");
+        if let Err(fault) = self.lease.end(false).await {
+            tracing::debug!(%fault, "the lease of the metadata job was not given back");
         }
     }
 }

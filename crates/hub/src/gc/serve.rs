@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
-use toji_db::{Time, lease};
 use toji_value::Fault;
 
 use super::{Options, Run, Watch};
 use crate::Hub;
+use crate::lease::Lease;
 
 /// Time between two looks whether it is time, and before the first.
 const LOOK: Duration = Duration::from_secs(600);
@@ -15,8 +15,6 @@ const LOOK: Duration = Duration::from_secs(600);
 const INTERVAL: f64 = 86_400.0;
 /// Seconds for which a run is another hub's unless that hub says that it still works.
 const LEASE: f64 = 600.0;
-/// Time between two times of saying so.
-const RENEWAL: Duration = Duration::from_secs(120);
 /// The lease's name.
 const NAME: &str = "gc";
 
@@ -39,34 +37,20 @@ pub async fn serve(hub: Hub, options: Options, watch: impl Watch, stop: impl Fut
 /// # Errors
 /// When the database fails.
 pub async fn turn(hub: &Hub, options: &Options, watch: &impl Watch) -> Result<bool, Fault> {
-    let mut token = [0; 8];
-    hub.random.fill(&mut token);
-    let holder = hex::encode(token);
-    if !take(hub, &holder).await? {
+    let lease = Lease::new(hub, NAME, LEASE);
+    if !lease.take(INTERVAL).await? {
         return Ok(false);
     }
     let run = Run { hub, options, dry: false, watch };
     let whole = tokio::select! {
         () = collect(&run) => !watch.stopped(),
-        () = hold(hub, &holder) => {
+        () = lease.lost() => {
             tracing::warn!("another hub collects garbage now: this one leaves off");
             return Ok(true);
         }
     };
-    let mut tx = hub.db.begin_write().await?;
-    lease::end(&mut tx, NAME, &holder, Time::from_epoch(hub.now())?, whole).await?;
-    tx.commit().await?;
+    lease.end(whole).await?;
     Ok(true)
-}
-
-async fn take(hub: &Hub, holder: &str) -> Result<bool, Fault> {
-    let now = hub.now();
-    let [until, before] = [now + LEASE, now - INTERVAL].map(Time::from_epoch);
-    let mut tx = hub.db.begin_write().await?;
-    let now = Time::from_epoch(now)?;
-    let taken = lease::take(&mut tx, NAME, holder, now, until?, before?).await?;
-    tx.commit().await?;
-    Ok(taken)
 }
 
 async fn collect(run: &Run<'_>) {
@@ -74,27 +58,6 @@ async fn collect(run: &Run<'_>) {
         match run.take(action).await {
             Ok(taken) => tracing::info!(?action, taken, "collected garbage"),
             Err(fault) => tracing::warn!(?action, %fault, "collecting garbage failed"),
-        }
-    }
-}
-
-/// Prolongs the lease until another hub has it.
-async fn hold(hub: &Hub, holder: &str) {
-    let prolong = async || -> Result<bool, Fault> {
-        let mut tx = hub.db.begin_write().await?;
-        let until = Time::from_epoch(hub.now() + LEASE)?;
-        let kept = lease::keep(&mut tx, NAME, holder, until).await?;
-        tx.commit().await?;
-        Ok(kept)
-    };
-    loop {
-        tokio::time::sleep(RENEWAL).await;
-        match prolong().await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(fault) => {
-                tracing::warn!(%fault, "the lease of the garbage collector was not prolonged")
-            }
         }
     }
 }

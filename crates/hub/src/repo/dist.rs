@@ -32,6 +32,7 @@ pub async fn request(
 ) -> Result<i64, Fault> {
     check::list(keys)?;
     let tag = tag::need(call, tag_info, When::Now).await?;
+    super::init::check_place(&tag.name)?;
     let asked = match opts.value("event") {
         Value::Nil => None,
         other => Some(check::whole(other)?),

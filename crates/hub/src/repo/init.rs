@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 use super::{change, gather, options};
 use crate::Call;
+use crate::build::import::place;
+use crate::files::Placement;
 use crate::tag::{self, When};
 
 /// How long transactions with older events are waited for.
@@ -27,6 +29,7 @@ pub async fn init(
     opts: &Value,
 ) -> Result<(i64, i64), Fault> {
     let tag = tag::need(call, tag, When::from(event)).await?;
+    check_place(&tag.name)?;
     let (opts, custom) = options::of_tag(&call.hub.config, &tag, opts)?;
     let told = |repo_id: Option<i64>, opts: &Map| {
         map! {
@@ -74,11 +77,26 @@ pub async fn init(
         "custom_opts" => custom,
     };
     let dir = PathBuf::from(call.hub.paths.repo(repo_id, &tag.name));
-    blocking(move || staged.publish(&dir, &info.into())).await?;
+    let plan = Placement { trees: vec![dir.clone()], ..Placement::default() };
+    let publish = move || staged.publish(&dir, &info.into()).map_err(toji_store::Error::io(&dir));
+    if let Some(journal) = place::carry_out(call, None, plan, publish).await? {
+        toji_db::journal::commit(&mut call.tx, journal).await?;
+    }
     let body = map! { "repo_id" => repo_id, "tag" => &tag.name, "tag_id" => tag.id };
     call.emit("repo.init", &format!("repo:{repo_id}"), body);
     call.callback("postRepoInit", || args).await?;
     Ok((repo_id, event_id))
+}
+
+/// Refuses a tag whose name leads out of the directory of repositories: names may have slashes, and a rule of their own.
+///
+/// # Errors
+/// `GenericError` for a name with empty parts, `.` or `..`.
+pub(super) fn check_place(tag: &str) -> Result<(), Fault> {
+    match toji_store::normalize(tag) {
+        Ok(plain) if plain == tag && !plain.is_empty() => Ok(()),
+        _ => Err(Fault::generic(format!("a tag with this name has no repositories: {tag}"))),
+    }
 }
 
 /// The newest event that names what is committed now.

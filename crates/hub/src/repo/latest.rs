@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use toji_db::{Engine, Row, repo as sql};
+use toji_repodata::Repomd;
 use toji_types::RepoState;
 use toji_value::Fault;
 
@@ -21,6 +22,8 @@ const LOCK: &str = "toji-latest";
 const GRACE: f64 = 3600.0;
 /// … of at most so many repositories.
 const STATES: i64 = 100;
+/// The longest `repomd.xml` that is read, in bytes.
+const REPOMD: u64 = 1 << 20;
 /// Where a repository has metadata, below the directory of an arch.
 const PLACES: [&str; 2] = ["repodata", "debug/repodata"];
 
@@ -49,18 +52,31 @@ pub(crate) async fn follow(hub: &Hub, tag: i64, dist: bool) {
 
 async fn try_follow(hub: &Hub, tag: i64, dist: bool) -> Result<(), Fault> {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    let _one = ONE.lock().await;
-    let mut tx = hub.db.begin();
-    // An embedded database has one hub.
-    if tx.engine() == Engine::Postgres {
-        tx.lock(LOCK).await?;
+    loop {
+        let rows = sql::published(&mut hub.db.begin(), tag, dist, STATES).await?;
+        let Some(plan) = Plan::make(hub, &rows, dist)? else { return Ok(()) };
+        let carried = plan.newest.0;
+        if !blocking(move || plan.carry()).await? {
+            return Ok(());
+        }
+        // What takes its time is done; the lock is held for the link alone.
+        let _one = ONE.lock().await;
+        let mut tx = hub.db.begin();
+        // An embedded database has one hub.
+        if tx.engine() == Engine::Postgres {
+            tx.lock(LOCK).await?;
+        }
+        let rows = sql::published(&mut tx, tag, dist, STATES).await?;
+        let plan = Plan::make(hub, &rows, dist)?.filter(|plan| plan.newest.0 == carried);
+        let same = plan.is_some();
+        if let Some(plan) = plan {
+            blocking(move || plan.link()).await?;
+        }
+        tx.rollback().await?;
+        if same {
+            return Ok(());
+        }
     }
-    let rows = sql::published(&mut tx, tag, dist, STATES).await?;
-    if let Some(plan) = Plan::make(hub, &rows, dist)? {
-        blocking(move || plan.run()).await?;
-    }
-    tx.rollback().await?;
-    Ok(())
 }
 
 /// What is to be done on the disk.
@@ -103,22 +119,40 @@ impl Plan {
         Ok(Some(Plan { link, newest, beyond, before }))
     }
 
-    fn run(self) -> io::Result<()> {
+    /// Whether the link is to be moved.
+    fn is_due(&self) -> bool {
         let (id, dir) = &self.newest;
-        let now: Option<i64> =
-            fs::read_link(&self.link).ok().and_then(|to| to.to_str()?.parse().ok());
+        let now = leads_to(&self.link);
         let newer = now.is_some_and(|now| self.beyond.contains(&now));
-        if now == Some(*id) || (newer && self.link.is_dir()) || !dir.is_dir() {
-            return Ok(());
+        now != Some(*id) && !(newer && self.link.is_dir()) && dir.is_dir()
+    }
+
+    /// Links what readers of older repositories may still want into the newest; tells whether its link is to be moved.
+    fn carry(&self) -> io::Result<bool> {
+        if !self.is_due() {
+            return Ok(false);
         }
         for old in &self.before {
             // A reader would be the only one to miss it.
-            if let Err(error) = carry(old, dir) {
+            if let Err(error) = carry(old, &self.newest.1) {
                 tracing::debug!(%error, old = %old.display(), "metadata of an older repository are not linked");
             }
         }
-        replace_link(&self.link, *id)
+        Ok(true)
     }
+
+    fn link(&self) -> io::Result<()> {
+        if !self.is_due() {
+            return Ok(());
+        }
+        let target = self.newest.0.to_string();
+        toji_store::replace_link(&self.link, target.as_ref()).map_err(io::Error::other)
+    }
+}
+
+/// The repository that a link leads to.
+fn leads_to(link: &Path) -> Option<i64> {
+    fs::read_link(link).ok().and_then(|to| to.to_str()?.parse().ok())
 }
 
 /// Links the metadata of an older repository into a newer one, for each arch that both have.
@@ -131,10 +165,12 @@ fn carry(old: &Path, new: &Path) -> io::Result<()> {
         for place in PLACES {
             let from = old.join(arch.file_name()).join(place);
             let to = arch.path().join(place);
-            let Ok(repomd) = fs::read_to_string(from.join("repomd.xml")) else { continue };
+            let Ok(file) = fs::File::open(from.join("repomd.xml")) else { continue };
             if !to.is_dir() {
                 continue;
             }
+            let repomd = Repomd::parse(io::BufReader::new(file), REPOMD);
+            let repomd = repomd.map_err(io::Error::other)?;
             for name in named(&repomd) {
                 match fs::hard_link(from.join(name), to.join(name)) {
                     // The same checksum, the same content; what is gone was not there for readers either.
@@ -155,24 +191,13 @@ fn carry(old: &Path, new: &Path) -> io::Result<()> {
 }
 
 /// The files that a `repomd.xml` names by their checksums.
-fn named(repomd: &str) -> impl Iterator<Item = &str> {
-    repomd.split("href=\"repodata/").skip(1).filter_map(|rest| {
-        let name = rest.split('"').next()?;
+fn named(repomd: &Repomd) -> impl Iterator<Item = &str> {
+    repomd.records.iter().filter_map(|record| {
+        let name = record.href.strip_prefix("repodata/")?;
         let (sum, _) = name.split_once('-')?;
         let unique = sum.len() >= 32 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
         (unique && !name.contains('/')).then_some(name)
     })
-}
-
-/// Replaces the link in one step, so that readers always find one.
-fn replace_link(link: &Path, repo_id: i64) -> io::Result<()> {
-    let fresh = link.with_file_name(format!(".latest.{repo_id}"));
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::os::unix::fs::symlink(repo_id.to_string(), &fresh)?;
-    fs::rename(&fresh, link)
 }
 
 /// Looks after the links of all tags: the hub that should have moved one may have ended before.
@@ -180,24 +205,46 @@ fn replace_link(link: &Path, repo_id: i64) -> io::Result<()> {
 /// # Errors
 /// When the database fails.
 pub(crate) async fn mend(hub: &Hub) -> Result<(), Fault> {
-    let rows = sql::tags_with(&mut hub.db.begin(), RepoState::Ready as i64).await?;
-    for row in rows {
-        follow(hub, row.get("tag_id")?, row.value("dist").truthy()).await;
+    let rows = sql::newest(&mut hub.db.begin(), RepoState::Ready as i64).await?;
+    let mut wanted = Vec::new();
+    for row in &rows {
+        let (id, tag): (i64, String) = (row.get("id")?, row.get("tag_name")?);
+        let dist = row.value("dist").truthy();
+        let path: PathBuf = match dist {
+            true => hub.paths.distrepo(id, &tag, None),
+            false => hub.paths.repo(id, &tag),
+        }
+        .into();
+        wanted.push((row.get("tag_id")?, dist, id, path.with_file_name("latest")));
+    }
+    let late = move || {
+        wanted.retain(|(_, _, id, link)| leads_to(link) != Some(*id));
+        Ok(wanted)
+    };
+    for (tag, dist, ..) in blocking(late).await? {
+        follow(hub, tag, dist).await;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use toji_repodata::Repomd;
+
     use super::named;
 
     #[test]
     fn only_names_that_begin_with_a_checksum() {
         let sum = "0123456789abcdef0123456789abcdef";
-        let text = format!(
-            r#"<location href="repodata/{sum}-primary.xml.gz"/><location href="repodata/comps.xml"/>
-               <location href="repodata/x-y.xml"/><location href="repodata/{sum}-a/../b"/>"#
-        );
-        assert_eq!(named(&text).collect::<Vec<_>>(), [format!("{sum}-primary.xml.gz")]);
+        let record = |name: &str| toji_repodata::Record {
+            href: format!("repodata/{name}"),
+            ..toji_repodata::Record::default()
+        };
+        let primary = format!("{sum}-primary.xml.gz");
+        let names = [&primary, "comps.xml", "x-y.xml", &format!("{sum}-a/../b")];
+        let records = names.into_iter().map(record).collect();
+        let repomd = Repomd { records, ..Repomd::default() };
+        let all: Vec<&str> = named(&repomd).collect();
+        assert_eq!(all, [primary]);
     }
 }

@@ -361,8 +361,7 @@ fn write_whole(
 ) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = dir.join(format!(".{name}.new"));
+    let fresh = toji_store::passing(path, "new");
     let mut file = std::io::BufWriter::new(File::create(&fresh).map_err(Error::io(&fresh))?);
     let done = write(&mut file).and_then(|()| file.flush());
     if let Err(error) = done.and_then(|()| file.get_ref().sync_all()) {

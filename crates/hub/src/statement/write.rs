@@ -4,7 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -19,7 +19,9 @@ use toji_value::Fault;
 
 use super::gather::{self, Facts, Rpm};
 use super::{BILL, DIR, ENVELOPE, bill, compose};
-use crate::{Hub, build};
+use crate::build::import::place;
+use crate::files::{self, Placement};
+use crate::{Call, Hub, build};
 
 /// Time between two looks when no signal comes: another hub may have completed a build and ended.
 const FALLBACK: Duration = Duration::from_secs(30);
@@ -149,49 +151,58 @@ impl Writer {
         if facts.rpms.is_empty() && facts.archives.is_empty() {
             return self.leave(id, turn, "the build has no files").await;
         }
-        let dir = self.hub.paths.build(facts.build.at());
-        let (key, web_url) = (self.key.clone(), self.hub.config.web_url.clone());
-        let to = format!("{dir}/{DIR}");
-        let place = to.clone();
-        let written =
-            crate::files::blocking(move || put(&facts, &key, &web_url, Path::new(&place))).await?;
-        self.enter(id, turn, &dir, &to, &written).await
-    }
-
-    /// Enters what was written, unless the build is gone or elsewhere by now.
-    async fn enter(
-        &self,
-        id: i64,
-        turn: i64,
-        dir: &str,
-        to: &str,
-        written: &Written,
-    ) -> Result<(), Fault> {
-        let mut call = self.hub.internal().await?;
-        toji_db::build::lock(&mut call.tx, id).await?;
-        let now = build::by_id(&mut call, id).await?;
-        let now = now.filter(|build| build.state == BuildState::Complete);
-        let there = now.is_some_and(|build| self.hub.paths.build(build.at()) == dir);
-        if there {
-            let time = Time::from_epoch(self.hub.now())?;
-            sql::written(&mut call.tx, id, turn, time, written).await?;
-            let top = Path::new(&self.hub.config.topdir);
-            for (name, (size, sha256)) in [(ENVELOPE, &written.envelope), (BILL, &written.bill)] {
-                let file = Path::new(to).join(name);
-                let path = file.strip_prefix(top).unwrap_or(&file).to_string_lossy();
-                toji_db::journal::set_digest(&mut call.tx, &path, *size, sha256).await?;
-            }
+        let mut call = self.hub.reading();
+        let done = self.place(&mut call, id, turn, facts).await;
+        if let Ok(true) = done {
             return call.commit().await;
         }
-        call.tx.rollback().await?;
         // It comes again if it is still due; what lies where the build was is taken away.
-        let (to, top) = (to.to_owned(), self.hub.config.topdir.clone());
-        crate::files::blocking(move || {
-            let files = [BILL, ENVELOPE].map(|name| Path::new(&to).join(name));
-            files.iter().try_for_each(|file| toji_store::remove_file(file, &top))
-        })
-        .await?;
-        Err(Fault::generic("the build has gone elsewhere"))
+        let Call { tx, files, .. } = call;
+        tx.rollback().await?;
+        files.abandon(&self.hub).await;
+        done.and_then(|_| Err(Fault::generic("the build has gone elsewhere")))
+    }
+
+    /// Writes the files and enters them, unless the build is gone or elsewhere by then; tells whether it is there.
+    async fn place(
+        &self,
+        call: &mut Call,
+        id: i64,
+        turn: i64,
+        facts: Facts,
+    ) -> Result<bool, Fault> {
+        let dir = self.hub.paths.build(facts.build.at());
+        let to = Path::new(&dir).join(DIR);
+        let files = [BILL, ENVELOPE].map(|name| to.join(name));
+        let plan = Placement { written: files.to_vec(), ..Placement::default() };
+        let (key, web_url) = (self.key.clone(), self.hub.config.web_url.clone());
+        let made = Arc::new(OnceLock::new());
+        let told = made.clone();
+        let write = move || {
+            // It is told once.
+            let _ = told.set(put(&facts, &key, &web_url, &to)?);
+            Ok(())
+        };
+        let journal = place::carry_out(call, id, plan, write).await?;
+        let Some(written) = made.get() else {
+            return Err(Fault::unexpected("a statement was not told of"));
+        };
+        toji_db::build::lock(&mut call.tx, id).await?;
+        let now = build::by_id(call, id).await?;
+        let now = now.filter(|build| build.state == BuildState::Complete);
+        if now.is_none_or(|build| self.hub.paths.build(build.at()) != dir) {
+            return Ok(false);
+        }
+        let time = Time::from_epoch(self.hub.now())?;
+        sql::written(&mut call.tx, id, turn, time, written).await?;
+        for (path, (size, sha256)) in files.iter().zip([&written.bill, &written.envelope]) {
+            let path = files::below(&self.hub, path);
+            toji_db::journal::set_digest(&mut call.tx, &path, *size, sha256).await?;
+        }
+        if let Some(journal) = journal {
+            toji_db::journal::commit(&mut call.tx, journal).await?;
+        }
+        Ok(true)
     }
 }
 
@@ -204,6 +215,8 @@ fn put(facts: &Facts, key: &SigningKey, web_url: &str, to: &Path) -> Result<Writ
     let statement = compose::compose(facts, &seen, web_url, &bill_sha256);
     let statement = statement.to_json().map_err(wrong)?;
     let envelope = Envelope::sign(&statement, key).to_json().map_err(wrong)?;
+    // Of an earlier writer, which ended in the middle.
+    toji_store::sweep([to.join(BILL).as_path(), to.join(ENVELOPE).as_path()])?;
     toji_store::write_durably(&to.join(BILL), bill.as_bytes())?;
     toji_store::write_durably(&to.join(ENVELOPE), envelope.as_bytes())?;
     let size = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);

@@ -1,11 +1,12 @@
 //! Checks of the store: what is whole is found whole, and every kind of damage is found and named.
 
 mod injected;
+mod runs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use toji_db::Db;
 use toji_hub::Hub;
@@ -21,7 +22,7 @@ use super::people::Stage;
 #[derive(Default)]
 pub(super) struct Ears {
     found: Mutex<Vec<Finding>>,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     steps: Mutex<Option<u32>>,
 }
 
@@ -37,8 +38,8 @@ impl Watch for Ears {
         }
     }
 
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+    fn halted(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
     }
 }
 
@@ -213,6 +214,12 @@ both_databases! {
         fs::remove_file(top(&stage, link)).unwrap();
         fs::remove_file(top(&stage, "vol/one/toplink")).unwrap();
         fs::write(top(&stage, &shelf("x86_64/.shelf.rpm.new")), "x").unwrap();
+        age(&stage, &shelf("x86_64/.shelf.rpm.new"));
+        // somebody may be at these: a young one, one that is recorded
+        fs::write(top(&stage, &shelf("x86_64/.young.rpm.new")), "x").unwrap();
+        fs::write(top(&stage, &shelf("x86_64/.kept.new")), "x").unwrap();
+        age(&stage, &shelf("x86_64/.kept.new"));
+        stage.world.set("INSERT INTO toji_file (path, size, sha256) VALUES ($1, 1, '')", &[shelf("x86_64/.kept.new").into()]).await;
         fs::write(top(&stage, &shelf("x86_64/odd.rpm")), "x").unwrap();
         stage.world.set("INSERT INTO toji_file (path, size, sha256) VALUES ('packages/gone/1/1/f', 1, '')", &[]).await;
         let package = fs::read(top(&stage, &rpm)).unwrap();
@@ -240,6 +247,9 @@ both_databases! {
         assert_eq!((sum.left, sum.mended), (3, 6));
         fs::write(top(&stage, &rpm), package).unwrap();
         fs::remove_file(top(&stage, &odd)).unwrap();
+        assert!(top(&stage, &shelf("x86_64/.young.rpm.new")).exists());
+        fs::remove_file(top(&stage, &shelf("x86_64/.kept.new"))).unwrap();
+        stage.world.set("DELETE FROM toji_file WHERE sha256 = ''", &[]).await;
         assert_eq!(checked(hub, true).await.0.mended, 1);
         assert_eq!(short(&checked(hub, false).await.1), []);
         for (path, content) in [&own, &header, &copy].into_iter().zip(whole) {
@@ -252,15 +262,22 @@ both_databases! {
         let stage = store(db).await;
         let hub = &stage.world.hub;
         let old = |path: &str| {
-            let dir = top(&stage, path);
-            fs::create_dir_all(&dir).unwrap();
-            let day = std::time::Duration::from_secs(86_400 * 2);
-            let before = fs::metadata(&dir).unwrap().modified().unwrap() - day;
-            fs::File::open(&dir).unwrap().set_modified(before).unwrap();
+            fs::create_dir_all(top(&stage, path)).unwrap();
+            age(&stage, path);
         };
         for dir in ["packages/none/1/1", "packages/shelf/1.0/2", "repos/f40/77", "repos-dist/f40/78",
                     "work/tasks/12/990012", "scratch/alice/task_990013"] {
             old(dir);
+        }
+        // the copies of moves: one that the journal names, and one that nobody knows
+        for (dir, tree) in [("packages/shelf/1.0/.1.moving", true), ("packages/shelf/1.0/.4.moving", false)] {
+            old(dir);
+            if tree {
+                let steps = list![map! { "tree" => top(&stage, dir).to_str().unwrap() }];
+                let mut call = stage.world.call().await;
+                toji_db::journal::insert(&mut call.tx, None, &steps).await.unwrap();
+                call.commit().await.unwrap();
+            }
         }
         // young ones may have rows that are not committed yet
         fs::create_dir_all(top(&stage, "packages/shelf/1.0/3")).unwrap();
@@ -272,11 +289,14 @@ both_databases! {
             ("unknown-build", "build", "packages/none/1/1"), ("unknown-build", "build", "packages/shelf/1.0/2"),
             ("stray-repository", "repository", "repos/f40/77"), ("stray-repository", "repository", "repos-dist/f40/78"),
             ("stray-task", "task", "work/tasks/12/990012"), ("stray-task", "task", "scratch/alice/task_990013"),
-            ("missing-repository", "repository", &missing),
+            ("missing-repository", "repository", &missing), ("leftover", "build", "packages/shelf/1.0/.4.moving"),
         ];
         expected.sort_by_key(|(_, _, path)| *path);
         assert_eq!(short(&found), expected);
-        assert!(found.iter().all(|f| f.mending == Mending::None), "nothing of this is anybody's to remove");
+        let mended: Vec<&Finding> = found.iter().filter(|f| f.mending != Mending::None).collect();
+        assert!(mended.iter().all(|f| f.kind == Kind::Leftover), "nothing else is anybody's to remove");
+        assert!(top(&stage, "packages/shelf/1.0/.1.moving").exists(), "it is on its way");
+        assert!(!top(&stage, "packages/shelf/1.0/.4.moving").exists());
     }
 
     async fn a_deleted_build_leaves_nothing(db: Db) {
@@ -305,38 +325,25 @@ both_databases! {
         stage.ok(&stage.admin, "changeBuildVolume", list!["i-1.0-1", "one"]).await;
         fs::rename(top(&stage, "vol/one"), top(&stage, "elsewhere")).unwrap();
         let (_, found) = checked(hub, true).await;
-        assert!(found.iter().all(|f| f.kind == Kind::MissingVolume && f.path == "vol/one"), "{found:?}");
-        assert_eq!(short(&scanned(hub, &scan::Options::default()).await.1), []);
+        assert_eq!(short(&found), [("missing-volume", "volume", "vol/one")]);
+        let (sum, found) = scanned(hub, &scan::Options::default()).await;
+        assert_eq!(short(&found), [("missing-volume", "volume", "vol/one")]);
+        assert_eq!(sum.progress.damaged, 1);
+        assert_eq!(stage.world.get("SELECT count(*) FROM toji_damage", &[]).await, Value::Int(0));
+        // a place where nothing is mounted
+        fs::create_dir_all(top(&stage, "vol/one")).unwrap();
+        std::os::unix::fs::symlink(stage.dir.path(), top(&stage, "vol/one/toplink")).unwrap();
+        assert_eq!(short(&checked(hub, true).await.1), [("missing-volume", "volume", "vol/one")]);
+        assert_eq!(short(&scanned(hub, &scan::Options::default()).await.1), [("missing-volume", "volume", "vol/one")]);
+        fs::remove_dir_all(top(&stage, "vol/one")).unwrap();
         fs::rename(top(&stage, "elsewhere"), top(&stage, "vol/one")).unwrap();
         assert_eq!(short(&checked(hub, false).await.1), []);
-    }
-
-    async fn an_interrupted_scan_goes_on(db: Db) {
-        let stage = store(db).await;
-        let hub = &stage.world.hub;
-        add_packages(&stage, 8).await;
-        let options = scan::Options::default();
-        let ears = Ears { stop: AtomicBool::new(true), ..Ears::default() };
-        let sum = scan::run(hub, &options, &ears).await.unwrap();
-        assert!(!sum.whole && !sum.resumed);
-        // what was read of a batch that did not come to its end is not read again
-        let read = "UPDATE toji_file SET run = (SELECT max(id) FROM toji_scan) WHERE path LIKE 'packages/pkg00001/%'";
-        stage.world.set(read, &[]).await;
-        let half = "SELECT count(*) FROM toji_file WHERE run IS NOT NULL";
-        let half = stage.world.get(half, &[]).await.as_int().unwrap();
-        let (sum, found) = scanned(hub, &options).await;
-        assert!(sum.resumed && half > 0);
-        assert_eq!(short(&found), []);
-        assert_eq!(sum.progress.files, (20 + 8 * 2 - half) as u64);
-        let (sum, _) = scanned(hub, &options).await;
-        assert!(!sum.resumed, "the next one begins anew");
-        assert_eq!(sum.progress.files, 20 + 8 * 2);
     }
 
     async fn the_scrub_has_its_time(db: Db) {
         let stage = store(db).await;
         let hub = &stage.world.hub;
-        let stop = AtomicBool::new(false);
+        let stop = Arc::new(AtomicBool::new(false));
         assert!(toji_hub::audit::turn(hub, 86_400.0, &stop).await.unwrap());
         assert!(!toji_hub::audit::turn(hub, 86_400.0, &stop).await.unwrap(), "it was done today");
         let image = top(&stage, "packages/i/1.0/1/images/disk1.qcow2");
@@ -367,12 +374,26 @@ pub(super) fn all_files(stage: &Stage) -> Vec<String> {
     files
 }
 
+/// Lets a file or directory be two days old.
+pub(super) fn age(stage: &Stage, path: &str) {
+    let path = top(stage, path);
+    let days = std::time::Duration::from_secs(86_400 * 2);
+    let before = fs::metadata(&path).unwrap().modified().unwrap() - days;
+    fs::File::open(&path).unwrap().set_modified(before).unwrap();
+}
+
 #[test]
-fn names_are_each_ones_own() {
+fn names_are_each_ones_own_and_the_guide_has_them() {
     let made = packages();
     assert!(named(&made.plain, ".src.rpm").exists());
-    let kinds = [Kind::Missing, Kind::Truncated, Kind::Longer, Kind::Changed, Kind::Swapped];
-    let names: std::collections::BTreeSet<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    assert_eq!(names.len(), kinds.len());
+    let names: std::collections::BTreeSet<&str> =
+        Kind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), Kind::ALL.len());
+    let guide = include_str!("../../../../docs/guide/store.md");
+    let cells = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let told: std::collections::BTreeSet<&str> = cells
+        .flat_map(|cell| cell.split(['`', ',', ' ']).filter(|word| !word.is_empty()))
+        .collect();
+    assert_eq!(told, names);
     assert_eq!(What::SignedCopy.name(), "signed-copy");
 }

@@ -213,6 +213,53 @@ both_databases! {
         }
     }
 
+    async fn an_import_that_is_taken_back_cannot_be_committed_any_more(db: Db) {
+        let running = Running::new(db).await;
+        let hub = &running.stage.world.hub;
+        let enter = async || {
+            let mut call = running.stage.world.call().await;
+            let id = toji_db::journal::insert(&mut call.tx, running.build, &list![]).await.unwrap();
+            call.commit().await.unwrap();
+            id
+        };
+        let (one, two) = (enter().await, enter().await);
+        let mut call = running.stage.world.call().await;
+        assert!(toji_db::journal::claim(&mut call.tx, one).await.unwrap());
+        assert!(toji_db::journal::commit(&mut call.tx, one).await.is_err());
+        call.commit().await.unwrap();
+        let mut call = running.stage.world.call().await;
+        toji_db::journal::commit(&mut call.tx, two).await.unwrap();
+        assert!(!toji_db::journal::claim(&mut call.tx, two).await.unwrap(), "it is committed");
+        call.commit().await.unwrap();
+        assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 2);
+        assert_eq!(running.stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
+    }
+
+    async fn what_is_under_way_is_left_alone(db: Db) {
+        let running = Running::new(db).await;
+        let stage = &running.stage;
+        if stage.world.hub.db.engine() != toji_db::Engine::Sqlite {
+            // only there notes stand for rows
+            return;
+        }
+        let from = running.top("work").join(&running.srpm);
+        let to = running.top("packages/hello/1.0/2/src").join(name(&from));
+        toji_store::place(&toji_store::Step { from: from.clone(), to: to.clone() }).unwrap();
+        let leftover = to.with_file_name(format!(".{}.abc123.new", name(&to)));
+        fs::write(&leftover, "half").unwrap();
+        let note = running.top(".import-journal/0123.json");
+        let text = format!("[[{from:?}, {to:?}], {{\"note\": {note:?}}}]");
+        toji_store::write_durably(&note, text.as_bytes()).unwrap();
+        let half = running.top(".import-journal/.0123.json.abc123.new");
+        fs::write(&half, "[").unwrap();
+        let hub = &stage.world.hub;
+        assert_eq!(toji_hub::build::import::recover(hub, 600.0).await.unwrap(), 0);
+        assert!(to.is_file() && leftover.exists() && note.exists() && half.exists());
+        assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 1);
+        assert!(!running.top("packages/hello").exists() && !note.exists() && !half.exists());
+        assert!(from.is_file());
+    }
+
     async fn an_import_after_other_changes_is_journaled_too(db: Db) {
         let running = Running::new(db).await;
         let stage = &running.stage;

@@ -42,6 +42,21 @@ fn numbers(shown: &Value) -> [i64; 4] {
 }
 
 both_databases! {
+    async fn a_batch_that_was_begun_before_a_retry_does_not_undo_it(db: Db) {
+        use toji_db::fragment::{Place, begin_job, job, note_job};
+        let now = toji_db::Time::from_epoch(1_700_000_000.0).unwrap();
+        let mut tx = db.begin_write().await.unwrap();
+        begin_job(&mut tx, 0, 10, now).await.unwrap();
+        let from = Place { position: 10, top: 10 };
+        assert!(note_job(&mut tx, from, 5, 5, now, false).await.unwrap());
+        let from = Place { position: 5, top: 10 };
+        begin_job(&mut tx, 0, 12, now).await.unwrap();
+        assert!(!note_job(&mut tx, from, 0, 5, now, true).await.unwrap());
+        let row = job(&mut tx).await.unwrap();
+        assert_eq!((row.get::<i64>("position").unwrap(), row.get::<i64>("made").unwrap()), (12, 0));
+        tx.commit().await.unwrap();
+    }
+
     async fn goes_on_where_it_was(db: Db) {
         let stage = taken_over(db).await;
         assert_eq!(show(&stage).await.get("state"), &Value::from("done"));

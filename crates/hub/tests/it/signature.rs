@@ -12,6 +12,28 @@ use super::people::Stage;
 const RPM: &str = "shelf-1.0-1.x86_64";
 
 both_databases! {
+    async fn a_broken_call_leaves_what_another_has_written(db: Db) {
+        let made = packages();
+        let stage = imported(db, &made.plain).await;
+        let rpm = &made.signed[0];
+        let nvra = name(rpm).trim_end_matches(".rpm").to_owned();
+        stage.ok(&stage.admin, "addRPMSig", list![&nvra, header(rpm)]).await;
+        stage.ok(&stage.admin, "writeSignedRPM", list![&nvra, &made.key]).await;
+        let path = "SELECT path FROM toji_file WHERE path LIKE '%/sigcache/' || $1 || '/%' OR path LIKE '%/signed/%'";
+        let mut call = stage.world.call().await;
+        let rows = call.tx.query(path, &[made.key.as_str().into()]).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        let files: Vec<std::path::PathBuf> =
+            rows.iter().map(|row| top(&stage, &row.get::<String>("path").unwrap())).collect();
+        for file in &files {
+            let steps = list![list![Value::Nil, file.to_str().unwrap()]];
+            toji_db::journal::insert(&mut call.tx, None, &steps).await.unwrap();
+        }
+        call.commit().await.unwrap();
+        assert_eq!(toji_hub::build::import::recover(&stage.world.hub, 0.0).await.unwrap(), 2);
+        assert!(files.iter().all(|file| file.is_file()), "{files:?}");
+    }
+
     async fn a_signature_is_added_and_a_signed_copy_written(db: Db) {
         let made = packages();
         let stage = imported(db, &made.plain).await;

@@ -1,12 +1,9 @@
 //! What was read is written in batches, and what is wrong looked at again before it is told.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 use toji_db::scan::{self as db, Progress, Read};
-use toji_store::Volumes;
-use toji_store::sums::{BUFFER, Rate};
+use toji_store::sums::BUFFER;
 use toji_types::BuildState;
 use toji_value::{Fault, map};
 use tokio::sync::mpsc;
@@ -14,15 +11,13 @@ use tokio::sync::mpsc;
 use super::super::expect::gather_ids;
 use super::super::finding::Finding;
 use super::super::judge::{Bad, Verdict};
-use super::super::{Watch, named};
+use super::super::{named, places};
 use super::crew::Note;
-use super::{Options, jobs_of, wrong_names};
-use crate::{Hub, files};
+use super::{Store, jobs_of, wrong_names};
+use crate::files;
 
 /// Files that are written in one transaction.
 const FILES: usize = 5_000;
-/// What was read is written at least this often: so much is read again after a crash.
-const PERIOD: Duration = Duration::from_secs(5);
 
 /// A batch of builds of which not everything is written.
 struct Batch {
@@ -30,35 +25,42 @@ struct Batch {
     left: usize,
 }
 
+/// What seems wrong with a build.
+#[derive(Default)]
+struct Suspect {
+    /// Whether its names show it.
+    names: bool,
+    /// Files whose content shows it.
+    paths: HashSet<String>,
+}
+
 /// Takes what the readers find.
 pub(super) struct Collector<'a> {
-    hub: &'a Hub,
-    volumes: &'a Arc<Volumes>,
-    options: &'a Options,
-    run: i64,
+    store: &'a Store<'a>,
     progress: Progress,
-    watch: &'a dyn Watch,
     open: BTreeMap<u64, Batch>,
     reads: Vec<Read>,
-    suspects: HashSet<i64>,
+    suspects: HashMap<i64, Suspect>,
+    /// Volumes that are not there and were not told yet.
+    lost: Vec<Finding>,
+    /// Paths that were told: each is told and counted once.
+    told: HashSet<String>,
+    /// Whether the run was stopped before all suspects were looked at again.
+    halted: bool,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(
-        hub: &'a Hub,
-        volumes: &'a Arc<Volumes>,
-        options: &'a Options,
-        run: i64,
-        progress: Progress,
-        watch: &'a dyn Watch,
-    ) -> Self {
-        let (open, reads, suspects) = (BTreeMap::new(), Vec::new(), HashSet::new());
-        Collector { hub, volumes, options, run, progress, watch, open, reads, suspects }
+    pub(super) async fn new(store: &'a Store<'a>, progress: Progress) -> Result<Self, Fault> {
+        let mut call = store.hub.reading();
+        let told = db::damaged_since(&mut call.tx, store.run, progress.last_build).await?;
+        let (open, reads, suspects) = (BTreeMap::new(), Vec::new(), HashMap::new());
+        let (lost, told) = (Vec::new(), told.into_iter().collect());
+        Ok(Collector { store, progress, open, reads, suspects, lost, told, halted: false })
     }
 
     /// Takes notes until nobody is left to write any.
     pub(super) async fn collect(&mut self, mut notes: mpsc::Receiver<Note>) -> Result<(), Fault> {
-        let mut tick = tokio::time::interval(PERIOD);
+        let mut tick = tokio::time::interval(self.store.options.period);
         tick.tick().await;
         loop {
             tokio::select! {
@@ -76,9 +78,13 @@ impl<'a> Collector<'a> {
 
     fn take(&mut self, note: Note) {
         match note {
-            Note::Batch { batch, last, files, suspects } => {
+            Note::Batch { batch, last, files, suspects, lost } => {
                 self.open.insert(batch, Batch { last, left: files });
-                self.suspects.extend(suspects);
+                for build in suspects {
+                    self.suspects.entry(build).or_default().names = true;
+                }
+                let lost = lost.into_iter().map(places::lost);
+                self.lost.extend(lost.filter(|finding| self.told.insert(finding.path.clone())));
             }
             Note::Read { batch, verdicts } => {
                 if let Some(batch) = self.open.get_mut(&batch) {
@@ -89,7 +95,10 @@ impl<'a> Collector<'a> {
                     self.progress.bytes += size;
                     match verdict {
                         Verdict::Good(read) => self.reads.push(read),
-                        Verdict::Bad(bad) => drop(self.suspects.insert(bad.build)),
+                        Verdict::Bad(bad) => {
+                            let suspect = self.suspects.entry(bad.build).or_default();
+                            suspect.paths.insert(bad.path);
+                        }
                     }
                 }
             }
@@ -102,65 +111,84 @@ impl<'a> Collector<'a> {
             true => Vec::new(),
             false => self.look_again().await?,
         };
-        while let Some(first) = self.open.first_entry().filter(|first| first.get().left == 0) {
+        let wrong: Vec<Finding> =
+            wrong.into_iter().filter(|finding| self.told.insert(finding.path.clone())).collect();
+        let lost = std::mem::take(&mut self.lost);
+        // What was not looked at again is read once more by the run that goes on.
+        while let Some(first) =
+            self.open.first_entry().filter(|first| first.get().left == 0 && !self.halted)
+        {
             self.progress.last_build = first.remove().last;
         }
-        self.progress.damaged += wrong.len() as u64;
+        self.progress.damaged += (wrong.len() + lost.len()) as u64;
         let reads = std::mem::take(&mut self.reads);
-        let mut call = self.hub.internal().await?;
-        db::save(&mut call.tx, self.run, &reads).await?;
+        let mut call = self.store.hub.internal().await?;
+        db::save(&mut call.tx, self.store.run, &reads).await?;
         note(&mut call, &wrong).await?;
-        db::progress(&mut call.tx, self.run, self.progress, false).await?;
+        lost.iter().for_each(|finding| emit(&mut call, finding));
+        db::progress(&mut call.tx, self.store.run, self.progress, false).await?;
         call.commit().await?;
-        wrong.iter().for_each(|finding| self.watch.tell(finding));
-        self.watch.progress(&self.progress);
+        lost.iter().chain(&wrong).for_each(|finding| self.store.watch.tell(finding));
+        self.store.watch.progress(&self.progress);
         Ok(())
     }
 
     /// Looks again at the builds that something seems wrong with, as they are now: they may have been moved, signed or
-    /// deleted meanwhile.
+    /// deleted meanwhile. Of one that is still in its place only the files are read again that seemed wrong.
     async fn look_again(&mut self) -> Result<Vec<Finding>, Fault> {
-        let ids: Vec<i64> = self.suspects.drain().collect();
-        let gathered = gather_ids(self.hub, self.volumes, &ids).await?;
+        let Store { hub, volumes, options, rate, run, .. } = self.store;
+        let suspects = std::mem::take(&mut self.suspects);
+        let ids: Vec<i64> = suspects.keys().copied().collect();
+        let gathered = gather_ids(hub, volumes, &ids).await?;
         let mut found = Vec::new();
         let mut jobs = Vec::new();
         for one in gathered.iter().filter(|one| one.place.state == BuildState::Complete) {
-            found.extend(wrong_names(one));
-            jobs.extend(jobs_of(one, self.options, &HashMap::new(), Some(self.run)).0);
+            let Some(suspect) = suspects.get(&one.place.id) else { continue };
+            let below = format!("{}/", one.place.dir);
+            let moved = suspect.paths.iter().any(|path| !path.starts_with(&below));
+            if suspect.names || moved {
+                found.extend(wrong_names(one));
+            }
+            let again = jobs_of(one, options, &HashMap::new(), Some(*run)).0.into_iter();
+            jobs.extend(again.filter(|job| moved || suspect.paths.contains(&job.wanted.path)));
         }
-        let volumes = self.volumes.clone();
-        let mut bad: Vec<Bad> = files::blocking(move || {
-            let (mut buffer, rate) = (vec![0; BUFFER], Rate::new(None));
-            let verdicts = jobs.iter().map(|job| job.run(&*volumes, &rate, &mut buffer));
-            let bad = verdicts.filter_map(|verdict| match verdict {
-                Verdict::Bad(bad) => Some(bad),
-                Verdict::Good(_) => None,
-            });
-            Ok(bad.collect())
+        let (volumes, rate, wanted) = ((*volumes).clone(), rate.clone(), jobs.len());
+        let verdicts: Vec<Verdict> = files::blocking(move || {
+            let mut buffer = vec![0; BUFFER];
+            Ok(jobs.iter().map_while(|job| job.run(&*volumes, &rate, &mut buffer)).collect())
         })
         .await?;
-        named::name(self.hub, &mut bad).await?;
-        found.extend(
-            bad.into_iter()
-                .map(|bad| Finding::new(bad.kind, bad.what, bad.path, bad.detail).of(bad.build)),
-        );
+        self.halted |= verdicts.len() < wanted;
+        let bad = verdicts.into_iter().filter_map(|verdict| match verdict {
+            Verdict::Bad(bad) => Some(bad),
+            Verdict::Good(_) => None,
+        });
+        let mut bad: Vec<Bad> = bad.collect();
+        named::name(hub, &mut bad).await?;
+        let again = bad.into_iter().filter(|bad| found.iter().all(|other| other.path != bad.path));
+        let again: Vec<Finding> = again
+            .map(|bad| Finding::new(bad.kind, bad.what, bad.path, bad.detail).of(bad.build))
+            .collect();
+        found.extend(again);
         Ok(found)
     }
 
     /// Notes files that are recorded and gone, which no row expects.
     pub(super) async fn missing(&mut self, found: &[Finding]) -> Result<(), Fault> {
-        self.progress.damaged += found.len() as u64;
-        let mut call = self.hub.internal().await?;
-        note(&mut call, found).await?;
+        let fresh = found.iter().filter(|finding| self.told.insert(finding.path.clone()));
+        let fresh: Vec<Finding> = fresh.cloned().collect();
+        self.progress.damaged += fresh.len() as u64;
+        let mut call = self.store.hub.internal().await?;
+        note(&mut call, &fresh).await?;
         call.commit().await?;
-        found.iter().for_each(|finding| self.watch.tell(finding));
+        fresh.iter().for_each(|finding| self.store.watch.tell(finding));
         Ok(())
     }
 
     /// Notes the end of the run, or how far it is.
     pub(super) async fn end(self, whole: bool) -> Result<Progress, Fault> {
-        let mut call = self.hub.internal().await?;
-        db::progress(&mut call.tx, self.run, self.progress, whole).await?;
+        let mut call = self.store.hub.internal().await?;
+        db::progress(&mut call.tx, self.store.run, self.progress, whole).await?;
         call.commit().await?;
         Ok(self.progress)
     }
@@ -171,11 +199,15 @@ async fn note(call: &mut crate::Call, wrong: &[Finding]) -> Result<(), Fault> {
     for finding in wrong {
         let kind = finding.kind.name();
         db::damage(&mut call.tx, &finding.path, kind, &finding.detail, finding.build).await?;
-        let body = map! {
-            "path" => &finding.path, "kind" => kind, "what" => finding.what.name(),
-            "detail" => &finding.detail, "build_id" => finding.build,
-        };
-        call.emit("store.damage", &format!("file:{}", finding.path), body);
+        emit(call, finding);
     }
     Ok(())
+}
+
+fn emit(call: &mut crate::Call, finding: &Finding) {
+    let body = map! {
+        "path" => &finding.path, "kind" => finding.kind.name(), "what" => finding.what.name(),
+        "detail" => &finding.detail, "build_id" => finding.build,
+    };
+    call.emit("store.damage", &format!("file:{}", finding.path), body);
 }

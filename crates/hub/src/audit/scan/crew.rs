@@ -1,7 +1,6 @@
 //! The threads that read, and what goes to and from them.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use toji_store::Volumes;
@@ -29,6 +28,8 @@ pub(super) enum Note {
         files: usize,
         /// Builds in it whose names alone show that something is wrong.
         suspects: HashSet<i64>,
+        /// The directories of volumes that builds in it should lie on and that are not there.
+        lost: HashSet<String>,
     },
     /// Files of a batch that were read.
     Read {
@@ -44,11 +45,10 @@ struct Bundle {
     jobs: Vec<Job>,
 }
 
-/// Threads that read files; they end when this is dropped and all is read.
+/// Threads that read files; they end when this is dropped and all is read, or when the rate's flag is set.
 pub(super) struct Crew {
     bundles: mpsc::Sender<Bundle>,
     notes: mpsc::Sender<Note>,
-    halted: Arc<AtomicBool>,
 }
 
 impl Crew {
@@ -60,11 +60,10 @@ impl Crew {
     ) -> (Crew, mpsc::Receiver<Note>) {
         let (bundles, waiting) = mpsc::channel::<Bundle>(WAITING);
         let (notes, found) = mpsc::channel(WAITING);
-        let halted = Arc::new(AtomicBool::new(false));
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..threads.max(1) {
             let (volumes, rate, notes) = (volumes.clone(), rate.clone(), notes.clone());
-            let (waiting, halted) = (waiting.clone(), halted.clone());
+            let waiting = waiting.clone();
             tokio::task::spawn_blocking(move || {
                 let mut buffer = vec![0; BUFFER];
                 let next =
@@ -72,10 +71,8 @@ impl Crew {
                 while let Some(Bundle { batch, jobs }) = next() {
                     let mut verdicts = Vec::with_capacity(jobs.len());
                     for job in jobs {
-                        if halted.load(Ordering::Relaxed) {
-                            return;
-                        }
-                        verdicts.push((job.size, job.run(&*volumes, &rate, &mut buffer)));
+                        let Some(verdict) = job.run(&*volumes, &rate, &mut buffer) else { return };
+                        verdicts.push((job.size, verdict));
                     }
                     if notes.blocking_send(Note::Read { batch, verdicts }).is_err() {
                         return;
@@ -83,7 +80,7 @@ impl Crew {
                 }
             });
         }
-        (Crew { bundles, notes, halted }, found)
+        (Crew { bundles, notes }, found)
     }
 
     /// Announces a batch and hands its files out; tells whether somebody still listens.
@@ -105,10 +102,5 @@ impl Crew {
             }
         }
         bundle.is_empty() || self.bundles.send(Bundle { batch, jobs: bundle }).await.is_ok()
-    }
-
-    /// Lets the threads end after the files that they are at.
-    pub(super) fn halt(&self) {
-        self.halted.store(true, Ordering::Relaxed);
     }
 }

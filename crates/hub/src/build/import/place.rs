@@ -34,11 +34,11 @@ pub(crate) async fn place(
 /// Returns the entry, which the call's transaction must mark as committed.
 pub(crate) async fn carry_out(
     call: &mut Call,
-    build_id: i64,
+    build_id: impl Into<Option<i64>>,
     mut plan: Placement,
     work: impl FnOnce() -> Result<(), Error> + Send + 'static,
 ) -> Result<Option<i64>, Fault> {
-    enter(call, Some(build_id), &mut plan).await?;
+    enter(call, build_id.into(), &mut plan).await?;
     let journal = plan.journal;
     call.files.placed(plan);
     files::blocking(work).await?;
@@ -174,7 +174,9 @@ fn of_value(id: Option<i64>, steps: &Value) -> Placement {
 }
 
 /// Finishes what was committed and undoes what was not, of imports that were under way at least
-/// `age` seconds ago.
+/// `age` seconds ago; returns how many there were.
+///
+/// What is undone is claimed first: whoever is still about it cannot commit it any more.
 ///
 /// # Errors
 /// When the database fails.
@@ -182,21 +184,32 @@ pub async fn recover(hub: &Hub, age: f64) -> Result<usize, Fault> {
     let mut tx = hub.db.begin();
     let rows = toji_db::journal::older_than(&mut tx, age).await?;
     tx.rollback().await?;
-    let mut count = rows.len();
-    let mut known = Vec::new();
+    let mut count = 0;
     for row in rows {
-        let placement = of_value(Some(row.get("id")?), row.value("steps"));
+        let id = row.get("id")?;
+        let placement = of_value(Some(id), row.value("steps"));
         let state: String = row.get("state")?;
-        known.extend(placement.note.clone());
-        tracing::warn!(journal = placement.journal, state, "an import was interrupted");
-        match state.as_str() {
-            "committed" => files::finish(hub, placement).await,
-            _ => files::undo(hub, without_known(hub, placement).await?).await,
+        if state == "committed" {
+            sweep(&placement).await?;
+            files::finish(hub, placement).await;
+        } else {
+            let mut tx = hub.db.begin_write().await?;
+            let claimed = toji_db::journal::claim(&mut tx, id).await?;
+            tx.commit().await?;
+            if !claimed {
+                // It was committed at this moment, or has come to its end.
+                continue;
+            }
+            sweep(&placement).await?;
+            files::undo(hub, without_known(hub, placement).await?).await;
         }
+        tracing::warn!(journal = id, state, "an import was interrupted");
+        count += 1;
     }
     if hub.db.engine() == Engine::Sqlite {
-        for placement in notes(hub, known).await? {
+        for placement in notes(hub, age).await? {
             tracing::warn!(note = ?placement.note, "an import was interrupted before its commit");
+            sweep(&placement).await?;
             files::undo(hub, without_known(hub, placement).await?).await;
             count += 1;
         }
@@ -204,10 +217,29 @@ pub async fn recover(hub: &Hub, age: f64) -> Result<usize, Fault> {
     Ok(count)
 }
 
-/// What is noted, but was never committed.
-async fn notes(hub: &Hub, known: Vec<PathBuf>) -> Result<Vec<Placement>, Fault> {
+/// Removes what interrupted writes have left under passing names.
+async fn sweep(placement: &Placement) -> Result<(), Fault> {
+    let Placement { steps, written, note, after, .. } = placement.clone();
+    files::blocking(move || {
+        let placed = steps.iter().flat_map(|step| [&step.from, &step.to]);
+        let links = after.iter().filter_map(|after| match after {
+            After::Link(at, _) => Some(at),
+            _ => None,
+        });
+        let paths = placed.chain(&written).chain(&note).chain(links);
+        toji_store::sweep(paths.map(PathBuf::as_path))
+    })
+    .await
+}
+
+/// What is noted, but was never committed, of at least `age` seconds ago.
+///
+/// A note is written and its row committed while the database's only writer is held. Who holds the writer here sees a
+/// note without a row only if its call has come to no end, or to a bad one.
+async fn notes(hub: &Hub, age: f64) -> Result<Vec<Placement>, Fault> {
     let dir = Path::new(hub.paths.topdir()).join(NOTES);
-    let texts = files::blocking(move || {
+    let before = hub.now() - age;
+    let read = move || {
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -216,32 +248,54 @@ async fn notes(hub: &Hub, known: Vec<PathBuf>) -> Result<Vec<Placement>, Fault> 
         let mut texts = Vec::new();
         for entry in entries {
             let path = entry.map_err(Error::io(&dir))?.path();
-            if path.extension().is_some_and(|end| end == "json") && !known.contains(&path) {
+            let told = match path.metadata().and_then(|meta| meta.modified()) {
+                Ok(time) => time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io(&path)(error)),
+            };
+            if age > 0.0 && told.as_secs_f64() > before {
+                continue;
+            }
+            if path.extension().is_some_and(|end| end == "json") {
                 texts.push(std::fs::read_to_string(&path).map_err(Error::io(&path))?);
+            } else {
+                // A note that was not written to its end stands for nothing.
+                toji_store::remove_tree(&path)?;
             }
         }
         Ok(texts)
-    });
-    let read =
-        |text: String| Ok(of_value(None, &crate::json::loads(&text, "a note of an import")?));
-    texts.await?.into_iter().map(read).collect()
+    };
+    let mut writer = hub.db.begin_write().await?;
+    let texts = files::blocking(read).await?;
+    let mut known = Vec::new();
+    for row in toji_db::journal::older_than(&mut writer, 0.0).await? {
+        known.extend(of_value(None, row.value("steps")).note);
+    }
+    writer.rollback().await?;
+    let mut found = Vec::new();
+    for text in texts {
+        let placement = of_value(None, &crate::json::loads(&text, "a note of an import")?);
+        if placement.note.as_ref().is_some_and(|note| !known.contains(note)) {
+            found.push(placement);
+        }
+    }
+    Ok(found)
 }
 
 /// Leaves out what belongs to an import that was committed meanwhile: of two imports of one build
 /// the broken one must not take the other's files away.
 async fn without_known(hub: &Hub, mut placement: Placement) -> Result<Placement, Fault> {
-    let top = hub.paths.topdir();
-    let relative = |path: &Path| {
-        let path = path.strip_prefix(top).unwrap_or(path);
-        path.to_string_lossy().into_owned()
-    };
-    let paths: Vec<String> = placement.steps.iter().map(|step| relative(&step.to)).collect();
+    let places: Vec<&Path> = placement.steps.iter().map(|step| step.to.as_path()).collect();
+    let written = placement.written.iter().map(PathBuf::as_path);
+    let paths = places.iter().copied().chain(written);
+    let paths: Vec<String> = paths.map(|path| files::below(hub, path)).collect();
     let mut tx = hub.db.begin();
     let known = toji_db::journal::known(&mut tx, &paths).await?;
     tx.rollback().await?;
-    if !known.is_empty() {
-        placement.steps.retain(|step| !known.contains(&relative(&step.to)));
-        placement.written.clear();
-    }
+    let is_known = |path: &Path| known.contains(&files::below(hub, path));
+    let foreign = places.into_iter().any(is_known);
+    placement.steps.retain(|step| !is_known(&step.to));
+    // What lies beside another import's files may be that import's, too.
+    placement.written.retain(|path| !foreign && !is_known(path));
     Ok(placement)
 }
