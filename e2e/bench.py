@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE))
 import bench_buildroot  # noqa: E402, F401
 import bench_repo_create  # noqa: E402, F401
 import bench_repos  # noqa: E402, F401
+import bench_scan  # noqa: E402, F401
 import bench_serve  # noqa: E402, F401
 from benches import BENCHES, Bench  # noqa: E402
 

@@ -16,24 +16,26 @@ sys.path.insert(0, str(HERE))
 
 from faults.kinds import KINDS, why_not  # noqa: E402
 from faults.run import run  # noqa: E402
-from faults import thousand  # noqa: E402
+from faults import store, thousand  # noqa: E402
 
 
 def main():
     """Runs the named faults, or all."""
     parser = argparse.ArgumentParser(prog="./x faults", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"parts of the names of faults: {', '.join(KINDS)}; or `thousand`")
+    parser.add_argument("names", nargs="*", help=f"parts of the names of faults: {', '.join(KINDS)}; `store`, or `thousand`")
     parser.add_argument("--times", type=int, default=200, help="repetitions of each fault")
     parser.add_argument("--minutes", type=float, default=1e6, help="the most that each fault may take; it is repeated less often then")
+    parser.add_argument("--store-times", type=int, default=1100, help="interruptions of deeds that change the store")
+    parser.add_argument("--deeds", nargs="*", default=(), help=f"only these of them: {', '.join(kind.name for kind in store.DEEDS)}")
     parser.add_argument("--builds", type=int, default=1000, help="how many builds `thousand` makes")
     parser.add_argument("--usual-times", action="store_true", help="with the heartbeats and time-outs that a hub has by itself")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what is left to chance")
     parser.add_argument("--toji", default=os.environ.get("TOJI", str(HERE.parent / "target/debug/toji")))
     parser.add_argument("--keep", action="store_true", help="keep the directory of the run")
     options = parser.parse_args()
-    many = "thousand" in options.names
+    many, stored = "thousand" in options.names, not options.names or "store" in options.names
     chosen = [name for name in KINDS if not options.names or any(part in name for part in options.names)]
-    if not chosen and not many:
+    if not chosen and not many and not stored:
         parser.error("no fault has such a name")
     directory = Path(tempfile.mkdtemp(prefix="toji-faults-"))
     directory.chmod(0o755)
@@ -47,6 +49,11 @@ def main():
         begin = time.monotonic()
         figures = run(name, options.toji, directory / name, options.times, options.seed,
                       lambda begin=begin: time.monotonic() - begin > options.minutes * 60, options.usual_times)
+        held &= figures.held()
+        print(f"{figures.line()}; {time.monotonic() - begin:.0f} s", flush=True)
+    if stored:
+        begin = time.monotonic()
+        figures = store.run(options.toji, directory / "store", options.store_times, options.seed, options.deeds)
         held &= figures.held()
         print(f"{figures.line()}; {time.monotonic() - begin:.0f} s", flush=True)
     if many:

@@ -242,8 +242,6 @@ both_databases! {
         let tag = "a/../../../secret";
         let said = place.stage.refused(&place.stage.builder, "host.repoInit", list![tag]).await;
         assert_eq!(said, format!("a tag with this name has no repositories: {tag}"));
-        let options = map! { "arch" => list!["x86_64"] };
-        assert_eq!(place.stage.refused(&place.stage.admin, "distRepo", list![tag, list![], options]).await, said);
         // nothing of it has come into the store, and nothing lies beside it
         for (path, content) in all(&top(&place.stage, "packages")) {
             assert!(!String::from_utf8_lossy(&content).contains(SECRET), "{}", path.display());
