@@ -271,6 +271,110 @@ def milliseconds(text):
 
 
 @bench
+def doors(b):
+    """The same calls by each door: calls per second, p99, the hub's CPU and bytes for each call, at 1, 16 and 256 clients; a thousand in one."""
+    b.server.extra.append("--no-builder")
+    b.start()
+    b.close()
+    b.server.process = None
+    scale.fill_sqlite(database(b.server.data))
+    ready = b.start()
+    url, first = ready["url"].rstrip("/"), scale.FIRST
+    figures = {}
+    for clients in (1, 16, 256):
+        for door, request in asked_at(url, "getBuild", "buildInfo", first + 777).items():
+            figures.update(pressed(b, f"{door}_getBuild_{clients}", clients, 1 if b.quick else 5, *request))
+    for door, request in asked_at(url, "listTagged", "tag", "tag1").items():
+        figures.update(pressed(b, f"{door}_listTagged_1", 1, 2 if b.quick else 10, *request))
+    for door, request in thousand_at(url, [first + 1 + n * 37 for n in range(1000)]).items():
+        figures.update(pressed(b, f"{door}_thousand_1", 1, 2 if b.quick else 10, *request))
+    ratios = {f"{door}_cpu_to_xmlrpc": figures[f"{door}_getBuild_16_cpu_us"] / figures["xmlrpc_getBuild_16_cpu_us"]
+              for door in ("jsonrpc", "http", "grpc")}
+    ratios.update({f"{door}_thousand_cpu_to_xmlrpc": figures[f"{door}_thousand_1_cpu_us"] / figures["xmlrpc_thousand_1_cpu_us"]
+                   for door in ("jsonrpc", "grpc")})
+    return figures, ratios
+
+
+def asked_at(url, method, name, value):
+    """For each door: its address, the document of a call with one parameter, and its headers."""
+    kind = {"http2": False, "Content-Type": "application/json"}
+    rpc = {"jsonrpc": "2.0", "id": 1, "method": method, "params": [value]}
+    return {
+        "xmlrpc": (f"{url}/kojihub", xmlrpc.client.dumps((value,), method).encode(), {"http2": False, "Content-Type": "text/xml"}),
+        "jsonrpc": (f"{url}/api/rpc", json.dumps(rpc).encode(), kind),
+        "http": (f"{url}/api/v1/{method}", json.dumps({name: value}).encode(), kind),
+        "grpc": (f"{url}/toji.hub.v1.Hub/{method[0].upper()}{method[1:]}", framed(message(1, of_value(value))), GRPC),
+    }
+
+
+def thousand_at(url, builds):
+    """For each door that has them: many getBuild in one transaction."""
+    calls = [{"methodName": "getBuild", "params": [build]} for build in builds]
+    batch = [{"jsonrpc": "2.0", "id": at, "method": "getBuild", "params": [build]} for at, build in enumerate(builds)]
+    stream = [framed(message(2, b"\x08" + varint(at) + message(2, b"getBuild") + message(3, of_value(build)))) for at, build in enumerate(builds)]
+    return {
+        "xmlrpc": (f"{url}/kojihub", xmlrpc.client.dumps((calls,), "multiCall").encode(), {"http2": False, "Content-Type": "text/xml"}),
+        "jsonrpc": (f"{url}/api/rpc", json.dumps(batch).encode(), {"http2": False, "Content-Type": "application/json"}),
+        "grpc": (f"{url}/toji.hub.v1.Calls/Multicall", b"".join(stream), GRPC),
+    }
+
+
+GRPC = {"http2": True, "Content-Type": "application/grpc", "TE": "trailers"}
+
+
+def varint(number):
+    """A number as protocol buffers have it."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out) + bytes([number])
+
+
+def message(field, content):
+    """A field with bytes in it."""
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def of_value(value):
+    """The fields of a Value that is an integer or text."""
+    return b"\x18" + varint(value) if isinstance(value, int) else message(5, value.encode())
+
+
+def framed(content):
+    """A message of gRPC, not compressed."""
+    return b"\0" + len(content).to_bytes(4, "big") + content
+
+
+def pressed(b, name, clients, seconds, url, body, headers):
+    """Sends one request over and over with h2load; returns what it cost."""
+    headers = dict(headers)
+    version = ["-p", "h2c"] if headers.pop("http2") else ["--h1"]
+    document, log = b.dir / f"{name}.body", b.dir / f"{name}.log"
+    document.write_bytes(body)
+    log.unlink(missing_ok=True)
+    more = [word for key, value in headers.items() for word in ("-H", f"{key}: {value}")]
+    before = cpu(b.server.process.pid)
+    said = run("h2load", *version, "-c", clients, "-t", 1, "-D", seconds, "-d", document, "--log-file", log, *more, url).out
+    used = cpu(b.server.process.pid) - before
+    done = int(re.search(r"(\d+) succeeded", said).group(1))
+    failed = [int(found) for found in re.findall(r"(\d+) (?:failed|errored)", said)]
+    if not done or any(failed):
+        raise RuntimeError(f"{name}: some calls failed:\n{said}")
+    total = int(re.search(r"traffic: .*?\((\d+)\) total", said).group(1))
+    times = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
+    log.unlink()
+    return {f"{name}_per_s": done / seconds, f"{name}_p99_ms": times[len(times) * 99 // 100] / 1000,
+            f"{name}_cpu_us": used / done * 1e6, f"{name}_bytes": total / done}
+
+
+def cpu(process):
+    """Seconds of CPU that a process has used."""
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@bench
 def multicall(b):
     """A thousand getBuild in one request, on 50,000 builds, against the same calls one by one."""
     b.server.extra.append("--no-builder")

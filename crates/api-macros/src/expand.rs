@@ -61,6 +61,8 @@ fn call(call: &Call) -> TokenStream {
                 python: #python,
                 params: &[#(#params),*],
             };
+            const TYPE_NAME: &'static str = stringify!(#name);
+            const TYPES: &'static [crate::Type] = &[#(<#types as crate::Typed>::TYPE),*];
             const ACCESS: crate::Access = crate::Access::#access;
             const WRITES: bool = #writes;
             const DOC: &'static str = #doc_text;

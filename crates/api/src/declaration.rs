@@ -2,12 +2,14 @@
 
 use toji_value::{Args, Fault, FromValue, IntoValue, Signature, Value};
 
-use crate::Access;
+use crate::{Access, Type, Typed};
 
 /// A declared call; `rpcs!` implements it for the request type of each call.
 pub trait Rpc: Sized + Send + 'static {
     /// Name and parameters.
     const SIGNATURE: Signature;
+    /// The name of the type that implements this.
+    const TYPE_NAME: &'static str;
     /// Who may use it.
     const ACCESS: Access;
     /// Whether it changes anything.
@@ -16,8 +18,10 @@ pub trait Rpc: Sized + Send + 'static {
     const DOC: &'static str;
     /// Arguments of a call that works on the example data, as a JSON list.
     const EXAMPLE: Option<&'static str>;
+    /// The types of the parameters, in their order.
+    const TYPES: &'static [Type];
     /// What it answers.
-    type Output: IntoValue + Send;
+    type Output: IntoValue + Typed + Send;
 
     /// Takes bound arguments, one for each parameter (see [`Args::bind`]).
     ///
@@ -34,6 +38,12 @@ pub trait Rpc: Sized + Send + 'static {
 pub struct Declaration {
     /// Name and parameters.
     pub signature: Signature,
+    /// The name of the call's type, unlike every other: `HostOpenTask`. It names the call in gRPC.
+    pub type_name: &'static str,
+    /// The types of the parameters, in their order.
+    pub types: &'static [Type],
+    /// The type of the answer.
+    pub output: Type,
     /// Who may use it.
     pub access: Access,
     /// Whether it changes anything.
@@ -49,6 +59,9 @@ impl Declaration {
     pub const fn of<R: Rpc>() -> Self {
         Declaration {
             signature: R::SIGNATURE,
+            type_name: R::TYPE_NAME,
+            types: R::TYPES,
+            output: <R::Output as Typed>::TYPE,
             access: R::ACCESS,
             writes: R::WRITES,
             doc: R::DOC,

@@ -1,16 +1,18 @@
 //! Every remote call, declared once: parameters, result, documentation, access and example.
 //!
-//! XML-RPC, `_listapi`, the reference and the typed client all come from these declarations. The
+//! XML-RPC, JSON-RPC, HTTP with JSON, gRPC, `_listapi`, the reference and the typed client all come from these declarations. The
 //! order of parameters is their positional order and only ever grows at the end.
 
 mod access;
 mod declaration;
+mod types;
 
 pub mod task_params;
 
 pub use access::Access;
 pub use declaration::{Declaration, Rpc};
 pub(crate) use declaration::{default, take};
+pub use types::{Type, Typed};
 
 macro_rules! areas {
     ($($area:ident),* $(,)?) => {

@@ -1,8 +1,10 @@
-//! The list of declared calls that the repository keeps: nothing in it is ever dropped or reordered.
+//! The list of declared calls that the repository keeps, and their protocol for gRPC: nothing in them is ever dropped
+//! or reordered.
 
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use toji_proto::hub::schema;
 use toji_value::{Param, ParamKind};
 
 /// A line for each call, by name: `getBuild(buildInfo, strict=False)`. What is passed by name only
@@ -15,8 +17,17 @@ pub(crate) fn list() -> String {
     lines.concat()
 }
 
-/// Compares the declared calls with the kept list.
-pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
+/// Compares the declared calls with the kept list and the kept protocol of gRPC.
+pub(crate) fn check(file: &Path, proto: &Path) -> anyhow::Result<()> {
+    check_list(file)?;
+    let (kept, now) = (read(proto)?, schema::text());
+    let broken = schema::broken(&kept, &now);
+    ensure!(broken.is_empty(), "programs would notice:\n{}", broken.join("\n"));
+    ensure!(kept == now, "{} is not what is declared, so write it anew", proto.display());
+    Ok(())
+}
+
+fn check_list(file: &Path) -> anyhow::Result<()> {
     let (kept, now) = (read(file)?, list());
     let broken = broken(&kept, &now);
     ensure!(broken.is_empty(), "callers would notice:\n{}", broken.join("\n"));
@@ -28,8 +39,18 @@ pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the list anew; refuses what callers would notice.
-pub(crate) fn write(file: &Path) -> anyhow::Result<()> {
+/// Writes the list and the protocol anew; refuses what callers would notice.
+pub(crate) fn write(file: &Path, proto: &Path) -> anyhow::Result<()> {
+    write_list(file)?;
+    let now = schema::text();
+    if proto.exists() {
+        let broken = schema::broken(&read(proto)?, &now);
+        ensure!(broken.is_empty(), "programs would notice:\n{}", broken.join("\n"));
+    }
+    std::fs::write(proto, now).with_context(|| format!("failed to write {}", proto.display()))
+}
+
+fn write_list(file: &Path) -> anyhow::Result<()> {
     let now = list();
     if file.exists() {
         let broken = broken(&read(file)?, &now);
@@ -85,8 +106,9 @@ mod tests {
 
     #[test]
     fn declared_calls_are_the_kept_ones() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api/calls.txt");
-        check(&file).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let proto = "crates/proto/proto/toji/hub/v1/hub.proto";
+        check(&root.join("docs/api/calls.txt"), &root.join(proto)).unwrap();
     }
 
     #[test]

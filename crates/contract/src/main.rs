@@ -23,11 +23,13 @@ struct Cli {
 enum Command {
     /// Load a recorded data set into a fresh database and file root and serve it until interrupted.
     Serve(serve::Options),
-    /// Compare the declared calls with the kept list; with --write, write the list.
+    /// Compare the declared calls with the kept list and protocol; with --write, write them.
     Api {
         /// The kept list: an object of names and their parameters.
         file: PathBuf,
-        /// Write the file instead of comparing.
+        /// The kept protocol: hub.proto.
+        proto: PathBuf,
+        /// Write the files instead of comparing.
         #[arg(long)]
         write: bool,
     },
@@ -40,8 +42,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
-        Command::Api { file, write: true } => api::write(&file),
-        Command::Api { file, write: false } => api::check(&file),
+        Command::Api { file, proto, write: true } => api::write(&file, &proto),
+        Command::Api { file, proto, write: false } => api::check(&file, &proto),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

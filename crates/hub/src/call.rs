@@ -53,6 +53,8 @@ pub struct Call {
     pub(crate) files: Files,
     /// How many calls of plugins this call is within.
     pub(crate) depth: u8,
+    /// Whether it is to be taken back although it has an answer.
+    pub(crate) doomed: bool,
 }
 
 /// A point of a call to go back to.
@@ -75,6 +77,7 @@ impl Call {
             messages: Vec::new(),
             files: Files::default(),
             depth: 0,
+            doomed: false,
         }
     }
 

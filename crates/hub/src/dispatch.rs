@@ -11,8 +11,9 @@ use toji_bus::{Message, Topic};
 use toji_db::Clash;
 use toji_value::{Args, Fault, IntoValue, Map, Value, code};
 
+use crate::batch::is_multicall;
 use crate::plugin::{self, Plugins};
-use crate::{Call, Hub, Request, session};
+use crate::{Call, Hub, Request, batch, session};
 
 /// The handler of a declared call.
 ///
@@ -132,11 +133,6 @@ impl Registry {
     }
 }
 
-/// The two names of the call that carries other calls.
-pub(crate) fn is_multicall(method: &str) -> bool {
-    matches!(method, "multiCall" | "system.multicall")
-}
-
 impl Hub {
     /// Answers one request: a call, or a multicall, in one transaction.
     ///
@@ -197,7 +193,7 @@ impl Hub {
         // After a conflict, answers within a multicall may be wrong: it begins anew as a whole.
         let conflict = clash == Some(Clash::Conflict);
         match result {
-            Ok(value) if !conflict => match commit_with(call, Some(&value)).await {
+            Ok(value) if !conflict && !call.doomed => match commit_with(call, Some(&value)).await {
                 Ok(()) => (Ok(value), None),
                 Err(refusal) => (Err(refusal.fault), refusal.clash),
             },
@@ -207,7 +203,7 @@ impl Hub {
                 files.abandon(self).await;
                 let busy =
                     || Fault::lock("the database is busy with conflicting changes, try again");
-                (other.and_then(|_| Err(busy())), clash)
+                (other.and_then(|said| if conflict { Err(busy()) } else { Ok(said) }), clash)
             }
         }
     }
@@ -234,6 +230,11 @@ impl Hub {
         let mut call = Call::new(self.clone(), self.db.begin(), request.clone());
         session::open(&mut call).await?;
         call.verified_host().await
+    }
+
+    /// The declaration of a call, if this hub answers it.
+    pub fn declaration(&self, method: &str) -> Option<&Declaration> {
+        self.registry.0.get(method).map(|found| &found.declaration)
     }
 
     /// The declarations of all calls that this hub answers.
@@ -269,7 +270,7 @@ async fn answer(call: &mut Call, method: &str, args: Args) -> Result<Value, Faul
         other => other?,
     }
     if is_multicall(method) {
-        return multicall(call, args).await;
+        return batch::multicall(call, args).await;
     }
     invoke(call, method, args).await
 }
@@ -290,60 +291,6 @@ pub(crate) async fn make_task(call: &mut Call, args: Args) -> Result<Value, Faul
     let values = args.bind(&MakeTask::SIGNATURE)?;
     session::check_access(call, Access::Login).await?;
     Ok(MakeTask::from_bound(values)?.handle(call).await?.into_value())
-}
-
-/// Runs the calls of a multicall one after the other, each in a savepoint.
-///
-/// Each result is a list of one value, each failure a fault struct (the convention of
-/// `system.multicall`).
-async fn multicall(call: &mut Call, args: Args) -> Result<Value, Fault> {
-    let Some(Value::Array(calls)) = args.positional.into_iter().next() else {
-        return Err(Fault::parameter("a multicall needs a list of calls"));
-    };
-    let mut results = Vec::with_capacity(calls.len());
-    for inner in calls {
-        let mark = call.mark().await?;
-        match inner_call(call, inner).await {
-            Ok(value) => {
-                call.keep(mark).await?;
-                results.push(Value::Array(vec![value]));
-            }
-            Err(fault) => {
-                call.undo(mark).await?;
-                results.push(Value::Struct(fault_struct(&fault)));
-            }
-        }
-        // A later call must not reuse an event that a rollback may have taken away.
-        call.tx.reset_event();
-    }
-    Ok(Value::Array(results))
-}
-
-async fn inner_call(call: &mut Call, inner: Value) -> Result<Value, Fault> {
-    let Value::Struct(mut inner) = inner else {
-        return Err(Fault::parameter("each call of a multicall is a struct"));
-    };
-    let method = match inner.remove("methodName") {
-        Some(Value::Str(name)) => name,
-        _ => return Err(Fault::parameter("a call of a multicall has no methodName")),
-    };
-    let params = match inner.remove("params") {
-        Some(Value::Array(params)) => params,
-        _ => return Err(Fault::parameter("a call of a multicall has no list of params")),
-    };
-    if is_multicall(&method) {
-        return Box::pin(multicall(call, Args::decode(params))).await;
-    }
-    call.method.clone_from(&method);
-    Box::pin(invoke(call, &method, Args::decode(params))).await
-}
-
-fn fault_struct(fault: &Fault) -> Map {
-    toji_value::map! {
-        "faultCode" => fault.code,
-        "faultString" => &fault.message,
-        "traceback" => toji_value::list![],
-    }
 }
 
 /// A commit that did not come about.

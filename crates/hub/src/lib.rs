@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod batch;
 pub mod build;
 mod builder;
 pub mod buildroot;

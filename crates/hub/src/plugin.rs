@@ -19,7 +19,8 @@ use toji_value::{Args, Fault, Map, Value, code};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use crate::dispatch::{invoke, is_multicall, make_task};
+use crate::batch::is_multicall;
+use crate::dispatch::{invoke, make_task};
 use crate::policy::value_of;
 use crate::{Call, Config, Request};
 

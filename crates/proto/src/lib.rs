@@ -1,6 +1,8 @@
-//! The gRPC protocol: the builder's live connection and the watching of events.
+//! The gRPC protocol: the builder's live connection, the watching of events, and the calls of the hub.
 //!
 //! Servers and clients use [`tonic`] from here, so that one version of it is in the tree.
+
+pub mod hub;
 
 pub use tonic;
 

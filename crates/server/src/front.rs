@@ -94,11 +94,23 @@ impl Front {
     }
 }
 
+/// What headers of verified certificates begin with.
+const SSL: &str = "ssl-client";
+
 /// Whether a header is one that servers use for verified identities, in any of their spellings.
 fn claims_identity(name: &str) -> bool {
-    let name = name.replace('_', "-");
-    let name = name.strip_prefix("x-").unwrap_or(&name);
-    name.starts_with("ssl-client") || matches!(name, "remote-user" | "forwarded-user")
+    let name = name.as_bytes();
+    let name = match name {
+        [b'x', b'-' | b'_', rest @ ..] => rest,
+        name => name,
+    };
+    let same = |said: &[u8], known: &str| {
+        let letters = said.iter().map(|letter| if *letter == b'_' { b'-' } else { *letter });
+        letters.eq(known.bytes())
+    };
+    name.get(..SSL.len()).is_some_and(|start| same(start, SSL))
+        || same(name, "remote-user")
+        || same(name, "forwarded-user")
 }
 
 /// The identity that a believed front end names.
@@ -177,6 +189,8 @@ mod tests {
             "ssl-client-verify",
             "x-forwarded-user",
             "ssl_client_s_dn_cn",
+            "x_remote_user",
+            "x_ssl_client_verify",
         ] {
             let said = headers(&[(name, "x")]);
             assert!(front().client(&peer("192.0.2.1:5"), &said).is_err(), "{name}");

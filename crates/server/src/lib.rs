@@ -1,16 +1,20 @@
-//! The front doors of the hub on one port: XML-RPC, uploads, files, events, gRPC and health.
+//! The front doors of the hub on one port: XML-RPC, JSON-RPC, HTTP with JSON, gRPC, uploads, files, events and health.
 
+mod door;
 mod events;
 mod files;
 mod front;
 mod grpc;
 mod health;
 mod in_process;
+mod json;
 mod listing;
 mod login;
 mod logs;
 mod network;
+mod patience;
 mod provenance;
+mod reply;
 mod rpc;
 mod serve;
 mod socket;
@@ -20,22 +24,38 @@ mod uploads;
 pub use front::Front;
 pub use in_process::InProcess;
 pub use network::Network;
+pub use patience::Patience;
 pub use serve::{Listeners, Options, Site, serve};
 pub use tls::TlsFiles;
 pub use toji_gssapi::Acceptor;
+
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::routing::{any, get};
 use toji_hub::Hub;
 
-/// What the handlers of all paths share.
+/// What the handlers of all paths share; every request clones it.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct Shared(Arc<Inner>);
+
+/// What there is of it once.
+pub(crate) struct Inner {
     pub(crate) hub: Hub,
     pub(crate) files: files::Root,
     pub(crate) front: Front,
     /// Ends long-lived answers (event streams) when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
+    /// The description of the calls, once somebody has asked for it.
+    pub(crate) openapi: OnceLock<String>,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
 }
 
 /// The paths of the hub's port; `pages` are the web pages below `/koji`.
@@ -48,6 +68,9 @@ fn router(shared: Shared, pages: Router) -> Router {
         .route("/kojifiles", get(files::handle))
         .route("/kojifiles/", get(files::handle))
         .route("/kojifiles/{*path}", get(files::handle))
+        .route("/api/rpc", get(json::rpc::get).post(json::rpc::post))
+        .route("/api/openapi.json", get(json::openapi::handle))
+        .route("/api/v1/{method}", any(json::resource::handle))
         .route("/api/events", get(events::handle))
         .route("/api/tasks/{task}/logs/{*name}", get(logs::handle))
         .route(

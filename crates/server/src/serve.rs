@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,6 +14,7 @@ use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use toji_hub::Hub;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,22 +24,33 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::front::{Front, Peer};
+use crate::patience::{Patience, Patient, Stage};
 use crate::socket::{Parts, Socket};
-use crate::{Shared, files, rpc, tls};
+use crate::{Inner, Shared, files, rpc, tls};
 
 /// A client that has not finished the handshake of TLS by then is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// A client that takes nothing of what was sent to it for so long is dropped, in milliseconds: its
+/// answer holds a connection, and files that are open.
+const UNREAD: u32 = 60_000;
+
+/// Connections of HTTP/2 are asked so often whether they are still there, and must say so in time.
+const PING: Duration = Duration::from_secs(60);
+const PONG: Duration = Duration::from_secs(30);
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long running requests may go on after the shutdown began.
     pub drain: Duration,
+    /// How long clients are waited for.
+    pub patience: Patience,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { drain: Duration::from_secs(10) }
+        Options { drain: Duration::from_secs(10), patience: Patience::default() }
     }
 }
 
@@ -64,8 +76,9 @@ impl Site {
         let files = files::Root::open(topdir)
             .with_context(|| format!("failed to open the file root {}", topdir.display()))?;
         let (hub, front) = (self.hub.clone(), self.front.clone());
-        let shared = Shared { hub, files, front, draining: draining.clone() };
-        let router = crate::router(shared, self.pages.clone());
+        let openapi = OnceLock::new();
+        let inner = Inner { hub, files, front, draining: draining.clone(), openapi };
+        let router = crate::router(Shared(Arc::new(inner)), self.pages.clone());
         Ok(Arc::new(Current { router, front: self.front.clone() }))
     }
 }
@@ -131,6 +144,7 @@ pub async fn serve(
             server: server.clone(),
             watcher: graceful.watcher(),
             current: current.subscribe(),
+            patience: options.patience,
         };
         tokio::spawn(connection.run(stream, address, encrypted));
     }
@@ -144,9 +158,11 @@ pub async fn serve(
 
 fn server() -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().keep_alive(true).header_read_timeout(Duration::from_secs(60));
+    // `Patient` watches heads and idle connections, for which hyper has a single time.
+    server.http1().keep_alive(true).header_read_timeout(None);
     server.http1().timer(hyper_util::rt::TokioTimer::new());
     server.http2().timer(hyper_util::rt::TokioTimer::new()).max_concurrent_streams(1024);
+    server.http2().keep_alive_interval(PING).keep_alive_timeout(PONG);
     server
 }
 
@@ -169,11 +185,15 @@ struct Connection {
     server: auto::Builder<TokioExecutor>,
     watcher: Watcher,
     current: Sites,
+    patience: Patience,
 }
 
 impl Connection {
     async fn run(self, stream: TcpStream, address: SocketAddr, encrypted: bool) {
         stream.set_nodelay(true).ok();
+        if let Err(error) = set_tcp_user_timeout(&stream, UNREAD) {
+            tracing::debug!(%error, "a client that stops reading will hold its connection");
+        }
         let peer = Peer { address, tls: encrypted, subject: None };
         if !encrypted {
             let parts = Parts::default();
@@ -200,13 +220,25 @@ impl Connection {
     ) {
         let address = peer.address;
         let current = self.current;
+        let stage = Stage::default();
+        let stream = Patient::new(stream, stage.clone(), self.patience);
         let service = tower::service_fn(move |request: axum::http::Request<_>| {
             let mut request = request.map(Body::new);
-            // HTTP/2 copies what it sends into frames of its own.
-            if let Some(parts) = parts.as_ref().filter(|_| request.version() <= Version::HTTP_11) {
+            // HTTP/2 has many requests at a time, and copies what it sends into frames of its own.
+            let single = request.version() <= Version::HTTP_11;
+            if let Some(parts) = parts.as_ref().filter(|_| single) {
                 request.extensions_mut().insert(parts.clone());
             }
-            answer(current.borrow().clone(), peer.clone(), request)
+            let stage = single.then(|| stage.clone());
+            stage.iter().for_each(Stage::begin);
+            let answer = answer(current.borrow().clone(), peer.clone(), request);
+            async move {
+                let response = answer.await?;
+                Ok::<_, std::convert::Infallible>(match stage {
+                    Some(stage) => response.map(|body| stage.until_sent(body)),
+                    None => response,
+                })
+            }
         });
         let service = hyper_util::service::TowerToHyperService::new(service);
         let connection = self.server.serve_connection_with_upgrades(TokioIo::new(stream), service);

@@ -88,6 +88,32 @@ impl Args {
         params
     }
 
+    /// Arguments that all come by name, as from doors that have no positions.
+    ///
+    /// What `*args` collects comes as a list under that name; the parameters before it then go to their positions,
+    /// as Python's callers must do it.
+    pub fn named(mut members: Map, signature: &Signature) -> Args {
+        let rest = signature.params.iter().position(|p| p.kind == ParamKind::Rest);
+        let Some(at) = rest else { return Args { positional: Vec::new(), keywords: members } };
+        let name = signature.params[at].name;
+        let Some(Value::Array(items)) = members.get(name) else {
+            return Args { positional: Vec::new(), keywords: members };
+        };
+        let items = items.clone();
+        let mut positional = Vec::new();
+        for param in &signature.params[..at] {
+            match members.get(param.name).cloned().or(param.default.as_ref().map(Default::value)) {
+                Some(value) => positional.push(value),
+                // Without it there is no position for what follows; the binding says what is missing.
+                None => return Args { positional: Vec::new(), keywords: members },
+            }
+        }
+        let taken = signature.params[..=at].iter().map(|p| p.name);
+        taken.for_each(|name| drop(members.remove(name)));
+        positional.extend(items);
+        Args { positional, keywords: members }
+    }
+
     /// Puts the arguments in the order of the signature, with defaults filled in.
     ///
     /// The result has one value for each parameter; `*args` becomes a list, `**kwargs` a struct.
@@ -226,6 +252,23 @@ mod tests {
         );
         let twice = Args { positional: vec![Value::Nil], keywords: map! {"a" => 3} };
         assert_eq!(refusal(twice), "RootExports.getIt() got multiple values for argument 'a'");
+    }
+
+    #[test]
+    fn names_find_their_positions() {
+        let params = &[
+            Param { name: "a", default: None, kind: PLAIN },
+            Param { name: "args", default: None, kind: ParamKind::Rest },
+            Param { name: "kw", default: None, kind: ParamKind::Keywords },
+        ];
+        let signature = Signature { name: "x", python: "x", params };
+        let args = Args::named(map! {"args" => list![2, 3], "b" => 4, "a" => 1}, &signature);
+        assert_eq!(args.positional, [Value::Int(1), Value::Int(2), Value::Int(3)]);
+        assert_eq!(args.keywords, map! {"b" => 4});
+        let lacking = Args::named(map! {"args" => list![2]}, &signature);
+        assert!(lacking.bind(&signature).unwrap_err().message.contains("missing 1 required"));
+        let plain = Args::named(map! {"b" => 1, "a" => 2}, &GET);
+        assert_eq!(plain.bind(&GET), Ok(vec![Value::Int(2), Value::Int(1)]));
     }
 
     #[test]

@@ -108,6 +108,37 @@ constructors! {
     name_validation = NAME_VALIDATION;
 }
 
+impl Fault {
+    /// The name of the class that Koji's clients raise for the code.
+    pub fn class(&self) -> &'static str {
+        match self.code {
+            code::LOCK => "LockError",
+            code::AUTH => "AuthError",
+            code::TAG => "TagError",
+            code::ACTION_NOT_ALLOWED => "ActionNotAllowed",
+            code::BUILD => "BuildError",
+            code::AUTH_LOCK => "AuthLockError",
+            code::AUTH_EXPIRED => "AuthExpired",
+            code::SEQUENCE => "SequenceError",
+            code::RETRY => "RetryError",
+            code::PRE_BUILD => "PreBuildError",
+            code::POST_BUILD => "PostBuildError",
+            code::BUILDROOT => "BuildrootError",
+            code::DEPRECATED => "FunctionDeprecated",
+            code::OFFLINE => "ServerOffline",
+            code::PLUGIN => "PluginError",
+            code::CALLBACK => "CallbackError",
+            code::PARAMETER => "ParameterError",
+            code::IMPORT => "ImportError",
+            code::CONFIGURATION => "ConfigurationError",
+            code::GSSAPI => "GSSAPIAuthError",
+            code::NAME_VALIDATION => "NameValidationError",
+            code::GENERIC => "GenericError",
+            _ => "Fault",
+        }
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} (fault {})", self.message, self.code)

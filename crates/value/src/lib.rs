@@ -6,13 +6,15 @@
 mod args;
 mod convert;
 mod fault;
-mod json;
+pub mod json;
 mod map;
+mod pieces;
 
 pub use args::{Args, Default, Param, ParamKind, Signature};
 pub use convert::{FromValue, IntoValue, Truth, float_repr};
 pub use fault::{Fault, code};
 pub use map::{Key, Map};
+pub use pieces::{Pieces, Syntax, write};
 
 /// One value of a call or an answer.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,5 +1,6 @@
 //! The pages, one module for each kind of object.
 
+pub(crate) mod api;
 pub(crate) mod builds;
 pub(crate) mod home;
 pub(crate) mod hosts;

@@ -30,6 +30,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("tags.html", include_str!("templates/tags.html")),
     ("tag.html", include_str!("templates/tag.html")),
     ("hosts.html", include_str!("templates/hosts.html")),
+    ("api.html", include_str!("templates/api.html")),
+    ("call.html", include_str!("templates/call.html")),
 ];
 
 /// A size for people: `1.4 MB`.
@@ -73,9 +75,18 @@ pub(crate) async fn style() -> impl IntoResponse {
 
 /// The script that shows a log while it is written.
 pub(crate) async fn script() -> impl IntoResponse {
+    javascript(include_str!("templates/live.js"))
+}
+
+/// The script that sends the examples of the reference.
+pub(crate) async fn try_script() -> impl IntoResponse {
+    javascript(include_str!("templates/try.js"))
+}
+
+fn javascript(text: &'static str) -> impl IntoResponse {
     let headers =
         [(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "max-age=3600")];
-    (headers, include_str!("templates/live.js"))
+    (headers, text)
 }
 
 #[cfg(test)]

@@ -18,6 +18,13 @@ pub fn fuzz(data: &[u8]) {
     out.clear();
     if let Ok(Ok(value)) = parse_response(data, &limits) {
         write_response(&value, &mut out);
+        let mut pieces = Vec::new();
+        let mut rest = crate::response_pieces(value.clone(), &mut pieces);
+        let mut enough = 16;
+        while rest.fill(&mut pieces, enough) {
+            enough += 16;
+        }
+        assert_eq!(pieces, out, "whole and by pieces");
         let again = parse_response(&out, &Limits::RESPONSE);
         assert_eq!(format!("{again:?}"), format!("{:?}", Ok::<_, ()>(Ok::<_, ()>(value))));
     }

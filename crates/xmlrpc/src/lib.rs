@@ -16,7 +16,7 @@ pub use error::Error;
 #[doc(hidden)]
 pub use fuzz::fuzz;
 pub use read::{Limits, parse_call, parse_response};
-pub use write::{write_call, write_fault, write_response};
+pub use write::{Xml, response_pieces, write_call, write_fault, write_response};
 
 use toji_value::{Fault, Value};
 

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use base64::Engine as _;
-use toji_value::{Fault, Value, float_repr, map};
+use toji_value::{Fault, Map, Pieces, Syntax, Value, float_repr, map};
 
 use crate::text::is_xml;
 
@@ -47,50 +47,81 @@ fn params(values: &[Value], out: &mut Vec<u8>) {
 }
 
 fn write(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        // Python's writer has no line end here.
-        Value::Nil => out.extend_from_slice(b"<value><nil/></value>"),
-        Value::Bool(b) => {
-            let digit: &[u8] = if *b { b"1" } else { b"0" };
-            for part in [b"<value><boolean>", digit, b"</boolean></value>\n"] {
-                out.extend_from_slice(part);
+    toji_value::write(value, &mut Xml, out);
+}
+
+/// Begins a response in `out`; the rest comes piece by piece.
+pub fn response_pieces(value: Value, out: &mut Vec<u8>) -> Pieces<Xml> {
+    out.extend_from_slice(HEADER);
+    out.extend_from_slice(b"<methodResponse>\n<params>\n<param>\n");
+    Pieces::new(value, Xml, b"</param>\n</params>\n</methodResponse>\n")
+}
+
+/// The elements of values.
+#[derive(Clone, Copy, Debug)]
+pub struct Xml;
+
+impl Syntax for Xml {
+    fn scalar(&mut self, value: &Value, out: &mut Vec<u8>) {
+        match value {
+            Value::Bool(b) => {
+                let digit: &[u8] = if *b { b"1" } else { b"0" };
+                for part in [b"<value><boolean>", digit, b"</boolean></value>\n"] {
+                    out.extend_from_slice(part);
+                }
+            }
+            Value::Int(i) => {
+                let tag = if i32::try_from(*i).is_ok() { "int" } else { "i8" };
+                // Writing to memory cannot fail.
+                let _ = writeln!(out, "<value><{tag}>{i}</{tag}></value>");
+            }
+            Value::Double(d) => {
+                let _ = writeln!(out, "<value><double>{}</double></value>", float_repr(*d));
+            }
+            Value::Str(s) => {
+                out.extend_from_slice(b"<value><string>");
+                text(s, out);
+                out.extend_from_slice(b"</string></value>\n");
+            }
+            Value::DateTime(s) => {
+                out.extend_from_slice(b"<value><dateTime.iso8601>");
+                text(s, out);
+                out.extend_from_slice(b"</dateTime.iso8601></value>\n");
+            }
+            Value::Bytes(bytes) => base64(bytes, out),
+            // Python's writer has no line end here.
+            Value::Nil | Value::Array(_) | Value::Struct(_) => {
+                out.extend_from_slice(b"<value><nil/></value>");
             }
         }
-        Value::Int(i) => {
-            let tag = if i32::try_from(*i).is_ok() { "int" } else { "i8" };
-            // Writing to memory cannot fail.
-            let _ = writeln!(out, "<value><{tag}>{i}</{tag}></value>");
-        }
-        Value::Double(d) => {
-            let _ = writeln!(out, "<value><double>{}</double></value>", float_repr(*d));
-        }
-        Value::Str(s) => {
-            out.extend_from_slice(b"<value><string>");
-            text(s, out);
-            out.extend_from_slice(b"</string></value>\n");
-        }
-        Value::DateTime(s) => {
-            out.extend_from_slice(b"<value><dateTime.iso8601>");
-            text(s, out);
-            out.extend_from_slice(b"</dateTime.iso8601></value>\n");
-        }
-        Value::Bytes(bytes) => base64(bytes, out),
-        Value::Array(items) => {
-            out.extend_from_slice(b"<value><array><data>\n");
-            items.iter().for_each(|item| write(item, out));
-            out.extend_from_slice(b"</data></array></value>\n");
-        }
-        Value::Struct(members) => {
-            out.extend_from_slice(b"<value><struct>\n");
-            for (key, item) in members.iter() {
-                out.extend_from_slice(b"<member>\n<name>");
-                text(key, out);
-                out.extend_from_slice(b"</name>\n");
-                write(item, out);
-                out.extend_from_slice(b"</member>\n");
-            }
-            out.extend_from_slice(b"</struct></value>\n");
-        }
+    }
+
+    fn open_array(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"<value><array><data>\n");
+    }
+
+    fn item(&mut self, _: bool, _: &mut Vec<u8>) {}
+
+    fn close_array(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"</data></array></value>\n");
+    }
+
+    fn open_struct(&mut self, _: &Map, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"<value><struct>\n");
+    }
+
+    fn key(&mut self, _: bool, _: bool, key: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"<member>\n<name>");
+        text(key, out);
+        out.extend_from_slice(b"</name>\n");
+    }
+
+    fn end_member(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"</member>\n");
+    }
+
+    fn close_struct(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"</struct></value>\n");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Declarations of the calls that plugins add.
 
-use toji_api::{Access, Declaration};
+use toji_api::{Access, Declaration, Type};
 use toji_plugin::Export;
 use toji_value::{Default as Preset, Param, ParamKind, Signature, Value};
 
@@ -20,7 +20,10 @@ pub(crate) fn declaration(export: &Export) -> Declaration {
         .collect();
     let name = forever(&export.name);
     Declaration {
+        types: Box::leak(vec![Type::Any; params.len()].into()),
         signature: Signature { name, python: name, params: Box::leak(params.into()) },
+        type_name: name,
+        output: Type::Any,
         access: match export.access.as_str() {
             "anonymous" => Access::Anonymous,
             "login" => Access::Login,
