@@ -118,11 +118,11 @@ class Stage:
         self.slowest = max(self.slowest, time.monotonic() - begin)
 
     def settle(self, timeout=20):
-        """Waits until the statements about builds are written, which a hub does by itself."""
+        """Waits until the statements about builds are written, which a hub does by itself, through the journal."""
         deadline = time.monotonic() + timeout
-        while self.rows("SELECT 1 FROM toji_statement WHERE due"):
+        while self.rows("SELECT 1 FROM toji_statement WHERE due UNION ALL SELECT 1 FROM toji_import"):
             if time.monotonic() > deadline:
-                raise RuntimeError("statements about builds are not written")
+                raise RuntimeError("statements about builds are not written, or the journal does not get empty")
             time.sleep(0.01)
 
     def rows(self, sql):
