@@ -79,6 +79,9 @@ impl Description {
                 Event::Empty(start) => {
                     Node::Element(Element { start: start.into_owned(), children: Vec::new() })
                 }
+                // What an entity stands for would escape from what a build replaces.
+                Event::DocType(_) => return Err(DescriptionError::Xml),
+                Event::GeneralRef(name) if !is_plain(&name) => return Err(DescriptionError::Xml),
                 Event::End(_) => Node::Element(open.pop().ok_or(DescriptionError::Xml)?),
                 other => Node::Other(other.into_owned()),
             };
@@ -135,7 +138,8 @@ impl Description {
         let mut parts = Vec::new();
         for description in included {
             let image = find(&description.0, "image").ok_or(DescriptionError::Image)?;
-            parts.extend(image.children.iter().filter(|node| !is(node, "repository")).cloned());
+            let wanted = |node: &&Node| !is(node, "repository") && !is(node, "include");
+            parts.extend(image.children.iter().filter(wanted).cloned());
         }
         let image = find_mut(&mut self.0, "image").ok_or(DescriptionError::Image)?;
         image.remove("include");
@@ -184,6 +188,11 @@ fn write(writer: &mut Writer<Vec<u8>>, nodes: &[Node]) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a reference is to a character, or to what XML itself knows.
+fn is_plain(name: &str) -> bool {
+    name.starts_with('#') || ["amp", "lt", "gt", "quot", "apos"].contains(&name)
 }
 
 /// Higher than the number that repositories without one have.
@@ -308,6 +317,10 @@ mod tests {
             [wrong("<image>"), wrong(""), wrong("<a></b>"), wrong("a list"), wrong("<a/><image/>")],
             [const { DescriptionError::Xml }; 5]
         );
+        let entity = "<!DOCTYPE image [<!ENTITY r '<repository/>'>]><image>&r;</image>";
+        assert_eq!(wrong(entity), DescriptionError::Xml);
+        assert_eq!(wrong("<image>&r;</image>"), DescriptionError::Xml);
+        assert_eq!(wrong("<image>&#65;&amp;</image>"), DescriptionError::Version);
     }
 
     #[test]

@@ -30,5 +30,5 @@ pub use limits::{Held, LimitReport, Limits};
 pub use plain::{plain_command, run_plain};
 pub use sink::{Capture, LogFile, Sink, Stream, Tee};
 pub use tokio_util::sync::CancellationToken;
-pub use tree::remove_tree;
+pub use tree::{remove_tree, unmount_below};
 pub use view::Mount;

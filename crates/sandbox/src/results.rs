@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::fd::OwnedFd,
     path::{Component, Path, PathBuf},
 };
 
@@ -18,11 +19,9 @@ pub const MOST: usize = 100_000;
 /// # Errors
 /// Whatever the system says; `ELOOP` for links, `EXDEV` for paths that leave the directory.
 pub fn open(dir: &Path, relative: &Path) -> io::Result<File> {
-    let top =
-        rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(rustix::fs::openat2(&top, relative, flags, Mode::empty(), resolve)?);
+    let file = rustix::fs::openat2(top(dir)?, relative, flags, Mode::empty(), PLAINLY)?;
+    let file = File::from(file);
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -36,12 +35,38 @@ pub fn open(dir: &Path, relative: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// Whatever the system says; `ELOOP` or `ENOTDIR` for links, `EXDEV` for paths that leave the directory.
-pub fn directory(top: &Path, relative: &Path) -> io::Result<PathBuf> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let from = rustix::fs::open(top, flags, Mode::empty())?;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(&from, relative, flags, Mode::empty(), resolve)?;
-    Ok(top.join(relative))
+pub fn directory(dir: &Path, relative: &Path) -> io::Result<PathBuf> {
+    rustix::fs::openat2(top(dir)?, relative, DIRECTORY, Mode::empty(), PLAINLY)?;
+    Ok(dir.join(relative))
+}
+
+/// Makes a directory below one in which a build, as root of its own tree, may have put anything; it must be new.
+///
+/// # Errors
+/// Whatever the system says: `EEXIST` for what is there, `ELOOP` or `ENOTDIR` for links on the way.
+pub fn make(dir: &Path, relative: &Path) -> io::Result<PathBuf> {
+    let mut at = top(dir)?;
+    let mut parts = relative.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain relative path"));
+        };
+        match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o755)) {
+            Err(rustix::io::Errno::EXIST) if parts.peek().is_some() => {}
+            made => made?,
+        }
+        at = rustix::fs::openat2(&at, name, DIRECTORY, Mode::empty(), PLAINLY)?;
+    }
+    Ok(dir.join(relative))
+}
+
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const PLAINLY: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+/// The directory itself may have been replaced by a link, too.
+fn top(dir: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(dir, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
 }
 
 /// Lists the regular files below a directory, relative to it and sorted; links are left out.
@@ -49,6 +74,7 @@ pub fn directory(top: &Path, relative: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// Whatever the system says, and when there are more files and directories than [`MOST`].
 pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    top(dir)?;
     let (mut found, mut seen) = (Vec::new(), 0);
     let mut open = vec![PathBuf::new()];
     while let Some(relative) = open.pop() {
@@ -110,6 +136,17 @@ mod tests {
         for bad in ["link", "up/secret", "../secret", "/etc/passwd", "pipe", "sub"] {
             assert!(open(&build, Path::new(bad)).is_err(), "{bad}");
         }
+        for bad in ["link", "up", "none"] {
+            let bad = build.join(bad);
+            assert!(list(&bad).is_err() && directory(&bad, Path::new("build")).is_err());
+            assert!(open(&bad, Path::new("secret")).is_err(), "{}", bad.display());
+        }
+        assert_eq!(make(&build, Path::new("sub/a/b")).unwrap(), build.join("sub/a/b"));
+        make(&build, Path::new("sub/a/c")).unwrap();
+        for bad in ["sub/a/b", "up/x", "link/x", "../x", "/x", "up"] {
+            assert!(make(&build, Path::new(bad)).is_err(), "{bad}");
+        }
+        assert!(!dir.path().join("x").exists());
         let to = dir.path().join("copy");
         assert_eq!(copy(&build, Path::new("sub/good"), &to).unwrap(), 4);
         assert!(copy(&build, Path::new("link"), &dir.path().join("other")).is_err());

@@ -1,6 +1,14 @@
 //! Directory trees and process trees.
 
-use std::{collections::HashMap, fs, io, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs, io,
+    os::unix::{ffi::OsStringExt, fs::PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::mount::UnmountFlags;
 
 /// Removes a tree that a build may have filled with directories it cannot write to itself.
 ///
@@ -23,6 +31,48 @@ pub fn remove_tree(root: &Path) -> io::Result<()> {
         }
         other => other,
     }
+}
+
+/// Takes away what is mounted in a tree that is to be removed, even where it is in use.
+///
+/// # Errors
+/// When something is still mounted there.
+pub fn unmount_below(root: &Path) -> io::Result<()> {
+    let root = match fs::canonicalize(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let mounted = || -> io::Result<Vec<PathBuf>> {
+        let all = fs::read_to_string("/proc/self/mountinfo")?;
+        let points = all.lines().filter_map(|line| line.split(' ').nth(4));
+        Ok(points.map(unescaped).filter(|point| point.starts_with(&root)).collect())
+    };
+    // What was mounted last may hide the others.
+    for point in mounted()?.iter().rev() {
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        if let Err(error) = rustix::mount::unmount(point, flags) {
+            tracing::warn!(mount = %point.display(), %error, "not unmounted");
+        }
+    }
+    match mounted()?.first() {
+        None => Ok(()),
+        Some(point) => {
+            Err(io::Error::other(format!("something is still mounted at {}", point.display())))
+        }
+    }
+}
+
+/// A path of `mountinfo`, where spaces and the like are octal numbers behind a backslash.
+fn unescaped(text: &str) -> PathBuf {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, more)) = rest.split_first() {
+        let number = more.get(..3).filter(|_| *first == b'\\');
+        let number = number.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = number.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &more[3..] } else { more };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// Lets the owner into each directory; what fails here fails again, with an error, on removal.
@@ -105,6 +155,16 @@ impl Stat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_of_mounts_are_read() {
+        assert_eq!(unescaped(r"/mnt/a\040b\134"), PathBuf::from(r"/mnt/a b\"));
+        assert_eq!(unescaped(r"/x\9"), PathBuf::from(r"/x\9"));
+        let dir = tempfile::tempdir().unwrap();
+        unmount_below(dir.path()).unwrap();
+        unmount_below(&dir.path().join("none")).unwrap();
+        assert!(dir.path().is_dir());
+    }
 
     #[test]
     fn stat_lines_are_read_behind_the_name() {

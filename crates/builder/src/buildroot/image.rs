@@ -73,19 +73,24 @@ impl<'t> Room<'t> {
     /// Copies a tree to where it stays as long as the buildroot; gives where it is inside.
     pub(crate) fn bring_tree(&self, tree: &Path, name: &str) -> Result<String> {
         let failed = || Failure::local("put the description into the buildroot");
+        if self.is_mock() {
+            let to = self.make_staying(name)?;
+            copy_tree(tree, &to).map_err(failed())?;
+            return Ok(format!("{}/{name}", self.task.config().mock.tmpdir));
+        }
         let to = self.staying(name)?;
         std::fs::create_dir_all(&to).map_err(failed())?;
         copy_tree(tree, &to).map_err(failed())?;
-        if self.is_mock() {
-            return Ok(format!("{}/{name}", self.task.config().mock.tmpdir));
-        }
         self.root()?.hand_over(&to)?;
         Ok(format!("{HOME}/{name}"))
     }
 
-    /// A directory in the root that stays, as this machine sees it.
+    /// A directory in the root that stays, as this machine sees it; a build may have put a link in its place.
     pub(crate) fn staying(&self, name: &str) -> Result<PathBuf> {
-        Ok(if self.is_mock() { self.mock_stay()? } else { self.home()? }.join(name))
+        if self.is_mock() {
+            return self.mock_stay(name);
+        }
+        Ok(self.home()?.join(name))
     }
 
     /// Runs a command as root inside, who may bind directories to other places; whether it was a success.

@@ -93,7 +93,7 @@ impl Room<'_> {
     /// What mock has made: source packages, or the others.
     fn collect_from_mock(&self, sources: bool) -> Result<Vec<PathBuf>> {
         let mut all = Vec::new();
-        for dir in self.mock_results()?.iter().filter(|dir| dir.is_dir()) {
+        for dir in self.mock_results(sources)?.iter().filter(|dir| dir.is_dir()) {
             all.extend(self.collect_below(dir, |name| name.ends_with(".src.rpm") == sources)?);
         }
         Ok(all)

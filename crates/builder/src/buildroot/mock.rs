@@ -9,7 +9,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use toji_client::args;
-use toji_sandbox::{Command, Installed, Limits, Mount, Outcome, Reason, plain_command, run_plain};
+use toji_sandbox::{
+    Command, Installed, Limits, Mount, Outcome, Reason, plain_command, results, run_plain,
+};
 use toji_types::state::BrState;
 use toji_value::{Map, Value, map};
 
@@ -27,6 +29,8 @@ pub(crate) use work::clean;
 pub(super) const LOG: &str = "mock_output.log";
 /// How often logs are looked at for what mock has written.
 const PACE: Duration = Duration::from_millis(500);
+/// What a call may take beyond the limit of a build, for all that mock does besides.
+const SLACK: Duration = Duration::from_secs(1800);
 /// Where databases of rpm are, the newer place first.
 const DATABASES: [&str; 2] = ["usr/lib/sysimage/rpm", "var/lib/rpm"];
 /// A package that makes groups of dependencies, and none of a repository.
@@ -284,11 +288,12 @@ impl Room<'_> {
     async fn installed_by_mock(&mut self) -> Result<Vec<Installed>> {
         let dir = self.mock_dir()?;
         let root = dir.join("root");
-        let database = DATABASES.iter().map(|place| root.join(place)).find(|place| place.is_dir());
+        let in_root = |place: &&str| results::directory(&root, Path::new(place)).ok();
+        let database = DATABASES.iter().find_map(in_root);
         let Some(database) = database else {
             return Err(Failure::generic("Can't get list of installed rpms"));
         };
-        let error = match toji_sandbox::installed_in(&database).await {
+        let error = match toji_sandbox::installed_in(&database, &self.task.cancel).await {
             Ok(packages) if !packages.is_empty() => return Ok(packages),
             Ok(_) => None,
             Err(error) => Some(chain(&error)),
@@ -314,7 +319,9 @@ async fn call(
     let config = task.config();
     let all: Vec<&str> =
         root.flags.iter().map(String::as_str).chain(args.iter().copied()).collect();
-    let limits = Limits { memory: config.limits.memory, ..Limits::default() };
+    // mock itself ends what rpmbuild does too long, with words of its own; the rest of what it does has an end here.
+    let wall = config.limits.wall.map(|wall| wall + SLACK);
+    let limits = Limits { memory: config.limits.memory, wall, ..Limits::default() };
     let command = command(config, &root.file, &all).limits(limits);
     log.line(format!("$ {}", command.argv.join(" ")));
     let before = Machine::now();
@@ -338,7 +345,9 @@ async fn call(
             }
         }
     };
-    root.follower.round(task)?;
+    while root.follower.round(task)? > 0 && excess.is_none() {
+        excess = root.follower.excess(&config.limits).filter(|why| *why == Reason::OutputLimit);
+    }
     if let Some(reason) = excess {
         outcome.reason = reason;
     }

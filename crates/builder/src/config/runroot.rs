@@ -116,7 +116,7 @@ impl Runroot {
             .map(|option| if writable && option == "ro" { "rw".to_owned() } else { option.clone() })
             .collect();
         let bind = options.iter().any(|option| option == "bind");
-        if bind && !Path::new(&source).is_dir() {
+        if bind && !is_below(Path::new(&source), Path::new(&origin.path)) {
             return Err(format!("No such directory or mount: {source}"));
         }
         if options.iter().any(|option| option == "bg") {
@@ -125,6 +125,12 @@ impl Runroot {
         let kind = if bind { "none".to_owned() } else { origin.fstype.clone() };
         Ok(Mount { source, inside: PathBuf::from(path), kind, options })
     }
+}
+
+/// Whether there is such a directory, and really below the other one: an earlier task may have put a link there.
+fn is_below(path: &Path, top: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    path.is_dir() && real(top).zip(real(path)).is_some_and(|(top, path)| path.starts_with(top))
 }
 
 /// A path without steps that lead nowhere or upwards.

@@ -35,6 +35,8 @@ method!(
 const GROUP: &str = "kiwi-build";
 /// Where the description is in the root, below the place where things stay.
 const TREE: &str = "kiwi";
+/// Files that a description may include; real ones have some.
+const MOST_INCLUDED: usize = 100;
 /// Where kiwi leaves the image, as seen inside, and the files of it that are kept, below the home directory.
 const IMAGE: &str = "/builddir/result/image";
 const BUNDLE: &str = "result/bundle";
@@ -138,7 +140,11 @@ async fn describe(
     let (_, description) = read(&tree, asked.path)?;
     let bad = |error| wrong(asked.path, &error);
     let mut included = Vec::new();
-    for file in description.includes().map_err(bad)? {
+    let files = description.includes().map_err(bad)?;
+    if files.len() > MOST_INCLUDED {
+        return Err(Failure::build(format!("more than {MOST_INCLUDED} files are included")));
+    }
+    for file in files {
         let beside: PathBuf = Path::new(asked.dir()).join(file);
         included.push(read(&tree, &beside.display().to_string().into())?.1);
     }

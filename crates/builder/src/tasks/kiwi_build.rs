@@ -1,5 +1,6 @@
 //! `kiwiBuild`: the parent of an image build with KIWI: a child for each arch, import, tagging.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use toji_client::args;
@@ -110,12 +111,20 @@ pub(super) async fn checkout(
     Ok(scm.checkout(task, &task.make_dir("scm")?).await?.tree)
 }
 
+/// Bytes of a description; real ones have some kilobytes.
+const LONGEST: u64 = 1 << 20;
+
 /// A description of a tree, with its text.
 pub(super) fn read(tree: &Path, path: &Value) -> Result<(String, Description)> {
     let relative = Path::new(path.as_str().unwrap_or_default());
     let opened = toji_sandbox::results::open(tree, relative);
-    let text = opened.and_then(std::io::read_to_string);
+    let read = |file: std::fs::File| std::io::read_to_string(file.take(LONGEST + 1));
+    let text = opened.and_then(read);
     let text = text.map_err(Failure::local(format!("read {}", relative.display())))?;
+    if text.len() as u64 > LONGEST {
+        let text = format!("{} is longer than {LONGEST} bytes", relative.display());
+        return Err(Failure::build(text));
+    }
     let description = Description::parse(&text).map_err(|error| wrong(path, &error))?;
     Ok((text, description))
 }

@@ -166,6 +166,7 @@ async fn save(task: &Context, room: &Room<'_>, path: &str) -> Result<()> {
     }
     let home = room.home()?;
     let (from, to) = (format!(".upload-{name}"), task.make_dir("result")?.join(name));
+    remove_older(&to)?;
     let copy = toji_sandbox::results::copy(&home, Path::new(&from), &to);
     copy.map_err(Failure::local("copy a file out of the buildroot"))?;
     task.upload(&to, name).await.map(drop)
@@ -178,10 +179,21 @@ async fn save_from_mock(task: &Context, room: &Room<'_>, path: &str) -> Result<(
         return Ok(());
     }
     let to = task.make_dir("result")?.join(name);
+    remove_older(&to)?;
     if room.copy_out(path, &to)? {
         task.upload(&to, name).await?;
     }
     Ok(())
+}
+
+/// Of several logs of one name the last one is uploaded last.
+fn remove_older(copy: &Path) -> Result<()> {
+    match std::fs::remove_file(copy) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::local("remove a copy of a log")(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The name of the program that a command runs: assignments before it do not count.

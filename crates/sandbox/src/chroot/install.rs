@@ -173,26 +173,22 @@ fn gather(packages: &[PackageFile], dir: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// What rpm's database in a directory lists; keys are no packages.
+/// What rpm's database in a directory lists; keys are no packages. A build may have written there what it liked.
 ///
 /// # Errors
 /// [`Error::Layer`] with the words of this machine's rpm when it cannot read it.
-pub async fn installed_in(database: &Path) -> Result<Vec<Installed>> {
-    let mut command = tokio::process::Command::new("rpm");
-    command.arg("--dbpath").arg(database).args(["-qa", "--qf", FORMAT]);
-    command
-        .env_clear()
-        .env("PATH", crate::buildroot::PATH)
-        .env("LC_ALL", "C.UTF-8")
-        .current_dir("/");
-    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
-    let output = command.output().await;
-    let output = output.map_err(|source| Error::Process { program: "rpm".into(), source })?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Layer { reason });
+pub async fn installed_in(database: &Path, cancel: &CancellationToken) -> Result<Vec<Installed>> {
+    let database = database.to_string_lossy();
+    let words = ["rpm", "--dbpath", &database, "-qa", "--qf", FORMAT];
+    let command = crate::plain_command(words, Path::new("/nonexistent"), |_| None).cwd("/");
+    let command = command.limits(Limits::for_setup()).split();
+    let mut said = Capture::default();
+    let outcome = crate::run_plain(&command, &mut said, cancel).await?;
+    if !outcome.success() {
+        let text = String::from_utf8_lossy(&said.err).trim().to_owned();
+        return Err(Error::Layer { reason: format!("rpm {}: {text}", outcome.reason) });
     }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(installed).collect())
+    Ok(said.text().lines().filter_map(installed).collect())
 }
 
 /// Reads one line of rpm's list.

@@ -16,8 +16,12 @@ use crate::logs::Log;
 const PLACES: [(&str, &str); 2] = [("result", ""), ("root/var/log", "dnf")];
 /// How much of a log is copied at a time, in bytes.
 const PIECE: usize = 64 << 10;
+/// And in one round; a file with a hole may claim to be of any length.
+const ROUND: u64 = 1 << 20;
 /// More logs than mock and its plugins write.
 const MOST_LOGS: usize = 50;
+/// Entries of a directory that are looked at: root inside may make any number of them.
+const MOST_ENTRIES: usize = 1000;
 
 /// The logs of one root.
 pub(super) struct Follower {
@@ -40,10 +44,12 @@ impl Follower {
         Follower { dir, known: HashMap::new(), total: 0, grew: Instant::now() }
     }
 
-    /// Copies what was written since the last round.
-    pub(super) fn round(&mut self, task: &Context) -> Result<()> {
+    /// Copies what was written since the last round, a part of each log; gives the number of bytes.
+    pub(super) fn round(&mut self, task: &Context) -> Result<u64> {
+        let before = self.total;
         for (place, prefix) in PLACES {
-            for name in names(&self.dir.join(place), prefix) {
+            let Ok(dir) = results::directory(&self.dir, Path::new(place)) else { continue };
+            for name in names(&dir, prefix) {
                 let path = Path::new(place).join(&name);
                 // One that has gone, or is no file, is none of ours.
                 let Ok(file) = results::open(&self.dir, &path) else { continue };
@@ -65,7 +71,7 @@ impl Follower {
                 }
             }
         }
-        Ok(())
+        Ok(self.total - before)
     }
 
     /// The limit that is passed, if one is.
@@ -95,9 +101,9 @@ impl Known {
         }
         file.seek(SeekFrom::Start(self.offset))?;
         let (mut bytes, mut copied) = (vec![0; PIECE], 0);
-        loop {
+        while copied < ROUND {
             match file.read(&mut bytes)? {
-                0 => return Ok(copied),
+                0 => break,
                 count => {
                     self.log.write(Stream::Out, &bytes[..count])?;
                     self.offset += count as u64;
@@ -105,12 +111,14 @@ impl Known {
                 }
             }
         }
+        Ok(copied)
     }
 }
 
 /// The logs in a directory, sorted.
 fn names(dir: &Path, prefix: &str) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries = entries.take(MOST_ENTRIES);
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let ours = |name: &String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);

@@ -39,8 +39,7 @@ impl Room<'_> {
         self.init_mock(&[]).await?;
         self.begin("rebuildSRPM").await?;
         let name = srpm.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let top = self.mock_stay()?.join(UNPACKED);
-        std::fs::create_dir_all(&top).map_err(put())?;
+        let top = self.make_staying(UNPACKED)?;
         std::fs::copy(srpm, top.join(&name)).map_err(put())?;
         self.give_away(&top).await?;
         let inside = format!("{}/{UNPACKED}", self.task.config().mock.tmpdir);
@@ -49,7 +48,7 @@ impl Room<'_> {
         let root = ["--no-clean", "--target", "noarch", "--chroot", "--"];
         let args = [&root[..], &["rpm", "--define", &define, "-iv", &file]].concat();
         self.call_mock(&args).await?;
-        let spec = source::find_spec(&top)?;
+        let spec = source::find_spec(&self.mock_stay(UNPACKED)?)?;
         let spec = spec.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spec = format!("{inside}/SPECS/{spec}");
         let made = ["rpmbuild", "--define", &define, "-bs", "--nodeps", &spec];
@@ -69,7 +68,7 @@ impl Room<'_> {
     ) -> Result<()> {
         self.init_mock(&[]).await?;
         self.begin("buildSRPMFromSCM").await?;
-        let top = self.mock_stay()?.join("scmroot");
+        let top = self.make_staying("scmroot")?;
         for (from, name) in
             [Some((tree, "source")), common.map(|common| (common, "common"))].into_iter().flatten()
         {
@@ -86,9 +85,11 @@ impl Room<'_> {
                 return Err(ended.failure("error retrieving sources", Failure::build));
             }
         }
-        let source = top.join("source");
-        let sources = [source.join("SOURCES"), source.clone()].into_iter().find(|dir| dir.is_dir());
-        let sources = sources.unwrap_or_else(|| source.clone()).display().to_string();
+        // What the command has left there is read by mock, on this machine.
+        let source = self.mock_stay("scmroot/source")?;
+        let sources = results::directory(&source, Path::new("SOURCES"));
+        let sources = sources.unwrap_or_else(|_| source.clone()).display().to_string();
+        results::open(&source, Path::new(spec)).map_err(Failure::local("read the spec file"))?;
         let spec = source.join(spec).display().to_string();
         let args = [
             "--no-clean",
@@ -125,7 +126,7 @@ impl Room<'_> {
 
     /// Copies a file out of the root; tells whether there was one.
     pub(crate) fn copy_out(&self, path: &str, to: &Path) -> Result<bool> {
-        let root = self.mock_dir()?.join("root");
+        let root = self.mock_tree()?;
         let relative = Path::new(path.trim_start_matches('/'));
         if results::open(&root, relative).is_err() {
             return Ok(false);
@@ -134,15 +135,31 @@ impl Room<'_> {
         copied.map(|_| true).map_err(Failure::local("copy a file out of the buildroot"))
     }
 
-    /// The directories in which mock leaves what it has made.
-    pub(in crate::buildroot) fn mock_results(&self) -> Result<[PathBuf; 2]> {
-        Ok([self.mock_dir()?.join("result"), self.mock_stay()?.join(UNPACKED).join("SRPMS")])
+    /// The directories in which mock leaves what it has made; the second one of source packages alone, where it made some.
+    pub(in crate::buildroot) fn mock_results(&self, sources: bool) -> Result<Vec<PathBuf>> {
+        let mut dirs = vec![self.mock_dir()?.join("result")];
+        if sources {
+            dirs.extend(self.mock_stay(&format!("{UNPACKED}/SRPMS")).ok());
+        }
+        Ok(dirs)
     }
 
-    /// The place in the root where things stay from one call to the next: mock empties the home directory.
-    pub(in crate::buildroot) fn mock_stay(&self) -> Result<PathBuf> {
-        let dir = self.task.config().mock.tmpdir.trim_start_matches('/').to_owned();
-        Ok(self.mock_dir()?.join("root").join(dir))
+    /// A directory below the place in the root where things stay from one call to the next: mock empties the home directory.
+    ///
+    /// Scripts of packages and macros of spec files are root there, so no link is followed.
+    pub(in crate::buildroot) fn mock_stay(&self, name: &str) -> Result<PathBuf> {
+        let found = results::directory(&self.mock_tree()?, &self.in_mock_stay(name));
+        found.map_err(Failure::local(format!("find {name} in the buildroot")))
+    }
+
+    /// Makes one, which must not be there.
+    pub(in crate::buildroot) fn make_staying(&self, name: &str) -> Result<PathBuf> {
+        let made = results::make(&self.mock_tree()?, &self.in_mock_stay(name));
+        made.map_err(Failure::local(format!("make {name} in the buildroot")))
+    }
+
+    fn in_mock_stay(&self, name: &str) -> PathBuf {
+        Path::new(self.task.config().mock.tmpdir.trim_start_matches('/')).join(name)
     }
 
     /// Gives files to the user that mock runs as.
@@ -164,9 +181,11 @@ impl Room<'_> {
     /// Keeps the home directory of a build that has failed, for a while.
     fn save_tree(&self) {
         let moved = || -> Result<()> {
-            let home = self.mock_dir()?.join("root/builddir");
+            let kept = || Failure::local("keep the tree");
+            let home =
+                results::directory(&self.mock_tree()?, Path::new("builddir")).map_err(kept())?;
             let root = self.task.make_dir("root")?;
-            std::fs::rename(home, root.join("home")).map_err(Failure::local("keep the tree"))
+            std::fs::rename(home, root.join("home")).map_err(kept())
         };
         if let Err(failure) = moved() {
             tracing::info!(buildroot = self.id, reason = failure.0.message, "no tree is kept");
@@ -218,8 +237,13 @@ pub(crate) async fn clean(config: &Config, task: Option<i64>) {
     for dir in dirs {
         let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
         let files = entries.map(|entry| entry.path());
+        let mut gone = true;
         for file in files.filter(|path| path.extension().is_some_and(|ending| ending == "cfg")) {
-            remove(config, &file).await;
+            gone &= remove(config, &file).await;
+        }
+        if !gone {
+            // Without their configurations nothing would know of the roots that stay; the next start tries again.
+            continue;
         }
         if let Err(error) = toji_sandbox::remove_tree(&dir) {
             tracing::warn!(dir = %dir.display(), error = chain(&error), "not removed");
@@ -227,7 +251,8 @@ pub(crate) async fn clean(config: &Config, task: Option<i64>) {
     }
 }
 
-async fn remove(config: &Config, file: &Path) {
+/// Removes a root; tells whether nothing is left of it.
+async fn remove(config: &Config, file: &Path) -> bool {
     let name = file.file_stem().unwrap_or_default();
     for action in ["--orphanskill", "--clean"] {
         let limits = Limits { wall: Some(REMOVAL), ..Limits::default() };
@@ -242,11 +267,17 @@ async fn remove(config: &Config, file: &Path) {
     }
     let name = name.to_string_lossy();
     // The second is that from which the first was made.
+    let mut gone = true;
     for dir in [config.mock.dir.join(&*name), config.mock.dir.join(format!("{name}-bootstrap"))] {
-        if let Err(error) = toji_sandbox::remove_tree(&dir) {
+        // What is mounted there may be directories of the host, which the removal would empty.
+        let removed =
+            toji_sandbox::unmount_below(&dir).and_then(|()| toji_sandbox::remove_tree(&dir));
+        if let Err(error) = removed {
+            gone = false;
             tracing::warn!(dir = %dir.display(), error = chain(&error), "a root of mock stays");
         }
     }
+    gone
 }
 
 #[cfg(test)]
