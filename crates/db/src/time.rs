@@ -1,5 +1,7 @@
 //! Moments in microseconds, and their one text form.
 
+use toji_types::calendar::{date_of, days_of};
+
 use crate::{Error, Result};
 
 /// A moment in microseconds since 1970-01-01 UTC, the resolution of `TIMESTAMPTZ`.
@@ -45,7 +47,7 @@ impl Time {
     /// The fixed-width form that SQLite stores; it sorts as the moments do.
     pub fn to_stored(self) -> String {
         let (days, rest) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
-        let (y, m, d) = civil_from_days(days);
+        let (y, m, d) = date_of(days);
         let (s, us) = (rest / 1_000_000, rest % 1_000_000);
         format!(
             "{y:04}-{m:02}-{d:02} {:02}:{:02}:{:02}.{us:06}+00:00",
@@ -66,7 +68,7 @@ fn parse(text: &str) -> Option<Time> {
     if !(1..=12).contains(&m) || d < 1 || d > days_in_month(y, m) || y < 1 {
         return None;
     }
-    let mut micros = days_from_civil(y, m, d) * DAY;
+    let mut micros = days_of(y, m, d) * DAY;
     if p.byte(b'T') || p.byte(b' ') {
         micros += p.clock()?;
     }
@@ -135,27 +137,6 @@ fn days_in_month(y: i64, m: i64) -> i64 {
     }
 }
 
-/// Howard Hinnant's `days_from_civil`: days since 1970-01-01 in the proleptic Gregorian calendar.
-fn days_from_civil(y: i64, m: i64, d: i64) -> i64 {
-    let y = if m <= 2 { y - 1 } else { y };
-    let era = y.div_euclid(400);
-    let yoe = y.rem_euclid(400);
-    let doy = (153 * ((m + 9) % 12) + 2) / 5 + d - 1;
-    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    era * 146_097 + doe - 719_468
-}
-
-/// Howard Hinnant's `civil_from_days`.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let m = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(m <= 2), m, doy - (153 * mp + 2) / 5 + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,8 +170,8 @@ mod tests {
     #[test]
     fn days_round_trip() {
         for days in (-719_162..2_932_896).step_by(97) {
-            let (y, m, d) = civil_from_days(days);
-            assert_eq!(days_from_civil(y, m, d), days);
+            let (y, m, d) = date_of(days);
+            assert_eq!(days_of(y, m, d), days);
         }
         assert_eq!(
             Time::from_epoch(1795315988.214251).unwrap().to_text(),

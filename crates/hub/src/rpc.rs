@@ -36,5 +36,4 @@ mod task;
 mod upload;
 mod user;
 
-pub(crate) use build::civil;
 pub use system::KOJI_VERSION;

@@ -12,8 +12,11 @@ use sha2::{Digest, Sha256, Sha512};
 const LEVEL: i32 = 9;
 /// What begins a chunk: a package is never in two of them.
 const SPLIT: &[u8] = b"<package ";
-/// Chunks have at least this many bytes of text, about as many as zck's own rule gives.
+/// Chunks have at least this many bytes of text, about as many as zck's own rule gives, and end at a package's end with more.
 const LEAST: usize = 16 << 10;
+const MOST: usize = 128 << 10;
+/// Of so many small packages one ends its chunk.
+const ONE_OF: u8 = 4;
 /// SHA-256 of everything; the first half of SHA-512 for chunks; zstd.
 const SHA256: u64 = 1;
 const HALF_SHA512: u64 = 3;
@@ -34,7 +37,9 @@ pub struct Zchunk {
 ///
 /// # Errors
 /// When the document cannot be read.
-pub fn zchunk(mut document: impl BufRead, dictionary: Option<&[u8]>) -> io::Result<Zchunk> {
+pub fn zchunk(document: impl BufRead, dictionary: Option<&[u8]>) -> io::Result<Zchunk> {
+    // An empty one is what files without have.
+    let dictionary = dictionary.filter(|dictionary| !dictionary.is_empty());
     let mut packer = match dictionary {
         Some(dictionary) => zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary)?,
         None => zstd::bulk::Compressor::new(LEVEL)?,
@@ -48,22 +53,12 @@ pub fn zchunk(mut document: impl BufRead, dictionary: Option<&[u8]>) -> io::Resu
         }
         None => index.extend([0; 16].iter().chain(&[0x80, 0x80])),
     }
-    let mut chunk = Vec::new();
-    loop {
-        let line_at = chunk.len();
-        let ended = document.read_until(b'\n', &mut chunk)? == 0;
-        let next = chunk[line_at..].starts_with(SPLIT) && line_at >= LEAST;
-        if (ended || next) && line_at > 0 {
-            let rest = chunk.split_off(line_at);
-            let packed = packer.compress(&chunk)?;
-            entry(&mut index, &packed, chunk.len());
-            data.extend(packed);
-            count += 1;
-            chunk = rest;
-        }
-        if ended {
-            break;
-        }
+    let mut chunks = Chunks { document, next: Vec::new() };
+    while let Some(chunk) = chunks.next()? {
+        let packed = packer.compress(&chunk)?;
+        entry(&mut index, &packed, chunk.len());
+        data.extend(packed);
+        count += 1;
     }
     let mut header = Sha256::digest(&data).to_vec();
     let mut all = Vec::new();
@@ -85,6 +80,40 @@ pub fn zchunk(mut document: impl BufRead, dictionary: Option<&[u8]>) -> io::Resu
     let header_size = file.len() as u64;
     file.extend(data);
     Ok(Zchunk { data: file, header_size, header_checksum: hex::encode(checksum) })
+}
+
+/// Cuts a document where its own content says so, so that a package more changes the chunks around it and no others.
+struct Chunks<R> {
+    document: R,
+    /// The line that begins the next one.
+    next: Vec<u8>,
+}
+
+impl<R: BufRead> Chunks<R> {
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut chunk = std::mem::take(&mut self.next);
+        let mut package = 0;
+        loop {
+            let line = chunk.len();
+            if self.document.read_until(b'\n', &mut chunk)? == 0 {
+                return Ok(Some(chunk).filter(|chunk| !chunk.is_empty()));
+            }
+            if !chunk[line..].starts_with(SPLIT) {
+                continue;
+            }
+            if ends_chunk(&chunk[package..line], line) {
+                self.next = chunk.split_off(line);
+                return Ok(Some(chunk));
+            }
+            package = line;
+        }
+    }
+}
+
+/// Whether a package is the last one of a chunk, of which there are so many bytes then.
+fn ends_chunk(package: &[u8], length: usize) -> bool {
+    let chosen = || package.len() >= LEAST || Sha256::digest(package)[0] % ONE_OF == 0;
+    length >= MOST || length >= LEAST && chosen()
 }
 
 fn entry(index: &mut Vec<u8>, packed: &[u8], open: usize) {
@@ -116,6 +145,29 @@ mod tests {
         assert_eq!(of(2057), [0x09, 0x90]);
         assert_eq!(of(127), [0xff]);
         assert_eq!(of(128), [0x00, 0x81]);
+    }
+
+    #[test]
+    fn packages_of_one_size_keep_their_chunks_when_one_is_added() {
+        let chunks = |packages: &[u32]| {
+            let package = |n| format!("<package n=\"{n:04}\">\n{}\n</package>\n", "x".repeat(1000));
+            let text: String = packages.iter().map(package).collect();
+            let mut chunks = Chunks { document: text.as_bytes(), next: Vec::new() };
+            std::iter::from_fn(|| chunks.next().unwrap()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let mut packages: Vec<u32> = (0..3000).collect();
+        let before = chunks(&packages);
+        packages.insert(1000, 9999);
+        let after = chunks(&packages);
+        assert!(before.len() > 60, "{} chunks", before.len());
+        assert!(after.difference(&before).count() <= 3, "{}", after.difference(&before).count());
+        assert!(before.iter().all(|chunk| chunk.len() <= MOST + 2000));
+    }
+
+    #[test]
+    fn an_empty_dictionary_is_none() {
+        let text = b"<package a>\n</package>\n";
+        assert_eq!(zchunk(&text[..], Some(&[])).unwrap(), zchunk(&text[..], None).unwrap());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustix::fs::{AtFlags, FileType};
+use toji_types::calendar::minute_of;
 
 use crate::files::Root;
 
@@ -13,6 +14,9 @@ const PATH_PART: &AsciiSet = &CONTROLS
     .add(b'"')
     .add(b'#')
     .add(b'%')
+    // A name before a colon would be taken for a scheme, and a backslash for a slash.
+    .add(b':')
+    .add(b'\\')
     .add(b'<')
     .add(b'>')
     .add(b'?')
@@ -24,7 +28,7 @@ struct Entry {
     name: String,
     is_dir: bool,
     size: u64,
-    modified: u64,
+    modified: i64,
 }
 
 /// The listing of an open directory; `path` is relative to the root.
@@ -67,12 +71,7 @@ fn entries(root: &Root, dir: &std::fs::File, place: &str) -> std::io::Result<Vec
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let size =
             toji_store::packed::content_length(&name, size, || root.file(path).map_err(Into::into));
-        entries.push(Entry {
-            name,
-            is_dir: kind.is_dir(),
-            size,
-            modified: u64::try_from(stat.st_mtime).unwrap_or(0),
-        });
+        entries.push(Entry { name, is_dir: kind.is_dir(), size, modified: stat.st_mtime });
     }
     entries.sort_by(|a, b| (!a.is_dir, &a.name).cmp(&(!b.is_dir, &b.name)));
     Ok(entries)
@@ -89,7 +88,7 @@ fn render(path: &str, entries: &[Entry]) -> String {
         let slash = if entry.is_dir { "/" } else { "" };
         let link = utf8_percent_encode(&entry.name, PATH_PART);
         let name = escape(&entry.name);
-        let date = plain_date(entry.modified);
+        let date = minute_of(entry.modified);
         let size = if entry.is_dir { "-".to_owned() } else { entry.size.to_string() };
         rows.push_str(&format!(
             "<tr><td><a href=\"{link}{slash}\">{name}{slash}</a></td>\
@@ -113,49 +112,9 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Year, month, day, hour, minute, second and weekday (0 is Thursday) of a moment in UTC.
-fn civil(seconds: u64) -> (i64, u64, u64, u64, u64, u64, u64) {
-    let days = seconds / 86_400;
-    let rest = seconds % 86_400;
-    // Howard Hinnant's days-to-civil algorithm, eras of 400 years from 0000-03-01.
-    let z = days as i64 + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097) as u64;
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe as i64 + era * 400 + i64::from(month <= 2);
-    (year, month, day, rest / 3600, rest % 3600 / 60, rest % 60, days % 7)
-}
-
-fn plain_date(seconds: u64) -> String {
-    let (year, month, day, hour, minute, _, _) = civil(seconds);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
-}
-
-/// A moment as HTTP writes it (RFC 9110 5.6.7).
-pub(crate) fn http_date(seconds: u64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (year, month, day, hour, minute, second, weekday) = civil(seconds);
-    let weekday = DAYS[usize::try_from(weekday).unwrap_or(0) % 7];
-    let month = MONTHS[usize::try_from(month - 1).unwrap_or(0) % 12];
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates() {
-        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(plain_date(1_795_315_988), "2026-11-22 02:53");
-        assert_eq!(plain_date(951_782_400), "2000-02-29 00:00");
-    }
 
     #[test]
     fn names_are_escaped() {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The most that one place stands for, in bytes.
-pub(crate) const PLACE: usize = 128 << 10;
+pub(crate) const PLACE: usize = 512 << 10;
 
 /// Stands for bytes of files; only its address matters.
 static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; PLACE]));

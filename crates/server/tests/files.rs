@@ -135,6 +135,31 @@ fn bytes_arrive_as_they_are() {
     });
 }
 
+/// HTTP/2 copies what it sends into frames of its own: no place for a part of a file may come there.
+#[test]
+fn bytes_arrive_as_they_are_over_http_2() {
+    with_files(|address, dir| {
+        let large = content(3_000_000);
+        std::fs::write(dir.join("large"), &large).unwrap();
+        std::fs::write(dir.join("small"), &large[..5000]).unwrap();
+        for (path, range, expected) in [
+            ("large", "0-2999999", &large[..]),
+            ("small", "0-4999", &large[..5000]),
+            ("large", "1000001-2000001", &large[1_000_001..=2_000_001]),
+        ] {
+            let got = Command::new("curl")
+                .args(["-sS", "--fail", "--http2-prior-knowledge", "--max-time", "60", "-r", range])
+                .args(["-w", "%{stderr}%{http_version}"])
+                .arg(format!("http://{address}/kojifiles/{path}"))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&got.stderr);
+            assert!(got.status.success() && said == "2", "{said}");
+            assert!(got.stdout == expected, "{path} {range}");
+        }
+    });
+}
+
 #[test]
 fn slow_readers_and_shrinking_files() {
     with_files(|address, dir| {

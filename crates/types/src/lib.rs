@@ -1,6 +1,7 @@
-//! The words every other crate shares: ids, package names, version order, states, arches, file layout, lockfiles, shell patterns.
+//! The words every other crate shares: ids, package names, version order, states, arches, dates, file layout, lockfiles, shell patterns.
 
 pub mod arch;
+pub mod calendar;
 pub mod checksum;
 mod enums;
 pub mod evr;

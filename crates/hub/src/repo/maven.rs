@@ -12,7 +12,6 @@ use toji_value::{Fault, Map};
 
 use crate::Call;
 use crate::archive::maven;
-use crate::rpc::civil;
 
 /// What lists the versions of an artifact.
 const METADATA: &str = "maven-metadata.xml";
@@ -122,7 +121,7 @@ fn escaped(text: &str) -> String {
 /// Year to second as digits, in UTC.
 fn stamp(now: f64) -> String {
     let seconds = now as i64;
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let (year, month, day) = toji_types::calendar::date_of(seconds.div_euclid(86_400));
     let rest = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")

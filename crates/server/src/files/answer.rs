@@ -9,7 +9,6 @@ use axum::response::Response;
 use super::body::{Pieces, Segment, Source, total};
 use super::range::{self, Asked};
 use super::{caching, content_type};
-use crate::listing;
 use crate::socket::Parts;
 
 /// A file that is to be sent.
@@ -24,6 +23,8 @@ pub(crate) struct Opened {
 struct Validators {
     etag: String,
     date: String,
+    /// The date in seconds since 1970.
+    seconds: u64,
 }
 
 /// What the conditions of a request come to.
@@ -44,7 +45,9 @@ pub(crate) fn answer(
     let modified = file.metadata.modified().ok().and_then(|m| m.duration_since(UNIX_EPOCH).ok());
     let modified = modified.unwrap_or(Duration::ZERO);
     let etag = format!("\"{:x}-{:x}\"", size, modified.as_nanos());
-    let validators = Validators { etag, date: listing::http_date(modified.as_secs()) };
+    let seconds = modified.as_secs();
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    let validators = Validators { etag, date, seconds };
     let mut response = Response::new(Body::empty());
     let out = response.headers_mut();
     set(out, header::ETAG, &validators.etag);
@@ -127,12 +130,13 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 impl Validators {
-    /// The conditions, in the order of RFC 9110 13.2.2. Dates must be equal, as for nginx: files also become older.
+    /// The conditions, in the order of RFC 9110 13.2.2. What a reader has is of this state if the dates are equal, as for
+    /// nginx: files also become older. Without changes since a date is each file that is not younger.
     fn verdict(&self, headers: &HeaderMap) -> Verdict {
         let holds =
             match (text(headers, header::IF_MATCH), text(headers, header::IF_UNMODIFIED_SINCE)) {
                 (Some(tags), _) => self.has(tags, |tag| tag),
-                (None, Some(date)) => date == self.date,
+                (None, Some(date)) => self.unmodified_since(date),
                 (None, None) => true,
             };
         if !holds {
@@ -147,6 +151,13 @@ impl Validators {
             (None, None) => false,
         };
         if known { Verdict::NotModified } else { Verdict::Send }
+    }
+
+    /// Whether the file is as old as the date; what is no date does not count (RFC 9110 13.1.4).
+    fn unmodified_since(&self, date: &str) -> bool {
+        let since = httpdate::parse_http_date(date).ok();
+        let since = since.map(|date| date.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+        since.is_none_or(|since| self.seconds <= since)
     }
 
     /// Whether a list of tags has this file's.
@@ -168,7 +179,9 @@ mod tests {
 
     #[test]
     fn conditions() {
-        let validators = Validators { etag: "\"e\"".into(), date: "date".into() };
+        const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let validators =
+            Validators { etag: "\"e\"".into(), date: DATE.into(), seconds: 784_111_777 };
         let status = |name, value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
@@ -183,13 +196,15 @@ mod tests {
             (header::IF_NONE_MATCH, "\"a\", W/\"e\"", 304),
             (header::IF_NONE_MATCH, "*", 304),
             (header::IF_NONE_MATCH, "\"a\"", 200),
-            (header::IF_MODIFIED_SINCE, "date", 304),
-            (header::IF_MODIFIED_SINCE, "later", 200),
+            (header::IF_MODIFIED_SINCE, DATE, 304),
+            (header::IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:38 GMT", 200),
             (header::IF_MATCH, "\"e\"", 200),
             (header::IF_MATCH, "W/\"e\"", 412),
             (header::IF_MATCH, "\"a\"", 412),
-            (header::IF_UNMODIFIED_SINCE, "date", 200),
-            (header::IF_UNMODIFIED_SINCE, "earlier", 412),
+            (header::IF_UNMODIFIED_SINCE, DATE, 200),
+            (header::IF_UNMODIFIED_SINCE, "Fri, 01 Jan 2100 00:00:00 GMT", 200),
+            (header::IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT", 412),
+            (header::IF_UNMODIFIED_SINCE, "yesterday", 200),
         ] {
             assert_eq!(status(name.clone(), value), expected, "{name}: {value}");
         }

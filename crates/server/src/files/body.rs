@@ -19,6 +19,8 @@ use crate::socket::{PLACE, Parts};
 
 /// Files up to this length are read at once and go out with the head of the answer, in bytes.
 const SMALL: u64 = 64 << 10;
+/// The most that is read at a time, in bytes.
+const PIECE: usize = 128 << 10;
 
 /// Where bytes come from.
 #[derive(Clone)]
@@ -55,8 +57,13 @@ impl Source {
 
     /// Whether the ends of a part, and so most likely all of it, are in the memory of the system.
     fn is_near(&self, offset: u64, length: usize) -> bool {
-        let last = offset + length as u64 - 1;
-        self.read_now(offset, 1).is_some() && self.read_now(last, 1).is_some()
+        let Source::Plain(file) = self else { return false };
+        let at = |offset| {
+            let mut byte = [0];
+            let mut parts = [IoSliceMut::new(&mut byte)];
+            rustix::io::preadv2(file, &mut parts, offset, ReadWriteFlags::NOWAIT) == Ok(1)
+        };
+        at(offset) && at(offset + length as u64 - 1)
     }
 }
 
@@ -131,7 +138,8 @@ impl Body for Pieces {
                 }
                 Some(Segment::Part(offset, length)) => (*offset, *length),
             };
-            let length = usize::try_from(length).unwrap_or(PLACE).min(PLACE);
+            let most = if this.parts.is_some() { PLACE } else { PIECE };
+            let length = usize::try_from(length).unwrap_or(most).min(most);
             let piece = match ready!(this.piece(cx, offset, length)) {
                 Ok(piece) => piece,
                 Err(error) => {
@@ -139,11 +147,13 @@ impl Body for Pieces {
                     return Poll::Ready(Some(Err(error)));
                 }
             };
+            // Less than was wanted, if it had to be read.
+            let length = piece.len() as u64;
             if let Some(Segment::Part(offset, left)) = this.segments.front_mut() {
-                *offset += length as u64;
-                *left -= length as u64;
+                *offset += length;
+                *left -= length;
             }
-            this.left -= length as u64;
+            this.left -= length;
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
     }
@@ -167,17 +177,20 @@ impl Pieces {
     ) -> Poll<io::Result<Bytes>> {
         if self.reading.is_none() {
             match (&self.parts, &self.source) {
-                (Some(parts), Source::Plain(file)) if self.source.is_near(offset, length) => {
-                    return Poll::Ready(Ok(parts.push(file, offset, length)));
+                // Small parts go out with what is around them.
+                (Some(parts), Source::Plain(file)) if length as u64 > SMALL => {
+                    if self.source.is_near(offset, length) {
+                        return Poll::Ready(Ok(parts.push(file, offset, length)));
+                    }
                 }
-                (Some(_), _) => {}
-                (None, source) => {
+                (_, source) => {
                     if let Some(piece) = source.read_now(offset, length) {
                         return Poll::Ready(Ok(piece));
                     }
                 }
             }
         }
+        let length = length.min(PIECE);
         let source = &self.source;
         let reading = self.reading.get_or_insert_with(|| {
             let source = source.clone();
