@@ -4,59 +4,24 @@ import os
 import re
 import socket
 import statistics
-import subprocess
 import time
 from pathlib import Path
 
 from benches import bench, milliseconds, processor_seconds
 from harness.command import run
-from harness.kdc import free_port, program, wait_for_port
+from harness.kdc import free_port
+from harness.nginx import FrontEnd
 
 
-class Peer:
+class Peer(FrontEnd):
     """An nginx as Debian configures it (sendfile, tcp_nopush, a worker for each core), but without a log of accesses."""
 
     def __init__(self, directory, root):
-        self.dir = Path(directory)
-        self.dir.mkdir()
+        Path(directory).mkdir()
         self.port = free_port()
-        user = "user root;" if os.geteuid() == 0 else ""
-        temporary = "\n".join(f"  {kind}_temp_path {self.dir}/{kind};" for kind in
-                              ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (self.dir / "nginx.conf").write_text(f"""{user}
-daemon off;
-worker_processes auto;
-pid {self.dir}/pid;
-error_log {self.dir}/error.log;
-events {{ worker_connections 768; }}
-http {{
-{temporary}
-  sendfile on;
-  tcp_nopush on;
-  access_log off;
-  keepalive_requests 1000000000;
-  default_type application/octet-stream;
-  server {{
-    listen 127.0.0.1:{self.port};
-    location /kojifiles/ {{ alias {root}/; }}
-  }}
-}}
-""")
-        with open(self.dir / "out", "ab") as log:
-            command = [program("nginx"), "-p", str(self.dir), "-c", str(self.dir / "nginx.conf"), "-e", str(self.dir / "error.log")]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for_port(self.process, self.port, self.dir / "out")
-
-    def pids(self):
-        """The master and its workers."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, *map(int, children)]
-
-    def stop(self):
-        """Ends it."""
-        self.process.terminate()
-        self.process.wait(30)
+        server = f"    listen 127.0.0.1:{self.port};\n    location /kojifiles/ {{ alias {root}/; }}"
+        more = ["sendfile on", "tcp_nopush on", "access_log off", "keepalive_requests 1000000000", "default_type application/octet-stream"]
+        super().__init__(directory, server, workers="auto", more="".join(f"{line};\n  " for line in more))
 
 
 def fetch(port, path, flags):
@@ -123,7 +88,7 @@ def serve(b):
         (place / f"{n}.bin").write_bytes(block[n:n + length])
     paths = b.dir / "paths"
     paths.write_text("".join(f"/kojifiles/work/bench/small/{n // 100}/{n}.bin\n" for n in range(count)))
-    nginx = Peer(b.dir / "nginx", b.server.ready["topdir"])
+    nginx = Peer(b.dir / "nginx", b.server.ready["topdir"]).start()
     figures = {"large_mb": size / 1e6, "small_files": count}
     servers = {"toji": (int(b.server.address.rsplit(":", 1)[1]), lambda: [b.server.process.pid]), "nginx": (nginx.port, nginx.pids)}
     try:

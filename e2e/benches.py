@@ -73,11 +73,7 @@ class Bench:
     def repo(self, tag):
         """Waits for a repository of the tag as it is now."""
         event = self.hub.call("tagLastChangeEvent", tag)
-        answer = self.hub.call("repo.request", tag, min_event=event)
-        while not answer.get("repo"):
-            time.sleep(0.02)
-            answer = self.hub.call("repo.checkRequest", answer["request"]["id"])
-        return answer["repo"]
+        return self.hub.wait_request(self.hub.call("repo.request", tag, min_event=event))
 
     def close(self):
         """Ends the server."""

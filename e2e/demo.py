@@ -52,26 +52,14 @@ def build(hub, source):
     rpms = ", ".join(f"{r['nvr']}.{r['arch']}" for r in hub.call("listRPMs", made["build_id"]))
     say(f"built and tagged {made['nvr']}: {rpms}")
     wanted = hub.call("tagLastChangeEvent", "demo-build")
-    request = hub.call("repo.request", "demo-build", min_event=wanted)
-    repo = await_repo(hub, request)
+    repo = hub.wait_request(hub.call("repo.request", "demo-build", min_event=wanted))
     say(f"repository {repo['id']} of demo-build has it")
-
-
-def await_repo(hub, request):
-    """The repository that a request leads to."""
-    deadline = time.monotonic() + 120
-    while not request.get("repo"):
-        if not request["request"]["active"] or time.monotonic() > deadline:
-            raise RuntimeError(f"no repository: {request}")
-        time.sleep(0.1)
-        request = hub.call("repo.checkRequest", request["request"]["id"])
-    return request["repo"]
 
 
 def publish(hub, ready):
     """The address of the current repository of the destination tag."""
     wanted = hub.call("tagLastChangeEvent", "demo")
-    repo = await_repo(hub, hub.call("repo.request", "demo", min_event=wanted))
+    repo = hub.wait_request(hub.call("repo.request", "demo", min_event=wanted))
     url = f"{ready['files']}/repos/demo/{repo['id']}/x86_64"
     say(f"published {url}")
     return url

@@ -124,6 +124,18 @@ class Hub:
             lines.append(self.describe(child["id"], depth + 1))
         return "\n".join(lines)
 
+    def wait_request(self, asked, timeout=120):
+        """The repository that a request leads to; nothing if it was given up."""
+        deadline = time.monotonic() + timeout
+        while not asked["repo"]:
+            if not asked["request"]["active"]:
+                return None
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no repository: {asked}")
+            time.sleep(0.02)
+            asked = self.call("repo.checkRequest", asked["request"]["id"])
+        return asked["repo"]
+
     def wait_repo(self, tag, builds=(), timeout=120):
         """Returns the tag's newest READY repository once it has the wanted builds' tag events."""
         wanted = self.call("tagLastChangeEvent", tag) if builds else 0

@@ -5,7 +5,8 @@ from pathlib import Path
 from .command import run
 
 PLACE = Path(__file__).resolve().parent.parent.parent / ".x/kiwi"
-VERSION = "11.1.6"
+# As x has installed it.
+VERSION = (PLACE / "wanted").read_text().split("==")[1].strip() if PLACE.exists() else ""
 # Its own package brings the rest of what it calls.
 GROUP = "base-files base-passwd bash coreutils dash diffutils file findutils gawk grep gzip hostname libc-bin make sed tar util-linux xz-utils zstd kiwi".split()
 

@@ -8,22 +8,22 @@ from .kdc import free_port, program, wait_for_port
 
 
 class FrontEnd:
-    """A running nginx with one server, whose directives are in `server`."""
+    """A running nginx with one server, whose directives are in `server`; `more` are directives for all, by default a log of accesses."""
 
-    def __init__(self, directory, server):
+    def __init__(self, directory, server, workers=1, more=None):
         self.dir, self.process = Path(directory), None
         user = "user root;" if os.geteuid() == 0 else ""
         temporary = "\n".join(f"  {kind}_temp_path {self.dir}/{kind};" for kind in
                               ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (self.dir / "nginx.conf").write_text(f"""{user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {self.dir}/pid;
 error_log {self.dir}/error.log info;
-events {{ worker_connections 256; }}
+events {{ worker_connections 768; }}
 http {{
 {temporary}
-  access_log {self.dir}/access.log;
+  {more or f"access_log {self.dir}/access.log;"}
   server {{
 {server}
   }}
@@ -38,6 +38,11 @@ http {{
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for_port(self.process, self.port, self.dir / "out")
         return self
+
+    def pids(self):
+        """The master and its workers."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def stop(self):
         """Ends the program."""

@@ -99,10 +99,7 @@ def publish(w, tag, packages, number):
     answers = w.hub.call("multiCall", [{"methodName": method, "params": args} for method, args in calls])
     for answer in answers:
         that(isinstance(answer, list), f"{answer}")
-    asked = w.hub.call("repo.request", tag, min_event="last")
-    repo = asked["repo"]
-    while repo is None:
-        repo = w.hub.call("repo.checkRequest", asked["request"]["id"])["repo"]
+    repo = w.hub.wait_request(w.hub.call("repo.request", tag, min_event="last"))
     for old in w.hub.call("repo.query", [["tag_id", "=", repo["tag_id"]], ["state", "IN", [1, 2]]]):
         if old["id"] >= repo["id"]:
             continue

@@ -1,10 +1,13 @@
 """`toji repo`: repositories of plain directories, against createrepo_c, mergerepo_c, modifyrepo_c, dnf and zypper."""
 
+import functools
 import gzip
+import http.server
 import json
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from harness import universe
@@ -284,6 +287,59 @@ def merged(own):
     with universe.served(own.toji) as url:
         run(own.toji, "repo", "merge", "--repo", repos[0], "--repo", url, "--all", "--outputdir", own.dir / "web")
     has(gzip.decompress(parts(own.dir / "web")["primary"].read_bytes()).decode(), f'xml:base="{url.rstrip("/")}"')
+
+
+class Conditional(http.server.SimpleHTTPRequestHandler):
+    """Files with Last-Modified and conditions, as Python has them; keeps what was asked for and answered."""
+
+    def log_request(self, code="-", size="-"):
+        self.server.asked.append((self.path.rpartition("/")[2].rpartition("-")[2], int(code)))
+
+
+@story(own=True)
+def merged_from_elsewhere(own):
+    """With --cachedir only what has changed at a URL is fetched; a kept file that is damaged is fetched again."""
+    rpmgen(own, "synthetic", own.dir / "syn", "--count", 30)
+    files = sorted((own.dir / "syn").rglob("*.rpm"))
+    far, near, cache = own.dir / "far", own.dir / "near", own.dir / "cache"
+    for repo, some in ((far, files[:10]), (near, files[10:20])):
+        repo.mkdir()
+        for path in some:
+            shutil.copy2(path, repo / path.name)
+        create(own, repo)
+    serve = functools.partial(Conditional, directory=far)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    all_files = {(f"{part}.xml.gz", 200) for part in ("primary", "filelists", "other")} | {("repomd.xml", 200)}
+
+    def merge(to):
+        inputs = ["--repo", near, "--repo", url]
+        run(own.toji, "repo", "merge", *inputs, "--koji", "--archlist", "x86_64", "--cachedir", cache, "--outputdir", own.dir / to)
+        asked, server.asked = server.asked, []
+        run("mergerepo_c", *inputs, "--koji", "--archlist", "x86_64", "--no-database", "--outputdir", own.dir / f"{to}-c")
+        server.asked = []
+        equal(own.dir / to, own.dir / f"{to}-c", 1)
+        return sorted(asked)
+
+    try:
+        eq(merge("first"), sorted(all_files), "the first time")
+        eq(merge("second"), [("repomd.xml", 304)], "nothing has changed")
+        (kept,) = cache.glob("*/repodata/*primary*")
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[:-7] + b"damaged")
+        eq(merge("third"), [("primary.xml.gz", 200), ("repomd.xml", 304)], "one file was damaged")
+        for path in files[20:]:
+            shutil.copy2(path, far / path.name)
+        create(own, far)
+        # Last-Modified counts seconds: the new state must not have the second of the one before.
+        repomd = far / "repodata/repomd.xml"
+        os.utime(repomd, (repomd.stat().st_atime, repomd.stat().st_mtime + 2))
+        eq(merge("fourth"), sorted(all_files), "the repository is another one")
+        eq(len(list(cache.glob("*/repodata/*"))), 4, "files of the state before are gone")
+    finally:
+        server.shutdown()
 
 
 @story(own=True)

@@ -150,7 +150,7 @@ class Storm:
             named = {"at_event": event} if exact else {"min_event": event}
             if dice.random() < 0.3:
                 named["opts"] = {"src": True}
-            repo = self.wait(hub, hub.call("repo.request", tag, **named))
+            repo = hub.wait_request(hub.call("repo.request", tag, **named), timeout=600)
             if repo is None:
                 # a request that is given up is only looked at, as the tag of the event may have no arches or not be there
                 self.failures.append(f"{tag}: a request for {named} was given up")
@@ -158,16 +158,6 @@ class Storm:
             right = repo["create_event"] == event if exact else repo["create_event"] >= event
             that(right and repo["tag_name"] == tag, f"{named} gave {repo}")
             self.asked += 1
-
-    def wait(self, hub, asked):
-        """The repository of a request, or nothing if it was given up."""
-        repo = asked["repo"]
-        while repo is None:
-            said = hub.call("repo.checkRequest", asked["request"]["id"])
-            repo = said["repo"]
-            if repo is None and not said["request"]["active"]:
-                return None
-        return repo
 
     def watch(self):
         """Notes where the links lead, as often as it can."""

@@ -65,19 +65,7 @@ impl Client {
     pub async fn fetch_bytes(&self, url: &str, limit: usize) -> Result<Vec<u8>, Error> {
         let url = self.published(url)?;
         let response = self.get(&url, 0).await?;
-        let mut body = Vec::new();
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            body.extend_from_slice(&chunk.map_err(|e| transport(&url, e))?);
-            if body.len() > limit {
-                return Err(Error::Mismatch {
-                    what: format!("size of {}", url.path()),
-                    expected: format!("at most {limit}"),
-                    found: "more".to_owned(),
-                });
-            }
-        }
-        Ok(body)
+        crate::conditional::body(&url, response, limit).await
     }
 
     /// Reads the beginning of a published file; less than `length` bytes when the file is shorter.
@@ -101,7 +89,7 @@ impl Client {
         Ok(body)
     }
 
-    fn published(&self, url: &str) -> Result<Url, Error> {
+    pub(crate) fn published(&self, url: &str) -> Result<Url, Error> {
         let wrong = |e| Error::Settings(format!("URL '{url}': {e}"));
         if url.contains("://") {
             return Url::parse(url).map_err(wrong);

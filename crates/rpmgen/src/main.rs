@@ -92,7 +92,12 @@ fn main() -> Result<()> {
             let text = std::fs::read_to_string(&list)?;
             let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
             let names: Vec<String> = lines.filter(|l| !l.is_empty()).map(str::to_owned).collect();
-            let count = universe::make(&names, &universe::Places { cache, out: out.clone() })?;
+            // rpmbuild runs elsewhere.
+            let places = universe::Places {
+                cache: std::path::absolute(cache)?,
+                out: std::path::absolute(&out)?,
+            };
+            let count = universe::make(&names, &places)?;
             writeln!(std::io::stdout(), "{count} packages in {}", out.display())?;
             Ok(())
         }

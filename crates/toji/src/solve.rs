@@ -246,8 +246,9 @@ async fn ask_here(options: &Options) -> anyhow::Result<()> {
 const PACKED: usize = 1 << 30;
 
 async fn load(id: &str, url: &str) -> anyhow::Result<Repository> {
+    let web = Web::default();
     let fetch = async |path: &str, limit| {
-        Web.fetch(format!("{url}/{path}"), limit).await.map_err(anyhow::Error::msg)
+        web.fetch(format!("{url}/{path}"), limit).await.map_err(anyhow::Error::msg)
     };
     let text = fetch("repodata/repomd.xml", 1 << 20).await?;
     let repomd = Repomd::parse(text.as_slice(), 1 << 20)?;

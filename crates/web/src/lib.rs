@@ -61,6 +61,8 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/koji/watchlog", get(live::log))
         .route("/koji/tags", get(pages::tags::list))
         .route("/koji/taginfo", get(pages::tags::one))
+        .route("/koji/repos", get(pages::repos::list))
+        .route("/koji/repoinfo", get(pages::repos::one))
         .route("/koji/hosts", get(pages::hosts::list))
         .route("/koji/api", get(pages::api::list))
         .route("/koji/api/{name}", get(pages::api::one))

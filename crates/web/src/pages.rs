@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod builds;
 pub(crate) mod home;
 pub(crate) mod hosts;
+pub(crate) mod repos;
 pub(crate) mod tags;
 pub(crate) mod tasks;
 

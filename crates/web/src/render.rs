@@ -15,6 +15,7 @@ pub(crate) fn templates() -> Environment<'static> {
         env.add_template(name, source).expect("a built-in template parses (tested)");
     }
     env.add_filter("bytes", bytes);
+    env.add_filter("moment", moment);
     env
 }
 
@@ -29,6 +30,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("log.html", include_str!("templates/log.html")),
     ("tags.html", include_str!("templates/tags.html")),
     ("tag.html", include_str!("templates/tag.html")),
+    ("repo.html", include_str!("templates/repo.html")),
+    ("repos.html", include_str!("templates/repos.html")),
     ("hosts.html", include_str!("templates/hosts.html")),
     ("api.html", include_str!("templates/api.html")),
     ("call.html", include_str!("templates/call.html")),
@@ -44,6 +47,11 @@ fn bytes(size: f64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{size:.0} B") } else { format!("{size:.1} {}", units[unit]) }
+}
+
+/// A moment in seconds since 1970 for people.
+fn moment(seconds: f64) -> String {
+    toji_types::calendar::minute_of(seconds as i64)
 }
 
 impl Site {

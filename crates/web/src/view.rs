@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use toji_types::{BuildState, TaskState};
+use toji_types::{BuildState, RepoState, TaskState};
 use toji_value::Value;
 
 /// A hub's value as a template's value.
@@ -59,6 +59,17 @@ pub(crate) fn build_word(state: i64) -> &'static str {
         BuildState::Deleted => "deleted",
         BuildState::Failed => "failed",
         BuildState::Canceled => "canceled",
+    })
+}
+
+/// The word for a repository's state.
+pub(crate) fn repo_word(state: i64) -> &'static str {
+    RepoState::try_from(state).map_or("unknown", |state| match state {
+        RepoState::Init => "init",
+        RepoState::Ready => "ready",
+        RepoState::Expired => "expired",
+        RepoState::Deleted => "deleted",
+        RepoState::Problem => "problem",
     })
 }
 

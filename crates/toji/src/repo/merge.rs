@@ -69,6 +69,9 @@ pub(super) struct Options {
     /// What it is replaced by.
     #[arg(long, value_name = "PREFIX", requires = "repo_prefix_search")]
     repo_prefix_replace: Option<String>,
+    /// Keep the metadata of repositories at URLs here, and fetch only what has changed since; what was not used for 30 days goes.
+    #[arg(long, value_name = "DIR")]
+    cachedir: Option<PathBuf>,
     /// Threads at work; one for each core without it.
     #[arg(long, value_name = "NUM")]
     workers: Option<usize>,
@@ -131,8 +134,9 @@ impl Options {
 pub(super) fn run(options: Options) -> anyhow::Result<()> {
     let format = options.format.format(Sum::Sha256)?;
     let room = tempfile::tempdir()?;
+    let remote = remote::Remote::new(room.path(), options.cachedir.as_deref())?;
     let input = |number: usize, given: &str| -> anyhow::Result<Input> {
-        let dir = remote::local(given, &room.path().join(number.to_string()))?;
+        let dir = remote.local(number, given)?;
         let given = if given.contains("://") {
             given.to_owned()
         } else {

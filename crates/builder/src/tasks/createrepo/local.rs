@@ -121,7 +121,7 @@ impl<'t> Work<'t> {
     /// Puts external repositories to the tag's own packages.
     async fn merge(&self, external: &[Value]) -> Result<()> {
         let mode = super::outside::mode(external)?;
-        let own = self.task.work.join("premerge");
+        let own = self.task.work.join(super::outside::premerge(int_of(self.repo, "id")?));
         std::fs::rename(&self.out, &own)
             .and_then(|()| std::fs::create_dir_all(&self.out))
             .map_err(Failure::local("make room for the merged metadata"))?;

@@ -38,7 +38,7 @@ pub(super) async fn join(
 ) -> Result<Value> {
     let mode = mode(external)?;
     let home = format!("repos/{}/{}", text_of(repo, "tag_name")?, int_of(repo, "id")?);
-    let own = fetch_own(task, &format!("{home}/{arch}")).await?;
+    let own = fetch_own(task, &format!("{home}/{arch}"), &premerge(int_of(repo, "id")?)).await?;
     let out = task.work.join("repo");
     let mut argv = task.config().merge_command.clone();
     match mode {
@@ -53,6 +53,7 @@ pub(super) async fn join(
     let comps = fetch(task, &format!("{home}/groups/comps.xml"), "comps.xml").await?;
     argv.extend(words(["-a", arch, "--arch-expand", "-g"]));
     argv.extend([shown(&comps), "-o".to_owned(), shown(&out)]);
+    argv.extend(["--cachedir".to_owned(), shown(&task.config().workdir.join("metadata"))]);
     argv.extend(["-r".to_owned(), format!("file://{}", shown(&own))]);
     for url in external.iter().filter_map(|repo| url(repo, arch)) {
         argv.extend(["-r".to_owned(), url]);
@@ -70,20 +71,25 @@ pub(super) async fn join(
 }
 
 /// The metadata that the hub has made, as a repository of its own.
-async fn fetch_own(task: &Context, place: &str) -> Result<PathBuf> {
-    task.make_dir("premerge/repodata")?;
+async fn fetch_own(task: &Context, place: &str, own: &str) -> Result<PathBuf> {
+    task.make_dir(&format!("{own}/repodata"))?;
     let list = "repodata/repomd.xml";
-    let file = fetch(task, &format!("{place}/{list}"), &format!("premerge/{list}")).await?;
+    let file = fetch(task, &format!("{place}/{list}"), &format!("{own}/{list}")).await?;
     let text = std::fs::read(file).map_err(Failure::local("read repomd.xml"))?;
     let repomd = Repomd::parse(text.as_slice(), REPOMD)
         .map_err(|error| Failure::generic(format!("repomd.xml of the hub: {error}")))?;
     for record in &repomd.records {
         let name = record.href.strip_prefix("repodata/").filter(|name| !name.contains('/'));
         let strange = || Failure::generic(format!("a strange place: {}", record.href));
-        let to = format!("premerge/repodata/{}", name.ok_or_else(strange)?);
+        let to = format!("{own}/repodata/{}", name.ok_or_else(strange)?);
         fetch(task, &format!("{place}/{}", record.href), &to).await?;
     }
-    Ok(task.work.join("premerge"))
+    Ok(task.work.join(own))
+}
+
+/// The directory of a tag's own metadata. The origins of packages name it, and kojid knows its hub's packages by that name.
+pub(super) fn premerge(repo: i64) -> String {
+    format!("repo_{repo}_premerge")
 }
 
 /// A file of the hub, below the task's own directory.
