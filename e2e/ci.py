@@ -27,7 +27,7 @@ def stages():
         ("clippy", CARGO + ["clippy", *locked, "--all-targets", "--quiet", "--", "-D", "warnings"]),
         ("tests", tests),
         # The library's users copy these; nextest does not run them.
-        ("examples", CARGO + ["test", "--locked", "--quiet", "--doc", "-p", "toji-client"]),
+        ("examples", CARGO + ["test", "--locked", "--quiet", "--workspace", "--doc"]),
         ("build", CARGO + ["build", "--locked", "--quiet", "-p", "toji", "-p", "toji-contract", "-p", "toji-rpmgen"]),
     ]
 
