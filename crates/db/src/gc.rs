@@ -7,11 +7,11 @@ use toji_types::BuildState;
 use crate::{Result, Row, Time, Tx, params};
 
 /// Complete builds above a number that no tag holds: `id`, `name`, `version`, `release`, `package_id`, `owner_id`,
-/// `owner_name`, `created` (seconds since 1970).
+/// `owner_name`, `volume_id`, `created` (seconds since 1970).
 pub async fn untagged(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<Row>> {
     let sql = "SELECT build.id AS id, package.name AS name, build.version AS version,
                       build.release AS release, build.pkg_id AS package_id,
-                      build.owner AS owner_id, users.name AS owner_name,
+                      build.owner AS owner_id, users.name AS owner_name, build.volume_id AS volume_id,
                       date_part('epoch', events.time) AS created
                  FROM build
                  JOIN package ON package.id = build.pkg_id

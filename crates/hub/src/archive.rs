@@ -89,7 +89,13 @@ pub async fn list(call: &mut Call, id: i64, strict: bool) -> Result<Vec<Value>, 
         _ => return Ok(Vec::new()),
     };
     // A Koji hub answers a broken file with an error of its own (code 1).
-    let listed = files::blocking(move || contents::members(&path, container)).await;
+    let store = call.hub.store.clone();
+    let listed = files::blocking(move || match store.open(&path) {
+        Ok(file) => contents::members_of(file, &path, container),
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    })
+    .await;
     let listed = listed.map_err(|fault| Fault::unexpected(fault.message))?;
     Ok(listed.into_iter().map(|member| shown(id, member).into()).collect())
 }

@@ -27,7 +27,6 @@ pub mod hashing {
     pub use toji_store::{Hasher, Local, Volume};
 }
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -84,11 +83,11 @@ async fn volumes(hub: &Hub) -> Result<Arc<Volumes>, Fault> {
     let mut call = hub.reading();
     let names = toji_db::build::volumes(&mut call.tx).await?;
     drop(call);
-    let top = PathBuf::from(hub.paths.topdir());
+    let store = hub.store.clone();
     let named = names.into_iter().filter(|name| name != "DEFAULT");
     crate::files::blocking(move || {
         let names: Vec<String> = named.collect();
-        Volumes::local(&top, names.iter().map(String::as_str)).map(Arc::new)
+        store.volumes(names.iter().map(String::as_str)).map(Arc::new)
     })
     .await
 }

@@ -76,6 +76,8 @@ pub struct Config {
     pub max_task_upload: i64,
     /// `ProvenanceKey` (Toji's own): the file with the key that signs provenance; nothing for none.
     pub provenance_key: Option<PathBuf>,
+    /// `ObjectVolumes` (Toji's own): the volumes that are in object stores.
+    pub object_volumes: Vec<toji_store::s3::S3>,
     /// How the store is scrubbed in the background.
     pub scrub: ScrubOptions,
     /// Scheduler and repository options.
@@ -236,6 +238,7 @@ impl Default for Config {
             builder_credential_lifetime: 30.0 * 86_400.0,
             max_task_upload: 1 << 40,
             provenance_key: None,
+            object_volumes: Vec::new(),
             scrub: ScrubOptions::default(),
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),

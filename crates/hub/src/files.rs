@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toji_store::{Error, Step};
+use toji_store::{Error, Step, Store};
 use toji_value::Fault;
 
 use crate::Hub;
@@ -51,33 +51,18 @@ pub enum After {
 }
 
 impl After {
-    fn run(&self) -> Result<(), Error> {
+    fn run(&self, store: &Store) -> Result<(), Error> {
         match self {
-            After::Remove(path) => toji_store::remove_tree(path),
-            After::Rename(from, to) => {
-                if std::fs::symlink_metadata(from).is_err() {
-                    return Ok(());
-                }
-                make_parent(to)?;
-                if std::fs::symlink_metadata(to).is_ok_and(|meta| meta.is_symlink()) {
-                    std::fs::remove_file(to).map_err(Error::io(to))?;
-                }
-                std::fs::rename(from, to).map_err(Error::io(from))
-            }
-            After::Link(at, target) => match toji_store::replace_link(at, target) {
-                Err(Error::Exists(_)) => {
+            After::Remove(path) => store.remove_tree(path),
+            After::Rename(from, to) => store.rename(from, to),
+            After::Link(at, target) => {
+                if !store.link(at, target)? {
                     tracing::error!(path = %at.display(), "content where a link should be");
-                    Ok(())
                 }
-                done => done,
-            },
+                Ok(())
+            }
         }
     }
-}
-
-fn make_parent(path: &Path) -> Result<(), Error> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(dir).map_err(Error::io(dir))
 }
 
 /// How far a call was with its files, for savepoints.
@@ -136,8 +121,9 @@ impl Files {
         if self.gone.is_empty() {
             return;
         }
+        let store = hub.store.clone();
         let removed =
-            blocking(move || self.gone.iter().try_for_each(|path| toji_store::remove_tree(path)));
+            blocking(move || self.gone.iter().try_for_each(|path| store.remove_tree(path)));
         if let Err(fault) = removed.await {
             tracing::error!(error = %fault, "files of a deleted build could not be removed");
         }
@@ -147,9 +133,10 @@ impl Files {
 /// Makes the old paths links and forgets the journal's row.
 pub(crate) async fn finish(hub: &Hub, placement: Placement) {
     let Placement { journal, note, steps, after, .. } = placement;
+    let store = hub.store.clone();
     let done = blocking(move || {
-        steps.iter().try_for_each(toji_store::link_back)?;
-        after.iter().try_for_each(After::run)?;
+        steps.iter().try_for_each(|step| store.link_back(step))?;
+        after.iter().try_for_each(|after| after.run(&store))?;
         // Before the row goes: a note without a row would mean that nothing was committed.
         note.iter().try_for_each(|note| toji_store::remove_tree(note))
     });
@@ -179,17 +166,18 @@ async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
             return None;
         }
     };
+    let store = hub.store.clone();
     let undone = blocking(move || {
         for tree in trees {
-            toji_store::remove_tree(&tree)?;
+            store.remove_tree(&tree)?;
             if let Some(parent) = tree.parent() {
-                toji_store::remove_file(&parent.join(".none"), &stop)?;
+                store.remove_file(&parent.join(".none"), &stop)?;
             }
         }
         for path in written {
-            toji_store::remove_file(&path, &stop)?;
+            store.remove_file(&path, &stop)?;
         }
-        steps.iter().try_for_each(|step| toji_store::undo(step, &stop))?;
+        steps.iter().try_for_each(|step| store.undo(step, &stop))?;
         note.iter().try_for_each(|note| toji_store::remove_tree(note))
     });
     if let Err(fault) = undone.await {

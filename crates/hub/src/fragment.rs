@@ -6,15 +6,14 @@
 pub mod job;
 mod wanted;
 
-use std::fs::File;
 use std::io::{BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use toji_db::Tx;
 use toji_repodata::{Compression, Options, PackageFile, pack};
 use toji_rpmfile::{Limits, Package};
+use toji_store::Store;
 use toji_value::Fault;
 
 use crate::Call;
@@ -35,18 +34,25 @@ pub struct Stored(Vec<(&'static str, Vec<u8>)>);
 ///
 /// # Errors
 /// When the file cannot be read or is no RPM.
-pub fn make(file: &Path, href: String) -> Result<Stored, Fault> {
+pub fn make(store: &Store, file: &Path, href: String) -> Result<Stored, Fault> {
     let wrong = |error: &dyn std::fmt::Display| {
         Fault::import(format!("cannot read {}: {error}", file.display()))
     };
-    let opened = File::open(file).map_err(|e| wrong(&e))?;
-    let meta = opened.metadata().map_err(|e| wrong(&e))?;
+    let missing = || wrong(&"no such file");
+    let (size, modified) = store.file(file).map_err(|e| wrong(&e))?.ok_or_else(missing)?;
+    let opened = store.open(file).map_err(|e| wrong(&e))?;
     let mut reader = BufReader::with_capacity(128 << 10, opened);
     let sha256 = sha256(&mut reader).map_err(|e| wrong(&e))?;
-    let mut reader = BufReader::new(File::open(file).map_err(|e| wrong(&e))?);
+    let mut reader = BufReader::new(store.open(file).map_err(|e| wrong(&e))?);
     let package = Package::read(&mut reader, &Limits::default()).map_err(|e| wrong(&e))?;
-    let pieces = pieces(&package, href, meta.len(), meta.mtime(), sha256);
+    let pieces = pieces(&package, href, size, seconds(modified), sha256);
     pieces.map(Stored).map_err(|e| wrong(&e))
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn seconds(time: Option<std::time::SystemTime>) -> i64 {
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The metadata of a package in the stored form: kind and data.

@@ -4,6 +4,7 @@
 //! any lock; each change is a short transaction that looks again whether the build is still unused; files go
 //! after the commit. So a run can be stopped anywhere, and the next one goes on with what is left.
 
+mod archive;
 mod delete;
 mod facts;
 mod logs;
@@ -55,6 +56,8 @@ pub enum Action {
     CompressLogs,
     /// Compressed logs become what they were.
     ExpandLogs,
+    /// Builds that nothing has used for long go to another volume.
+    ArchiveBuilds,
 }
 
 impl Action {
@@ -78,6 +81,8 @@ pub enum Verdict {
     Compress,
     /// It is no longer compressed.
     Expand,
+    /// It moves to another volume.
+    Move,
     /// It stays as it is.
     Keep,
 }
@@ -89,7 +94,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// The build's name, or what else it is about.
     pub name: String,
-    /// The tag that it is about.
+    /// The tag that it is about, or the volume that it moves to.
     pub tag: Option<String>,
     /// Why.
     pub reason: String,
@@ -106,6 +111,7 @@ impl fmt::Display for Finding {
             Verdict::Delete => ("would delete", "deleted"),
             Verdict::Compress => ("would compress", "compressed"),
             Verdict::Expand => ("would expand", "expanded"),
+            Verdict::Move => ("would move", "moved"),
             Verdict::Keep => ("keep", "keep"),
         };
         write!(f, "{} {}", if self.done { did } else { would }, self.name)?;
@@ -176,6 +182,7 @@ impl Run<'_> {
             Action::SignedCopies => signed::run(self).await,
             Action::CompressLogs => logs::run(self, logs::Way::Compress).await,
             Action::ExpandLogs => logs::run(self, logs::Way::Expand).await,
+            Action::ArchiveBuilds => archive::run(self).await,
         }
     }
 

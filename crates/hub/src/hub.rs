@@ -28,6 +28,8 @@ pub struct Inner {
     pub config: Config,
     /// Where files are.
     pub paths: PathInfo,
+    /// The files: those in directories and those in object stores.
+    pub store: toji_store::Store,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for keys.
@@ -91,6 +93,7 @@ impl Hub {
         plugins: Plugins,
     ) -> Self {
         let paths = PathInfo::new(config.topdir.to_string_lossy().into_owned());
+        let store = toji_store::Store::new(&config.topdir, config.object_volumes.clone());
         let policies = crate::policy::load(&config, &plugins);
         let names = NameRules::new(&config);
         let registry = Registry::new(&plugins);
@@ -103,6 +106,7 @@ impl Hub {
             bus,
             config,
             paths,
+            store,
             clock,
             random,
             plugins,

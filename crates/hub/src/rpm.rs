@@ -5,7 +5,6 @@ pub mod external;
 pub mod known;
 pub mod signature;
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
@@ -143,12 +142,13 @@ pub async fn located(call: &mut Call, rpm: &Map) -> Result<Option<(Build, PathBu
 ///
 /// # Errors
 /// A generic fault when it is no RPM.
-pub async fn read(path: PathBuf) -> Result<Option<Package>, Fault> {
+pub async fn read(call: &Call, path: PathBuf) -> Result<Option<Package>, Fault> {
+    let store = call.hub.store.clone();
     let work = move || {
-        let file = match File::open(&path) {
+        let file = match store.open(&path) {
             Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Fault::generic(format!("{}: {e}", path.display()))),
+            Err(e) if e.is_missing() => return Ok(None),
+            Err(e) => return Err(Fault::generic(e.to_string())),
         };
         let package = Package::read(&mut BufReader::new(file), &Limits::default());
         package.map(Some).map_err(|e| Fault::generic(format!("{}: {e}", path.display())))

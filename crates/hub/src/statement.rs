@@ -82,7 +82,7 @@ pub(crate) async fn show(
     };
     let path = format!("{}/{DIR}/{name}", call.hub.paths.build(build.at()));
     let (size, sha256): (i64, String) = (row.get(size)?, row.get(sha256)?);
-    let content = if size <= MOST { Some(read(path.clone(), &sha256).await?) } else { None };
+    let content = if size <= MOST { Some(read(call, path.clone(), &sha256).await?) } else { None };
     Ok(map! {
         "build_id" => build.id, "nvr" => build.nvr(), "due" => row.value("due").truthy(),
         "keyid" => row.value("keyid").clone(), "written" => row.value("written").clone(),
@@ -92,12 +92,12 @@ pub(crate) async fn show(
     .into())
 }
 
-async fn read(path: String, sha256: &str) -> Result<String, Fault> {
+async fn read(call: &Call, path: String, sha256: &str) -> Result<String, Fault> {
     use sha2::{Digest as _, Sha256};
-    let text = crate::files::blocking(move || {
-        std::fs::read_to_string(&path).map_err(toji_store::Error::io(&path))
-    })
-    .await?;
+    let store = call.hub.store.clone();
+    let bytes = crate::files::blocking(move || store.read(path.as_ref())).await?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Fault::generic("the file of the statement is no text"))?;
     if hex::encode(Sha256::digest(&text)) != sha256 {
         return Err(Fault::generic("the file of the statement is not the one that was written"));
     }

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use toji_db::build as db;
 use toji_db::lookup::Names;
 use toji_policy::Data;
+use toji_store::Kind;
 use toji_types::path::BuildRef;
 use toji_types::{BuildState, TagUpdate};
 use toji_value::{Fault, Value, map};
 
 use crate::build::Build;
 use crate::build::import::place;
-use crate::files::{After, Placement};
+use crate::files::{self, After, Placement};
 use crate::lookup::Entry;
 use crate::{Call, build, policy, task};
 
@@ -99,8 +100,9 @@ pub async fn change(
     if !matches!(build.state, BuildState::Complete | BuildState::Deleted) {
         return Err(Fault::generic(format!("Build {} is {}", build.nvr(), build.state)));
     }
-    let dir = call.hub.paths.volumedir(Some(&volume.name));
-    if !Path::new(&dir).is_dir() {
+    let dir = PathBuf::from(call.hub.paths.volumedir(Some(&volume.name)));
+    let store = call.hub.store.clone();
+    if !files::blocking(move || store.is_dir(&dir)).await? {
         let text = format!("Directory entry missing for volume {}", volume.name);
         return Err(Fault::generic(text));
     }
@@ -132,8 +134,13 @@ async fn check_places(call: &mut Call, build: &Build, to: &Entry) -> Result<(), 
     for name in db::volumes(&mut call.tx).await? {
         let at = BuildRef { volume: Some(&name), ..build.at() };
         let dir = call.hub.paths.build(at);
-        let Ok(meta) = std::fs::symlink_metadata(&dir) else { continue };
-        if name == build.volume || (name == DEFAULT && meta.is_symlink()) {
+        if name == build.volume {
+            continue;
+        }
+        let (store, path) = (call.hub.store.clone(), PathBuf::from(&dir));
+        let item = files::blocking(move || store.item(&path)).await?;
+        let link = item.as_ref().is_some_and(|item| matches!(item.kind, Kind::Link(_)));
+        if item.is_none() || (name == DEFAULT && link) {
             continue;
         }
         let what = match name == to.name {
@@ -165,21 +172,38 @@ pub(crate) async fn relocate(
     let paths = call.hub.paths.clone();
     let old = PathBuf::from(paths.build(build.at()));
     let new = PathBuf::from(paths.build(moved.to));
-    if !old.exists() {
+    let (store, place) = (call.hub.store.clone(), old.clone());
+    let (there, dir) =
+        files::blocking(move || Ok((store.exists(&place)?, store.is_dir(&place)?))).await?;
+    if !there {
         return Err(Fault::generic(format!("Build directory missing: {}", old.display())));
     }
-    if !old.is_dir() {
+    if !dir {
         return Err(Fault::generic(format!("Not a directory: {}", old.display())));
     }
     let name = new.file_name().unwrap_or_default().to_string_lossy();
-    let staged = new.with_file_name(format!(".{name}.moving"));
+    let mut staged = new.with_file_name(format!(".{name}.moving"));
     let mut after = vec![After::Rename(staged.clone(), new.clone()), After::Remove(old.clone())];
+    if call.hub.store.at(&new).is_some() {
+        // Objects cannot be renamed together. Nobody looks where the row does not point to, so they go there at once; what an
+        // interrupted move has left is in the journal, and that there is one move at a time is seen to by the entry.
+        staged = new.clone();
+        after.remove(0);
+    }
     after.extend(moved.leave.clone().map(|target| After::Link(old.clone(), target)));
     after.extend(default_link(call, moved.to));
+    if moved.leave.is_some() && call.hub.store.at(&old).is_some() {
+        // No link can stay there, so the one on the default volume leads on.
+        let base = BuildRef { volume: Some(DEFAULT), ..build.at() };
+        let base = PathBuf::from(paths.build(base));
+        let target = toji_store::relative_link(base.parent().unwrap_or(Path::new("/")), &new);
+        after.push(After::Link(base, target));
+    }
     let plan = Placement { trees: vec![staged.clone()], after, ..Placement::default() };
-    place::carry_out(call, build.id, plan, move || {
-        toji_store::remove_tree(&staged)?;
-        toji_store::copy_tree(&old, &staged)
+    let store = call.hub.store.clone();
+    place::carry_out_alone(call, build, plan, move || {
+        store.remove_tree(&staged)?;
+        store.copy_tree(&old, &staged)
     })
     .await
 }

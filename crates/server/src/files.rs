@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod far;
 mod range;
 
 use std::os::fd::OwnedFd;
@@ -72,7 +73,18 @@ pub(crate) async fn handle(State(shared): State<Shared>, request: Request) -> Re
     }
     let (file, metadata) = match open(&shared.files, &path).await {
         Ok(opened) => opened,
-        Err(error) => return refusal(&error),
+        Err(error) => {
+            // What a link leads into an object store for is not there for the system.
+            let asked = far::Asked {
+                method: request.method().clone(),
+                headers: request.headers().clone(),
+                url_path: url_path.to_owned(),
+            };
+            return match far::answer(&shared, &path, &asked).await {
+                Some(response) => response,
+                None => refusal(&error),
+            };
+        }
     };
     if metadata.is_dir() {
         if !url_path.ends_with('/') {
@@ -116,7 +128,8 @@ async fn content(
 ) -> std::io::Result<Opened> {
     let plain = |file| Source::Plain(Arc::new(file));
     if !is_log(path) {
-        return Ok(Opened { source: plain(file), size: metadata.len(), metadata });
+        let modified = metadata.modified().ok();
+        return Ok(Opened { source: plain(file), size: metadata.len(), modified });
     }
     let content = tokio::task::spawn_blocking(move || Content::new(file));
     let content = content.await.map_err(std::io::Error::other)??;
@@ -125,7 +138,7 @@ async fn content(
         Ok(file) => plain(file),
         Err(packed) => Source::Packed(Arc::new(Mutex::new(packed))),
     };
-    Ok(Opened { source, size, metadata })
+    Ok(Opened { source, size, modified: metadata.modified().ok() })
 }
 
 /// A directory is at its name with a slash; all clients know this status.

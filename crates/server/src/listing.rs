@@ -43,7 +43,26 @@ pub(crate) async fn page(root: Root, dir: std::fs::File, path: &str) -> Response
         }
         Err(_) => return axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
-    let mut response = Html(render(path, &entries)).into_response();
+    answer(path, &entries)
+}
+
+/// The listing of a directory of an object store.
+pub(crate) fn of_items(path: &str, items: Vec<toji_store::Item>) -> Response {
+    let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).ok();
+    let entry = |item: toji_store::Item| Entry {
+        name: item.name().to_owned(),
+        is_dir: item.kind == toji_store::Kind::Dir,
+        size: item.size,
+        modified: item.modified.and_then(since).map_or(0, |since| since.as_secs() as i64),
+    };
+    let mut entries: Vec<Entry> = items.into_iter().map(entry).collect();
+    entries.retain(|entry| !entry.name.starts_with('.'));
+    entries.sort_by(|a, b| (!a.is_dir, &a.name).cmp(&(!b.is_dir, &b.name)));
+    answer(path, &entries)
+}
+
+fn answer(path: &str, entries: &[Entry]) -> Response {
+    let mut response = Html(render(path, entries)).into_response();
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -234,8 +234,7 @@ impl Store {
         }
         let dir = path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(dir).map_err(Error::io(dir))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let fresh = dir.join(format!(".{name}.new"));
+        let fresh = crate::passing(path, "new");
         let file = fs::File::create(&fresh).map_err(Error::io(&fresh))?;
         let mut file = std::io::BufWriter::new(file);
         let done = write(&mut file).and_then(|()| file.flush());

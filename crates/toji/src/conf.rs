@@ -9,6 +9,7 @@ mod ini;
 mod kojira;
 mod limits;
 mod options;
+mod volumes;
 
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,16 @@ impl Files {
         take_plugin_options(&mut conf.hub, &self.file.with_file_name("plugins"))?;
         Ok(conf)
     }
+}
+
+/// The options of a data directory of `toji up`, for commands that work beside it.
+pub(crate) fn of_data(data: &Path) -> anyhow::Result<Config> {
+    let file = data.join("hub.conf");
+    let hub = match file.exists() {
+        true => Files::find(Some(file), |_| None).read()?.hub,
+        false => Config::default(),
+    };
+    Ok(Config { topdir: data.join("koji"), ..hub })
 }
 
 /// Reads the plugins' own files of a directory.

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use toji_bus::Bus;
 use toji_db::Db;
+use toji_hub::Hub;
 use toji_hub::gc::{Action, Run};
-use toji_hub::{Config, Hub};
 
 pub(crate) use conf::{logs_alone, read};
 pub(crate) use post::Post;
@@ -81,6 +81,12 @@ struct Limits {
     /// How old a log must be to be compressed.
     #[arg(long, value_name = "TIME")]
     compress_logs: Option<String>,
+    /// The volume for builds that nothing has used for long.
+    #[arg(long, value_name = "VOLUME")]
+    archive_volume: Option<String>,
+    /// How long no tag must have held such a build, and no buildroot had it.
+    #[arg(long, value_name = "TIME")]
+    archive_age: Option<String>,
 }
 
 /// Options of koji-sweep-db and koji-sidetag-cleanup; ages in days.
@@ -139,6 +145,8 @@ enum Named {
     CompressLogs,
     /// Make compressed logs what they were, for programs that read them without the hub.
     ExpandLogs,
+    /// Move builds that nothing has held or used for long to the volume of --archive-volume; without a name only if that is given, here or in the file.
+    ArchiveBuilds,
 }
 
 impl From<Named> for Action {
@@ -153,6 +161,7 @@ impl From<Named> for Action {
             Named::SignedCopies => Action::SignedCopies,
             Named::CompressLogs => Action::CompressLogs,
             Named::ExpandLogs => Action::ExpandLogs,
+            Named::ArchiveBuilds => Action::ArchiveBuilds,
         }
     }
 }
@@ -180,6 +189,8 @@ impl Options {
             ("unprotected_keys", &limits.unprotected_keys),
             ("trashcan_tag", &limits.trashcan_tag),
             ("compress_logs", &limits.compress_logs),
+            ("archive_volume", &limits.archive_volume),
+            ("archive_age", &limits.archive_age),
         ] {
             if let Some(value) = given {
                 rules.set(name, value)?;
@@ -214,7 +225,7 @@ impl Options {
         let url = self.database.clone().unwrap_or_else(own);
         let options = toji_db::Options::default();
         let db = Db::open(&url, &options).await.context("failed to open the database")?;
-        Ok(Hub::new(db, Bus::new(), Config { topdir: data.join("koji"), ..Config::default() }))
+        Ok(Hub::new(db, Bus::new(), crate::conf::of_data(&data)?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use toji_bus::Bus;
 use toji_db::Db;
-use toji_hub::{Config, Hub};
+use toji_hub::Hub;
 
 /// The hub that a command is about.
 #[derive(clap::Args)]
@@ -32,6 +32,6 @@ impl Place {
         let url = self.database.clone().unwrap_or_else(own);
         let options = toji_db::Options::default();
         let db = Db::open(&url, &options).await.context("failed to open the database")?;
-        Ok(Hub::new(db, Bus::new(), Config { topdir: data.join("koji"), ..Config::default() }))
+        Ok(Hub::new(db, Bus::new(), crate::conf::of_data(&data)?))
     }
 }

@@ -158,6 +158,11 @@ async fn look(volumes: Arc<Volumes>, places: Vec<Place>, now: f64) -> Result<Vec
 /// Whether the volume of a path is not there, or is an empty place where it should be mounted.
 pub(super) fn is_lost(volumes: &Volumes, path: &str) -> Result<bool, toji_store::Error> {
     let Some((before, _)) = path.split_once("packages/") else { return Ok(false) };
+    let name = before.strip_prefix("vol/").map(|name| name.trim_end_matches('/'));
+    if name.is_some_and(|name| volumes.is_remote(name)) {
+        // One that is not there does not answer, which is an error; an empty one is empty.
+        return Ok(false);
+    }
     Ok(volumes.item(&format!("{before}packages"))?.is_none())
 }
 

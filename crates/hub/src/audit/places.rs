@@ -49,6 +49,14 @@ pub(super) async fn volumes(hub: &Hub, volumes: &Arc<Volumes>) -> Result<Vec<Fin
         let mut found = Vec::new();
         for name in names.iter().filter(|name| *name != "DEFAULT") {
             let dir = volume_dir(name);
+            if volumes.is_remote(name) {
+                // It has no directory and no links: it is there if it answers.
+                if let Err(error) = volumes.item(&dir) {
+                    let detail = error.to_string();
+                    found.push(Finding::new(Kind::MissingVolume, What::Volume, dir, detail));
+                }
+                continue;
+            }
             if volumes.item(&dir)?.is_none() {
                 found.push(Finding::new(Kind::MissingVolume, What::Volume, dir, "no directory"));
                 continue;

@@ -6,16 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use toji_store::{Content, Plan, Step};
+use toji_store::{Content, Plan, Step, Store};
 use toji_types::path::BuildRef;
 use toji_value::{Fault, Value};
 
 use super::Build;
 use super::import::{self, place};
 use super::source::Source;
-use crate::Call;
 use crate::archive::file::{self, Found};
 use crate::archive::import::{Incoming, enter};
+use crate::{Call, files};
 
 /// Where the files of a build are.
 #[derive(Clone, Debug)]
@@ -70,6 +70,7 @@ struct Package {
 
 /// What one import brings.
 pub struct Intake {
+    store: Store,
     at: At,
     plan: Plan,
     digests: Vec<(PathBuf, i64, String)>,
@@ -82,16 +83,19 @@ impl Intake {
     ///
     /// # Errors
     /// For names that are no plain file names.
-    pub fn new(at: At) -> Result<Self, Fault> {
+    pub fn new(call: &Call, at: At) -> Result<Self, Fault> {
         let names = toji_store::join(&[&at.name, &at.version, &at.release]);
         names.map_err(|e| Fault::generic(e.to_string()))?;
         let (plan, digests) = (Plan::default(), Vec::new());
-        Ok(Intake { at, plan, digests, archives: Vec::new(), rpms: Vec::new() })
+        let store = call.hub.store.clone();
+        Ok(Intake { store, at, plan, digests, archives: Vec::new(), rpms: Vec::new() })
     }
 
     /// Whether a path is taken, on disk or by this import.
     pub async fn is_taken(&self, path: &Path) -> bool {
-        self.plan.has(path) || tokio::fs::try_exists(path).await.unwrap_or(true)
+        let (store, place) = (self.store.clone(), path.to_owned());
+        let there = || files::blocking(move || store.exists(&place));
+        self.plan.has(path) || there().await.unwrap_or(true)
     }
 
     fn add(&mut self, from: &Path, to: PathBuf, size: i64, sha256: &str) {

@@ -9,7 +9,7 @@ use toji_value::{Fault, Value, map};
 
 use super::{Build, by_id, find};
 use crate::volume::{self, Move};
-use crate::{Call, policy, task};
+use crate::{Call, files, policy, task};
 
 /// Makes a draft a regular build: it gets the release without the suffix, and its files another
 /// place, which the old one leads to.
@@ -40,10 +40,14 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
     let (volume_id, volume) = new_volume(call, draft, &release).await?;
     let to = BuildRef { volume: Some(&volume), release: &release, ..draft.at() };
     let new = call.hub.paths.build(to);
-    if std::fs::symlink_metadata(&new).is_ok() {
+    let (store, old) = (call.hub.store.clone(), PathBuf::from(call.hub.paths.build(draft.at())));
+    let place = PathBuf::from(&new);
+    let (taken, there) =
+        files::blocking(move || Ok((store.exists(&place)?, store.exists(&old)?))).await?;
+    if taken {
         return Err(Fault::generic(format!("Destination exists: {new}")));
     }
-    if !PathBuf::from(call.hub.paths.build(draft.at())).exists() {
+    if !there {
         // A Koji hub fails in moving the directory.
         return Err(Fault::unexpected(format!("the build {} has no files", draft.nvr())));
     }

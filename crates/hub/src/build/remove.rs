@@ -151,9 +151,10 @@ pub(super) async fn stray_files(
         stray.push(call.hub.paths.build(BuildRef { volume: Some(&volume), ..build.at() }).into());
     }
     stray.retain(|path| !keep.contains(path));
+    let store = call.hub.store.clone();
     files::blocking(move || {
         for path in stray {
-            toji_store::remove_tree(&path)?;
+            store.remove_tree(&path)?;
         }
         Ok(())
     })

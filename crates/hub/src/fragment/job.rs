@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toji_bus::Topic;
@@ -185,16 +186,28 @@ impl Job {
             {
                 read.push(done.map_err(failed)?);
             }
-            at_work.spawn_blocking(move || wanted.read());
+            let store = self.hub.store.clone();
+            at_work.spawn_blocking(move || wanted.read(&store));
         }
         while let Some(done) = at_work.join_next().await {
             read.push(done.map_err(failed)?);
         }
         // A volume that is not mounted says nothing of its files.
-        match read.iter().find(|one| one.made.is_err() && !one.wanted.store.is_dir()) {
-            Some(one) => {
-                Err(Fault::generic(format!("{} is not there", one.wanted.store.display())))
+        let failed = read.iter().filter(|one| one.made.is_err());
+        let mut places: Vec<PathBuf> = failed.map(|one| one.wanted.store.clone()).collect();
+        places.sort();
+        places.dedup();
+        let store = self.hub.store.clone();
+        let lost = crate::files::blocking(move || {
+            for place in places {
+                if !store.is_dir(&place)? {
+                    return Ok(Some(place));
+                }
             }
+            Ok(None)
+        });
+        match lost.await? {
+            Some(place) => Err(Fault::generic(format!("{} is not there", place.display()))),
             None => Ok(read),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use toji_db::Row;
+use toji_store::Store;
 use toji_types::PathInfo;
 use toji_types::path::{BuildRef, RpmRef};
 use toji_value::Fault;
@@ -58,8 +59,8 @@ impl Wanted {
     }
 
     /// Reads the file. Blocks.
-    pub(super) fn read(self) -> Read {
-        let made = super::make(&self.file, self.href.clone());
+    pub(super) fn read(self, store: &Store) -> Read {
+        let made = super::make(store, &self.file, self.href.clone());
         Read { wanted: self, made }
     }
 }

@@ -34,6 +34,10 @@ pub(super) async fn run(run: &Run<'_>, way: Way) -> Result<usize, Fault> {
     let volumes = toji_db::build::volumes(&mut run.reader().tx).await?;
     let mut sum = Sum::default();
     for volume in volumes {
+        if run.hub.store.remote(&volume).is_some() {
+            // Objects are not changed in their places.
+            continue;
+        }
         let top = PathBuf::from(run.hub.paths.volumedir(Some(&volume)));
         // packages/NAME/VERSION/RELEASE/data/logs, scratch/USER/task_ID
         for build in below(top.join("packages"), 3).await? {

@@ -72,6 +72,10 @@ pub struct Options {
     pub signed: Option<Signed>,
     /// `compress_logs`: the age in seconds from which on logs are compressed; not without it.
     pub compress_logs: Option<f64>,
+    /// `archive_volume`: where builds go that nothing has used for long; nowhere without it.
+    pub archive_volume: Option<String>,
+    /// `archive_age`: for how many seconds no tag must have held them, and no buildroot had them; a year if not given.
+    pub archive_age: Option<f64>,
     /// Whether nothing else is done.
     pub only_logs: bool,
 }
@@ -171,6 +175,8 @@ impl Default for Options {
             },
             signed: None,
             compress_logs: None,
+            archive_volume: None,
+            archive_age: None,
             only_logs: false,
         }
     }
@@ -226,7 +232,8 @@ impl Options {
             return logs.into_iter().collect();
         }
         let signed = self.signed.as_ref().map(|_| Action::SignedCopies);
-        Action::ALL.into_iter().chain(signed).chain(logs).collect()
+        let archive = self.archive_volume.as_ref().map(|_| Action::ArchiveBuilds);
+        Action::ALL.into_iter().chain(signed).chain(logs).chain(archive).collect()
     }
 
     /// Sets one option of `[main]`.
@@ -253,6 +260,8 @@ impl Options {
             "bcc_addr" => self.bcc = list(value),
             "weburl" => self.web_url = Some(text()),
             "user" => self.user = text(),
+            "archive_volume" => self.archive_volume = Some(text()).filter(|name| !name.is_empty()),
+            "archive_age" => self.archive_age = Some(interval(name, value)?),
             "compress_logs" => self.compress_logs = Some(interval(name, value)?),
             _ => {}
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use toji_db::{Row, gc as db};
 use toji_policy::glob_match_any;
+use toji_store::Kind;
 use toji_types::path::{BuildRef, RpmRef};
 use toji_value::Fault;
 
@@ -184,15 +185,16 @@ async fn prune(
     let mut all = 0;
     for (key, found) in keys {
         let stop = stop.clone();
+        let store = run.hub.store.clone();
         let gone = files::blocking(move || {
             let mut gone = 0;
             for file in found {
-                let Ok(meta) = std::fs::symlink_metadata(&file) else { continue };
-                if !meta.is_file() || meta.modified().map_or(true, |time| time > before) {
+                let Some(item) = store.item(&file)? else { continue };
+                if item.kind != Kind::File || item.modified.is_none_or(|time| time > before) {
                     continue;
                 }
                 if !dry {
-                    toji_store::remove_file(&file, &stop)?;
+                    store.remove_file(&file, &stop)?;
                 }
                 gone += 1;
             }

@@ -50,13 +50,14 @@ pub async fn import(
     call.callback("preImport", || told.clone()).await?;
     let at = place(&planned, chosen.as_ref(), reserved_id);
     for dir in [at.dir(call), at.default_dir(call)] {
-        if tokio::fs::symlink_metadata(&dir).await.is_ok() {
+        let (store, place) = (call.hub.store.clone(), dir.clone());
+        if crate::files::blocking(move || store.exists(&place)).await? {
             let shown = dir.display();
             return Err(Fault::generic(format!("Destination directory already exists: {shown}")));
         }
     }
     let keep = [at.dir(call), at.default_dir(call)];
-    let mut intake = Intake::new(at.clone())?;
+    let mut intake = Intake::new(call, at.clone())?;
     let made_in = output::take(call, outputs, &planned, &mut intake).await?;
     intake.write(at.dir(call).join("metadata.json"), metadata.text.clone().into_bytes());
     write_log(call, &components, &mut intake);

@@ -105,7 +105,7 @@ async fn enter(
     typed::make_maven(call, build.id, &info.into()).await?;
     let kinds = Kinds::read(call).await?;
     let maven = btype(call, "maven").await?;
-    let mut intake = Intake::new(At::of(build, &build.volume))?;
+    let mut intake = Intake::new(call, At::of(build, &build.volume))?;
     for (gav, files) in artifacts {
         for path in files {
             let rel = path.strip_prefix(work).unwrap_or(&path).to_string_lossy().into_owned();

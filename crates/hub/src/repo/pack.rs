@@ -85,7 +85,7 @@ async fn texts(
         missing.map(|one| (one.rpm_id, dir.join(&one.href), one.href.clone())).collect();
     if !missing.is_empty() {
         call.tx.rest();
-        let made = read_rpms(missing).await?;
+        let made = read_rpms(&call.hub.store, missing).await?;
         // In a transaction of their own: reading all files of a large tag takes minutes.
         let mut tx = call.hub.db.begin_write().await?;
         for (rpm_id, stored) in &made {
@@ -101,15 +101,19 @@ fn complete(kept: Option<&Kept>) -> bool {
     kept.is_some_and(|kept| PARTS.iter().all(|kind| kept.contains_key(*kind)))
 }
 
-async fn read_rpms(files: Vec<(i64, PathBuf, String)>) -> Result<HashMap<i64, Stored>, Fault> {
+async fn read_rpms(
+    store: &toji_store::Store,
+    files: Vec<(i64, PathBuf, String)>,
+) -> Result<HashMap<i64, Stored>, Fault> {
     let share = files.len().div_ceil(processors()).max(1);
     let mut at_work = JoinSet::new();
     let mut files = files.into_iter().peekable();
     while files.peek().is_some() {
         let some: Vec<_> = files.by_ref().take(share).collect();
+        let store = store.clone();
         at_work.spawn_blocking(move || {
             some.into_iter()
-                .map(|(rpm_id, path, href)| Ok((rpm_id, fragment::make(&path, href)?)))
+                .map(|(rpm_id, path, href)| Ok((rpm_id, fragment::make(&store, &path, href)?)))
                 .collect::<Result<Vec<(i64, Stored)>, Fault>>()
         });
     }

@@ -86,10 +86,10 @@ impl Handle for GetBuildLogs {
         let dir = call.hub.paths.build_logs(found.at());
         let top = call.hub.paths.topdir();
         let shown = dir.strip_prefix(top).unwrap_or(&dir).trim_start_matches('/').to_owned();
-        let area = toji_store::Area::new(dir);
-        let entries = crate::files::blocking(move || area.walk("")).await?;
-        let logs = entries.into_iter().filter(|e| !e.link).map(|entry| {
-            let (dir, name) = entry.path.rsplit_once('/').unwrap_or((".", &entry.path));
+        let store = call.hub.store.clone();
+        let entries = crate::files::blocking(move || store.names(dir.as_ref())).await?;
+        let logs = entries.into_iter().map(|path| {
+            let (dir, name) = path.rsplit_once('/').unwrap_or((".", &path));
             map! { "name" => name, "dir" => dir, "path" => format!("{shown}/{dir}/{name}") }.into()
         });
         Ok(logs.collect())

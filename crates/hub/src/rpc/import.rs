@@ -104,7 +104,7 @@ pub(super) async fn import_one(
     let btype = import::btype(call, btype).await?;
     import::check_type(call, build.id, &btype).await?;
     let content = import::content(&btype.name, info, None)?;
-    let mut intake = Intake::new(At::of(build, &build.volume))?;
+    let mut intake = Intake::new(call, At::of(build, &build.volume))?;
     intake.archive(call, Incoming::new(found, kind, btype, content)).await?;
     let journal = intake.place(call, Some(build.id)).await?;
     toji_db::build::lock(&mut call.tx, build.id).await?;

@@ -103,7 +103,7 @@ pub(super) async fn readable(
         }
         return Ok(None);
     };
-    match rpm::read(path).await? {
+    match rpm::read(call, path).await? {
         Some(package) => Ok(Some((found, package))),
         None if strict => {
             Err(Fault::generic(format!("{missing_file} of {} doesn't exist", info.display())))

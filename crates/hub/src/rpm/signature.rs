@@ -3,7 +3,6 @@
 //! A signature is the signature header of a signed copy, kept apart from the package: in
 //! `data/sigcache/KEY/ARCH/`. Copies that carry it are written on demand to `data/signed/KEY/ARCH/`.
 
-use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +11,7 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use toji_db::rpm::signature as db;
 use toji_rpmfile::{Header, Limits, splice, tag};
-use toji_store::{Algorithm, Error, Hasher};
+use toji_store::{Algorithm, Error, Hasher, Kind, Store};
 use toji_types::ChecksumType;
 use toji_value::{Fault, Map, Value, map};
 
@@ -84,7 +83,8 @@ pub async fn add(
     label: Option<String>,
 ) -> Result<(), Fault> {
     let place = Place::of(call, info).await?;
-    if !place.dir.is_dir() {
+    let (store, dir) = (call.hub.store.clone(), place.dir.clone());
+    if !files::blocking(move || store.is_dir(&dir)).await? {
         return Err(Fault::generic(format!("No such directory: {}", place.dir.display())));
     }
     if !sighdr.starts_with(&HEADER_MAGIC) {
@@ -94,7 +94,7 @@ pub async fn add(
     }
     let wrong = |e: toji_rpmfile::Error| Fault::generic(format!("Invalid signature header: {e}"));
     let header = splice::parse_signature(&sighdr, &Limits::default()).map_err(wrong)?;
-    check_owner(&place, &header).await?;
+    check_owner(call, &place, &header).await?;
     let sigkey = match label {
         // Look-ups by key are in lower case.
         Some(label) => label.to_lowercase(),
@@ -122,7 +122,8 @@ pub async fn add(
     let size = i64::try_from(sighdr.len()).unwrap_or(i64::MAX);
     let sha256 = hex::encode(Sha256::digest(&sighdr));
     let rel = relative(call, &path.to_string_lossy());
-    let write = move || write_whole(&path, |file| file.write_all(&sighdr));
+    let store = call.hub.store.clone();
+    let write = move || store.write(&path, |out| out.write_all(&sighdr)).map(drop);
     let journal = place::carry_out(call, place.build.id, plan, write).await?;
     toji_db::journal::set_digest(&mut call.tx, &rel, size, &sha256).await?;
     if let Some(journal) = journal {
@@ -137,7 +138,7 @@ pub async fn add(
 }
 
 /// Refuses the signature header of another package.
-async fn check_owner(place: &Place, header: &Header) -> Result<(), Fault> {
+async fn check_owner(call: &Call, place: &Place, header: &Header) -> Result<(), Fault> {
     let known = place.shown.str("payloadhash").unwrap_or_default();
     let md5 = header.bin(tag::signature::MD5).map(hex::encode);
     let wrong = |found: &str| Fault::generic(format!("wrong md5 for {}: {found}", place.nvra()));
@@ -149,7 +150,7 @@ async fn check_owner(place: &Place, header: &Header) -> Result<(), Fault> {
     }
     let shown = place.path.display().to_string();
     let missing = || Fault::generic(format!("No such path: {shown}"));
-    let package = rpm::read(place.path.clone()).await?.ok_or_else(missing)?;
+    let package = rpm::read(call, place.path.clone()).await?.ok_or_else(missing)?;
     match splice::belongs(header, &package) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Fault::generic(format!("wrong header digest for {}", place.nvra()))),
@@ -187,7 +188,10 @@ pub async fn delete(
         let header = place.header_path(call, &key)?;
         gone.extend([&signed, &header].map(|path| relative(call, &path.to_string_lossy())));
         after.extend(Some(After::Remove(signed)).filter(|_| !key.is_empty()));
-        after.extend(retire(&header, &sighash)?);
+        let store = call.hub.store.clone();
+        let retired = tokio::task::spawn_blocking(move || retire(&store, &header, &sighash)).await;
+        after
+            .extend(retired.map_err(|_| Fault::unexpected("the work with a header ended early"))??);
         keys.push(key);
     }
     db::delete(&mut call.tx, place.id, &keys).await?;
@@ -241,20 +245,20 @@ pub async fn rename(call: &mut Call, info: &Value, old: &str, new: &str) -> Resu
 }
 
 /// How a signature header gets out of the way: renamed, or removed if that was done before.
-fn retire(header: &Path, sighash: &str) -> Result<Option<After>, Fault> {
+fn retire(store: &Store, header: &Path, sighash: &str) -> Result<Option<After>, Fault> {
     let backup: PathBuf = format!("{}.{sighash}.save", header.display()).into();
-    let Ok(meta) = std::fs::symlink_metadata(header) else {
+    let wrong = |e: Error| Fault::generic(e.to_string());
+    let Some(item) = store.item(header).map_err(wrong)? else {
         tracing::error!(path = %header.display(), "a signature header is missing");
         return Ok(None);
     };
-    if !meta.is_file() {
+    if item.kind != Kind::File {
         return Err(Fault::generic(format!("Not a regular file: {}", header.display())));
     }
-    if !backup.exists() {
+    if !store.exists(&backup).map_err(wrong)? {
         return Ok(Some(After::Rename(header.to_owned(), backup)));
     }
-    let read = |path: &Path| std::fs::read(path).map_err(|e| Fault::generic(e.to_string()));
-    if read(header)? != read(&backup)? {
+    if store.read(header).map_err(wrong)? != store.read(&backup).map_err(wrong)? {
         return Err(Fault::generic(format!("Stray header backup file: {}", backup.display())));
     }
     Ok(Some(After::Remove(header.to_owned())))
@@ -273,10 +277,17 @@ pub async fn write_signed(
 ) -> Result<(), Fault> {
     let types = super::checksum::defaults(call)?;
     let place = Place::of(call, info).await?;
-    let missing = || Fault::generic(format!("No such path: {}", place.path.display()));
-    let meta = std::fs::metadata(&place.path).map_err(|_| missing())?;
-    if !meta.is_file() {
-        return Err(Fault::generic(format!("Not a regular file: {}", place.path.display())));
+    let (store, package) = (call.hub.store.clone(), place.path.clone());
+    let found = tokio::task::spawn_blocking(move || store.file(&package)).await;
+    match found.map_err(|_| Fault::unexpected("looking at a package ended early"))? {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            return Err(Fault::generic(format!("No such path: {}", place.path.display())));
+        }
+        Err(Error::NotAFile(_)) => {
+            return Err(Fault::generic(format!("Not a regular file: {}", place.path.display())));
+        }
+        Err(error) => return Err(Fault::generic(error.to_string())),
     }
     let sigkey = sigkey.to_lowercase();
     if db::of_rpm(&mut call.tx, place.id, Some(&sigkey)).await?.is_empty() {
@@ -286,22 +297,23 @@ pub async fn write_signed(
     }
     let signed = place.signed_path(call, &sigkey)?;
     let header = place.header_path(call, &sigkey)?;
-    let there = signed.exists();
+    let (store, copy) = (call.hub.store.clone(), signed.clone());
+    let there = files::blocking(move || store.exists(&copy)).await?;
+    let store = call.hub.store.clone();
     let mut algorithms: Vec<Algorithm> =
         types.iter().map(|t| super::checksum::algorithm(*t)).collect();
     algorithms.push(Algorithm::Sha256);
     let (path, rel) = (place.path.clone(), relative(call, &signed.to_string_lossy()));
     let wanted = algorithms.clone();
     let (mut sums, size) = if there && !force {
-        files::blocking(move || toji_store::hash(&signed, &wanted)).await?
+        files::blocking(move || store.hash(&signed, &wanted)).await?
     } else {
         let written = if there { vec![] } else { vec![signed.clone()] };
         let plan = Placement { written, ..Placement::default() };
         let made = Arc::new(OnceLock::new());
         let told = made.clone();
         let write = move || {
-            let sums = join(&path, &header, &signed, &wanted)?;
-            let size = std::fs::metadata(&signed).map_err(Error::io(&signed))?.len();
+            let (sums, size) = join(&store, &path, &header, &signed, &wanted)?;
             // It is told once.
             let _ = told.set((sums, size));
             Ok(())
@@ -318,22 +330,23 @@ pub async fn write_signed(
     keep_checksums(call, place.id, &sigkey, &types, sums).await
 }
 
-/// Writes a package with another signature header; returns the checksums of the copy.
+/// Writes a package with another signature header; returns the checksums of the copy, and its length.
 fn join(
+    store: &Store,
     package: &Path,
     header: &Path,
     signed: &Path,
     algorithms: &[Algorithm],
-) -> Result<Vec<String>, Error> {
-    let header = std::fs::read(header).map_err(Error::io(header))?;
-    let source = BufReader::new(File::open(package).map_err(Error::io(package))?);
+) -> Result<(Vec<String>, u64), Error> {
+    let header = store.read(header)?;
+    let source = BufReader::new(store.open(package)?);
     let mut hashers: Vec<Hasher> = algorithms.iter().map(|a| Hasher::new(*a)).collect();
-    write_whole(signed, |file| {
+    let size = store.write(signed, |file| {
         let mut out = Hashing { inner: file, hashers: &mut hashers };
         let done = splice::replace_signature(&header, source, &mut out, &Limits::default());
         done.map(drop).map_err(std::io::Error::other)
     })?;
-    Ok(hashers.into_iter().map(Hasher::finish).collect())
+    Ok((hashers.into_iter().map(Hasher::finish).collect(), size))
 }
 
 /// Writes and hashes on the way.
@@ -352,23 +365,6 @@ impl<W: Write> Write for Hashing<'_, W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.inner.flush()
     }
-}
-
-/// Writes a file under a passing name first, so that nobody sees half of it.
-fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>,
-) -> Result<(), Error> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    let fresh = toji_store::passing(path, "new");
-    let mut file = std::io::BufWriter::new(File::create(&fresh).map_err(Error::io(&fresh))?);
-    let done = write(&mut file).and_then(|()| file.flush());
-    if let Err(error) = done.and_then(|()| file.get_ref().sync_all()) {
-        let _ = std::fs::remove_file(&fresh);
-        return Err(Error::io(&fresh)(error));
-    }
-    std::fs::rename(&fresh, path).map_err(Error::io(path))
 }
 
 /// Keeps the checksums of a signed copy.

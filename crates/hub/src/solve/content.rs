@@ -130,7 +130,8 @@ async fn list(
 async fn from_file(call: &Call, one: &Listed) -> Result<Pieces, Fault> {
     let path = call.hub.config.topdir.join(&one.place);
     let href = one.place.clone();
-    let made = tokio::task::spawn_blocking(move || fragment::make(&path, href));
+    let store = call.hub.store.clone();
+    let made = tokio::task::spawn_blocking(move || fragment::make(&store, &path, href));
     let made = made.await.map_err(|error| Fault::unexpected(error.to_string()))?;
     Ok(made?.into_pieces())
 }

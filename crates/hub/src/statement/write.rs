@@ -1,6 +1,5 @@
 //! The writing of statements: due ones, one after the other, until they are written.
 
-use std::fs::File;
 use std::future::Future;
 use std::io::BufReader;
 use std::path::Path;
@@ -13,7 +12,7 @@ use toji_bus::Topic;
 use toji_db::statement::{LOCK, Written};
 use toji_db::{Engine, Time, Tx, statement as sql};
 use toji_rpmfile::{Limits, Package, tag};
-use toji_store::{Algorithm, Error};
+use toji_store::{Algorithm, Error, Store};
 use toji_types::BuildState;
 use toji_value::Fault;
 
@@ -176,11 +175,12 @@ impl Writer {
         let files = [BILL, ENVELOPE].map(|name| to.join(name));
         let plan = Placement { written: files.to_vec(), ..Placement::default() };
         let (key, web_url) = (self.key.clone(), self.hub.config.web_url.clone());
+        let store = self.hub.store.clone();
         let made = Arc::new(OnceLock::new());
         let told = made.clone();
         let write = move || {
             // It is told once.
-            let _ = told.set(put(&facts, &key, &web_url, &to)?);
+            let _ = told.set(put(&store, &facts, &key, &web_url, &to)?);
             Ok(())
         };
         let journal = place::carry_out(call, id, plan, write).await?;
@@ -207,9 +207,16 @@ impl Writer {
 }
 
 /// Looks at the files, and writes bill and envelope beside them.
-fn put(facts: &Facts, key: &SigningKey, web_url: &str, to: &Path) -> Result<Written, Error> {
+fn put(
+    store: &Store,
+    facts: &Facts,
+    key: &SigningKey,
+    web_url: &str,
+    to: &Path,
+) -> Result<Written, Error> {
     let wrong = |error: toji_attest::Error| Error::io(to)(std::io::Error::other(error));
-    let seen: Vec<Seen> = facts.rpms.iter().map(look).collect::<Result<_, _>>()?;
+    let seen: Vec<Seen> =
+        facts.rpms.iter().map(|rpm| look(store, rpm)).collect::<Result<_, _>>()?;
     let bill = bill::bill(facts, &seen, web_url).map_err(wrong)?;
     let bill_sha256 = hex::encode(Sha256::digest(&bill));
     let statement = compose::compose(facts, &seen, web_url, &bill_sha256);
@@ -217,8 +224,8 @@ fn put(facts: &Facts, key: &SigningKey, web_url: &str, to: &Path) -> Result<Writ
     let envelope = Envelope::sign(&statement, key).to_json().map_err(wrong)?;
     // Of an earlier writer, which ended in the middle.
     toji_store::sweep([to.join(BILL).as_path(), to.join(ENVELOPE).as_path()])?;
-    toji_store::write_durably(&to.join(BILL), bill.as_bytes())?;
-    toji_store::write_durably(&to.join(ENVELOPE), envelope.as_bytes())?;
+    store.write_durably(&to.join(BILL), bill.as_bytes())?;
+    store.write_durably(&to.join(ENVELOPE), envelope.as_bytes())?;
     let size = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
     Ok(Written {
         keyid: key.public().id(),
@@ -228,14 +235,14 @@ fn put(facts: &Facts, key: &SigningKey, web_url: &str, to: &Path) -> Result<Writ
 }
 
 /// Reads a package's header; its digest is computed where an earlier hub has kept none.
-fn look(rpm: &Rpm) -> Result<Seen, Error> {
+fn look(store: &Store, rpm: &Rpm) -> Result<Seen, Error> {
     let path = Path::new(&rpm.path);
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = store.open(path)?;
     let broken = |error| Error::io(path)(std::io::Error::other(error));
     let package = Package::read(&mut BufReader::new(file), &Limits::default()).map_err(broken)?;
     let sha256 = match &rpm.sha256 {
         Some(known) => known.clone(),
-        None => toji_store::hash(path, &[Algorithm::Sha256])?.0.pop().unwrap_or_default(),
+        None => store.hash(path, &[Algorithm::Sha256])?.0.pop().unwrap_or_default(),
     };
     let header = package.header();
     let text = |tag| header.text(tag).map(|text| text.into_owned()).filter(|text| !text.is_empty());

@@ -416,3 +416,41 @@ both_databases! {
         assert_eq!(heap.run(Action::SignedCopies, false).await.0, 0);
     }
 }
+
+both_databases! {
+    async fn what_nothing_has_used_for_long_moves_to_the_archive(db: Db) {
+        let mut heap = Heap::new(db).await;
+        let top = std::path::PathBuf::from(heap.stage.world.hub.paths.topdir());
+        std::fs::create_dir_all(top.join("vol/archive")).unwrap();
+        heap.stage.ok(&heap.stage.admin, "addVolume", list!["archive"]).await;
+        let (old, lost) = (heap.build("old", "1", None).await, heap.build("lost", "1", None).await);
+        heap.build("tagged", "1", Some("f40")).await;
+        for name in ["old", "tagged"] {
+            let dir = top.join("packages").join(name).join("1/1/noarch");
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("file"), name).unwrap();
+        }
+        heap.options.archive_volume = Some("archive".into());
+        let (taken, told, _) = heap.run(Action::ArchiveBuilds, false).await;
+        assert_eq!(taken, 0);
+        says(&told, &["keep old-1-1", "less than the age"]);
+        heap.options.archive_age = Some(0.0);
+        let (taken, told, _) = heap.run(Action::ArchiveBuilds, true).await;
+        assert_eq!(taken, 2, "{told:?}");
+        says(&told, &["would move old-1-1 (archive): never tagged"]);
+        assert!(!top.join("vol/archive/packages").exists(), "a dry run");
+        let (taken, told, _) = heap.run(Action::ArchiveBuilds, false).await;
+        assert_eq!(taken, 1, "{told:?}");
+        says(&told, &["moved old-1-1 (archive)"]);
+        says(&told, &["keep lost-1-1: Build directory missing"]);
+        assert!(!told.iter().any(|line| line.contains("tagged-1-1")), "{told:?}");
+        let volume = |id| {
+            let stage = &heap.stage;
+            async move { stage.ok(&stage.admin, "getBuild", list![id]).await.get("volume_name").display() }
+        };
+        assert_eq!((volume(old).await, volume(lost).await), ("archive".to_owned(), "DEFAULT".to_owned()));
+        assert!(top.join("vol/archive/packages/old/1/1/noarch/file").is_file());
+        assert!(top.join("packages/old/1/1").is_symlink() && top.join("packages/tagged/1/1/noarch").is_dir());
+        assert_eq!(heap.run(Action::ArchiveBuilds, false).await.0, 0, "it is there");
+    }
+}

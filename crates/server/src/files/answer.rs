@@ -1,6 +1,6 @@
 //! The answer for a file: validators, conditions and parts.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -16,7 +16,8 @@ pub(crate) struct Opened {
     pub(crate) source: Source,
     /// The length of its content, in bytes.
     pub(crate) size: u64,
-    pub(crate) metadata: std::fs::Metadata,
+    /// When it was last changed.
+    pub(crate) modified: Option<SystemTime>,
 }
 
 /// What tells one state of a file from another.
@@ -42,7 +43,7 @@ pub(crate) fn answer(
     parts: Option<Parts>,
 ) -> Response {
     let size = file.size;
-    let modified = file.metadata.modified().ok().and_then(|m| m.duration_since(UNIX_EPOCH).ok());
+    let modified = file.modified.and_then(|m| m.duration_since(UNIX_EPOCH).ok());
     let modified = modified.unwrap_or(Duration::ZERO);
     let etag = format!("\"{:x}-{:x}\"", size, modified.as_nanos());
     let seconds = modified.as_secs();

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use rustix::io::ReadWriteFlags;
 use toji_store::packed::Content;
+use toji_store::s3::Reader;
 use tokio::task::JoinHandle;
 
 use crate::socket::{PLACE, Parts};
@@ -29,6 +30,8 @@ pub(crate) enum Source {
     Plain(Arc<File>),
     /// A file that is compressed on the disk.
     Packed(Arc<Mutex<Content>>),
+    /// An object of an object store.
+    Far(Arc<Mutex<Reader>>),
 }
 
 impl Source {
@@ -41,6 +44,11 @@ impl Source {
                 let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
                 content.seek(SeekFrom::Start(offset))?;
                 content.read_exact(&mut piece)?;
+            }
+            Source::Far(reader) => {
+                let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                reader.seek(SeekFrom::Start(offset))?;
+                reader.read_exact(&mut piece)?;
             }
         }
         Ok(piece.into())

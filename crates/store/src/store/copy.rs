@@ -59,16 +59,11 @@ impl Store {
         if self.at(at).is_some() {
             return Ok(true);
         }
-        if fs::symlink_metadata(at).is_ok_and(|meta| !meta.is_symlink()) {
-            return Ok(false);
+        match crate::replace_link(at, target) {
+            Ok(()) => Ok(true),
+            Err(Error::Exists(_)) => Ok(false),
+            Err(error) => Err(error),
         }
-        make_parent(at)?;
-        let name = at.file_name().unwrap_or_default().to_string_lossy();
-        let fresh = at.with_file_name(format!(".{name}.link"));
-        let _ = fs::remove_file(&fresh);
-        std::os::unix::fs::symlink(target, &fresh).map_err(Error::io(&fresh))?;
-        fs::rename(&fresh, at).map_err(Error::io(at))?;
-        Ok(true)
     }
 }
 

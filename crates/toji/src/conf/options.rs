@@ -1,6 +1,6 @@
 //! The options of `hub.conf`, one line for each: what it sets, or why it cannot be honoured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -220,6 +220,18 @@ fn log_level(conf: &mut Conf, value: &str) -> anyhow::Result<()> {
 
 /// Toji's own options, section `[toji]`, which a Koji hub passes over.
 const OWN: &[(&str, Effect)] = &[
+    (
+        "ObjectVolumes",
+        Parsed(|c, v| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "credentials, as other clients take them"
+            )]
+            let environment = |name: &str| std::env::var(name).ok();
+            c.hub.object_volumes = super::volumes::read(Path::new(v.trim()), environment)?;
+            Ok(())
+        }),
+    ),
     (
         "Listen",
         Parsed(|c, v| {

@@ -33,7 +33,7 @@ pub async fn image(
 ) -> Result<Build, Fault> {
     let build = in_progress(call, task_id, build_id).await?;
     let volume = volume::for_task(call, task_id, policy_data(&build, "image")).await?;
-    let mut intake = Intake::new(At::of(&build, &volume.name))?;
+    let mut intake = Intake::new(call, At::of(&build, &volume.name))?;
     let components = add_all(call, &mut intake, &build, task_id, results).await?;
     finish(call, task_id, &build, volume, intake, components).await
 }
@@ -51,7 +51,7 @@ pub async fn images(
     task::check_open(call, task_id).await?;
     task::claim::check_build(call, task_id, build).await?;
     super::super::typed::reject_draft(build.draft)?;
-    let mut intake = Intake::new(At::of(build, &build.volume))?;
+    let mut intake = Intake::new(call, At::of(build, &build.volume))?;
     let components = add_all(call, &mut intake, build, task_id, results).await?;
     let journal = intake.place(call, Some(build.id)).await?;
     task::lock_held(call, task_id).await?;

@@ -28,7 +28,7 @@ pub async fn maven(
     let build = in_progress(call, task_id, build_id).await?;
     let gav = typed::gav(call, build_id).await?;
     let volume = volume::for_task(call, task_id, policy_data(&build, "maven")).await?;
-    let mut intake = Intake::new(At::of(&build, &volume.name))?;
+    let mut intake = Intake::new(call, At::of(&build, &volume.name))?;
     let dir = task_dir(call, task_id, results).await?;
     let root = buildroot(call, task_id, results).await?;
     let kinds = Kinds::read(call).await?;

@@ -25,7 +25,7 @@ pub async fn win(
         return Err(Fault::generic(format!("no such Windows build: {build_id}")));
     }
     let volume = volume::for_task(call, task_id, policy_data(&build, "win")).await?;
-    let mut intake = Intake::new(At::of(&build, &volume.name))?;
+    let mut intake = Intake::new(call, At::of(&build, &volume.name))?;
     let dir = task_dir(call, task_id, results).await?;
     let root = buildroot(call, task_id, results).await?;
     let kinds = Kinds::read(call).await?;

@@ -70,7 +70,7 @@ pub async fn wrapper(
     let build = super::super::by_id(call, build_id).await?.ok_or_else(missing)?;
     task::claim::check_build(call, task_id, &build).await?;
     check(call, &build).await?;
-    let mut intake = Intake::new(At::of(&build, &build.volume))?;
+    let mut intake = Intake::new(call, At::of(&build, &build.volume))?;
     let dir = call.hub.paths.taskrelpath(task_id);
     add(call, &mut intake, &build, task_id, (&dir, results)).await?;
     let journal = intake.place(call, Some(build.id)).await?;

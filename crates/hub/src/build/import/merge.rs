@@ -225,7 +225,8 @@ async fn import(call: &mut Call, found: &Build, parts: Vec<Part>) -> Result<(), 
     toji_db::build::lock(&mut call.tx, found.id).await?;
     let planned = steps(call, found, &plain, &logs)?;
     for step in &planned {
-        if std::fs::symlink_metadata(&step.to).is_ok() {
+        let (store, to) = (call.hub.store.clone(), step.to.clone());
+        if crate::files::blocking(move || store.exists(&to)).await? {
             let (name, to) = (step.to.extension().unwrap_or_default(), step.to.display());
             let what = if name == "log" { "build log" } else { "archive file" };
             return Err(Fault::generic(format!("Error importing {what}. {to} already exists.")));

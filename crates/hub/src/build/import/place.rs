@@ -6,6 +6,7 @@ use toji_db::Engine;
 use toji_store::{Error, Plan, Step};
 use toji_value::{Fault, Value, list, map};
 
+use crate::build::Build;
 use crate::files::{self, After, Placement};
 use crate::{Call, Hub};
 
@@ -21,9 +22,12 @@ pub(crate) async fn place(
 ) -> Result<Option<i64>, Fault> {
     let paths = written.iter().map(|(path, _)| path.clone()).collect();
     let plan = Placement { steps: steps.clone(), written: paths, after, ..Placement::default() };
+    let store = call.hub.store.clone();
     carry_out(call, build_id, plan, move || {
-        steps.iter().try_for_each(toji_store::place)?;
-        written.iter().try_for_each(|(path, data)| write(path, data))
+        steps.iter().try_for_each(|step| store.place(step))?;
+        written
+            .iter()
+            .try_for_each(|(path, data)| store.write(path, |out| out.write_all(data)).map(drop))
     })
     .await
 }
@@ -43,6 +47,60 @@ pub(crate) async fn carry_out(
     call.files.placed(plan);
     files::blocking(work).await?;
     Ok(journal)
+}
+
+/// The same, refused while another such work with the build is under way or waits to be taken back, and if the build has
+/// gone elsewhere.
+pub(crate) async fn carry_out_alone(
+    call: &mut Call,
+    build: &Build,
+    mut plan: Placement,
+    work: impl FnOnce() -> Result<(), Error> + Send + 'static,
+) -> Result<Option<i64>, Fault> {
+    enter(call, Some(build.id), &mut plan).await?;
+    let journal = plan.journal;
+    // Every entry is there before the first look for others, so of two at least one sees the other; what had come to its
+    // end before the entry is seen by the second look.
+    let free = match other_moves(call, &plan).await {
+        Ok(false) => stays(call, build).await,
+        other => other.map(|other| !other),
+    };
+    if !matches!(free, Ok(true)) {
+        let (note, own) = (plan.note, plan.own);
+        // Nothing was done yet: only the entry goes.
+        call.files.placed(Placement { journal, note, own, ..Placement::default() });
+        free?;
+        return Err(Fault::generic(format!("The files of build {} are being moved", build.id)));
+    }
+    call.files.placed(plan);
+    files::blocking(work).await?;
+    Ok(journal)
+}
+
+/// Whether a build is still where it was when it was read.
+async fn stays(call: &mut Call, build: &Build) -> Result<bool, Fault> {
+    let now = match call.tx.has_writes() {
+        true => crate::build::by_id(call, build.id).await?,
+        // Not what the call's own transaction may have seen before.
+        false => crate::build::by_id(&mut call.hub.reading(), build.id).await?,
+    };
+    Ok(now.is_some_and(|now| call.hub.paths.build(now.at()) == call.hub.paths.build(build.at())))
+}
+
+/// Whether another entry of the journal makes one of the same directories.
+async fn other_moves(call: &Call, plan: &Placement) -> Result<bool, Fault> {
+    let mut tx = call.hub.db.begin();
+    let rows = toji_db::journal::older_than(&mut tx, 0.0).await?;
+    tx.rollback().await?;
+    for row in rows {
+        let id: i64 = row.get("id")?;
+        let other = of_value(Some(id), row.value("steps"));
+        let same = other.trees.iter().any(|tree| plan.trees.contains(tree));
+        if same && plan.journal != Some(id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Does something to files after the commit, and at the next start if a crash comes between.
@@ -79,20 +137,14 @@ pub(crate) async fn place_new(
     enter(call, build_id, &mut placement).await?;
     let (journal, note) = (placement.journal, placement.note.clone());
     let stop = PathBuf::from(call.hub.paths.topdir());
-    let work = plan.clone();
-    let placed = files::blocking(move || toji_store::place_new(&work, &stop)).await;
+    let (work, store) = (plan.clone(), call.hub.store.clone());
+    let placed = files::blocking(move || store.place_new(&work, &stop)).await;
     if placed.is_err() {
         // What could not be placed whole is not there at all: only the entry is to be removed then.
         placement = Placement { journal, note, ..Placement::default() };
     }
     call.files.placed(placement);
     placed.map(|()| journal)
-}
-
-fn write(path: &PathBuf, data: &[u8]) -> Result<(), Error> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    std::fs::write(path, data).map_err(Error::io(path))
 }
 
 /// Where entries are noted that the database cannot keep yet.

@@ -31,12 +31,13 @@ pub async fn single(call: &mut Call, rel: &str) -> Result<Map, Fault> {
         return Err(Fault::generic(format!("Build is {}: {}", build.state, build.nvr())));
     }
     let steps = steps(call, &build, std::slice::from_ref(&source), &[])?;
-    if let Some(step) = steps.first()
-        && tokio::fs::symlink_metadata(&step.to).await.is_ok()
-    {
-        let shown = step.to.display();
-        let text = format!("Error importing archive file, {shown} already exists");
-        return Err(Fault::generic(text));
+    if let Some(step) = steps.first() {
+        let (store, to) = (call.hub.store.clone(), step.to.clone());
+        if crate::files::blocking(move || store.exists(&to)).await? {
+            let shown = step.to.display();
+            let text = format!("Error importing archive file, {shown} already exists");
+            return Err(Fault::generic(text));
+        }
     }
     let written = signature_files(call, &build, std::slice::from_ref(&source));
     let journal = place::place(call, build.id, steps, written, Vec::new()).await?;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Write as _};
-use std::os::unix::fs::MetadataExt;
+
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use toji_repodata::{
     ChunkedWriter, Compression, Options, PackageFile, Part, Record, Repomd, Sink, decoder,
 };
 use toji_rpmfile::Limits;
-use toji_store::Algorithm;
+use toji_store::{Algorithm, Store};
 use toji_types::ChecksumType;
 use toji_value::{Fault, Map, Value};
 
@@ -50,7 +50,10 @@ pub async fn make(call: &mut Call, task_id: i64, repo_id: i64, arch: &str) -> Re
     let upload = PathBuf::from(call.hub.paths.task(task_id, None));
     let opts = options(call, task_id).await?;
     let mut packages = place::packages(call, &upload).await?;
-    refuse_missing(&upload, &packages)?;
+    let (store, place, listed) = (call.hub.store.clone(), upload.clone(), packages.clone());
+    let refused =
+        tokio::task::spawn_blocking(move || refuse_missing(&store, &place, &listed)).await;
+    refused.map_err(|_| Fault::unexpected("looking for packages ended early"))??;
     let top = directory(&call.hub, &repo)?;
     if let (Some(config), Some(other)) = (opts.str("multilib"), multilib::partner(arch)) {
         multilib::add(call, &upload, &top, (arch, other), config, &packages).await?;
@@ -68,10 +71,11 @@ pub async fn make(call: &mut Call, task_id: i64, repo_id: i64, arch: &str) -> Re
         repos.push((Some(sub), own));
     }
     let (chunks, now) = (call.hub.chunks.clone(), call.now() as i64);
+    let store = call.hub.store.clone();
     blocking(move || {
         for (sub, entries) in repos {
             let dir = sub.map_or_else(|| upload.clone(), |sub| upload.join(sub));
-            let written = write(chunks.clone(), &dir, entries, &comps, now);
+            let written = write(&store, chunks.clone(), &dir, entries, &comps, now);
             let made = written.map_err(std::io::Error::other)?;
             if let Some(dictionaries) = &zck {
                 add_zchunks(&dir, made, dictionaries).map_err(std::io::Error::other)?;
@@ -101,10 +105,15 @@ async fn options(call: &mut Call, task_id: i64) -> Result<Map, Fault> {
 }
 
 /// Refuses packages whose copies are not there; a log beside the list names them.
-fn refuse_missing(upload: &Path, packages: &BTreeMap<String, Package>) -> Result<(), Fault> {
+fn refuse_missing(
+    store: &Store,
+    upload: &Path,
+    packages: &BTreeMap<String, Package>,
+) -> Result<(), Fault> {
     let paths = packages.values().map(|package| &package.path);
+    let there = |path: &Path| matches!(store.file(path), Ok(Some(_)));
     let missing: Vec<String> =
-        paths.filter(|path| !path.is_file()).map(|path| path.display().to_string()).collect();
+        paths.filter(|path| !there(path)).map(|path| path.display().to_string()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -149,6 +158,7 @@ fn entries(
 }
 
 fn write(
+    store: &Store,
     mut chunks: Chunks,
     dir: &Path,
     mut entries: Vec<Entry>,
@@ -164,18 +174,20 @@ fn write(
     let mut writer = ChunkedWriter::new(&mut sink, &mut chunks, count, COMPRESSION, now)?;
     for entry in entries {
         let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", entry.path.display());
-        let file = File::open(&entry.path).map_err(|e| wrong(&e))?;
-        let meta = file.metadata()?;
+        let missing = || wrong(&"no such file");
+        let (size, modified) =
+            store.file(&entry.path).map_err(|e| wrong(&e))?.ok_or_else(missing)?;
+        let file = store.open(&entry.path).map_err(|e| wrong(&e))?;
         let package = toji_rpmfile::Package::read(&mut BufReader::new(file), &Limits::default());
         let package = package.map_err(|e| wrong(&e))?;
         let sha256 = match entry.sha256 {
             Some(known) => known,
             None => {
-                let (sums, _) = toji_store::hash(&entry.path, &[Algorithm::Sha256])?;
+                let (sums, _) = store.hash(&entry.path, &[Algorithm::Sha256])?;
                 sums.into_iter().next().unwrap_or_default()
             }
         };
-        let (size, mtime) = (meta.len(), meta.mtime());
+        let mtime = crate::fragment::seconds(modified);
         let place = PackageFile { href: entry.href, base: None, size, mtime, sha256 };
         let made = toji_repodata::fragment(&package, &place, &Options::default())?;
         let texts = [made.primary.as_bytes(), made.filelists.as_bytes(), made.other.as_bytes()];

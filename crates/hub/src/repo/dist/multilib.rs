@@ -15,6 +15,7 @@ use toji_repodata::reader::ReadLimits;
 use toji_repodata::{Repomd, decoder};
 use toji_rpmfile::Limits;
 use toji_solve::{Job, Pool, Repository, Want};
+use toji_store::Store;
 use toji_types::arch::canonical;
 use toji_value::{Fault, Map, Value};
 
@@ -81,12 +82,13 @@ pub(super) async fn add(
     let own: Vec<(String, PathBuf)> =
         packages.iter().map(|(name, package)| (name.clone(), package.path.clone())).collect();
     let (own_arch, other_arch) = (arch.0.to_owned(), arch.1);
+    let store = call.hub.store.clone();
     let work = move || {
         let rules = std::fs::read_to_string(&config)
             .map_err(Problem::from)
             .and_then(|text| Ok(Rules::parse(&text)?))
             .map_err(|e| format!("multilib configuration: {e}"))?;
-        choose(&rules, &own, (&own_arch, other_arch), &other, entries, &others)
+        choose(&store, &rules, &own, (&own_arch, other_arch), &other, entries, &others)
     };
     let outcome = tokio::task::spawn_blocking(work).await;
     let outcome = outcome.map_err(|error| Fault::unexpected(error.to_string()))?;
@@ -109,6 +111,7 @@ pub(super) async fn add(
 
 /// Adds to `entries` what the rules want of the `others`, and what that needs.
 fn choose(
+    store: &Store,
     rules: &Rules,
     own: &[(String, PathBuf)],
     (arch, other): (&str, &str),
@@ -118,7 +121,7 @@ fn choose(
 ) -> Result<Outcome, Problem> {
     let (mut wanted, mut missing) = (BTreeSet::new(), BTreeSet::new());
     for (name, path) in own {
-        if !rules.selects(&candidate(path)?) {
+        if !rules.selects(&candidate(store, path)?) {
             continue;
         }
         let twin = match name.strip_suffix(&format!(".{arch}.rpm")) {
@@ -161,9 +164,9 @@ fn choose(
 }
 
 /// What the rules look at.
-fn candidate(path: &Path) -> Result<Candidate, Problem> {
+fn candidate(store: &Store, path: &Path) -> Result<Candidate, Problem> {
     let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    let mut file = BufReader::new(File::open(path).map_err(|e| wrong(&e))?);
+    let mut file = BufReader::new(store.open(path).map_err(|e| wrong(&e))?);
     let package = toji_rpmfile::Package::read(&mut file, &Limits::default());
     let package = package.map_err(|e| wrong(&e))?;
     let header = package.header();

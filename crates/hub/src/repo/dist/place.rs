@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use toji_store::Store;
 use toji_types::path::BuildRef;
 use toji_value::{Fault, Map, Value};
 
@@ -151,9 +152,10 @@ pub async fn arch(call: &mut Call, repo_id: i64, upload: &str, arch: &str) -> Re
     }
     let links: Vec<(PathBuf, PathBuf)> =
         packages.into_iter().map(|(name, package)| (package.path, dir.join(href(&name)))).collect();
+    let store = call.hub.store.clone();
     files::blocking(move || {
         first.iter().try_for_each(|(src, dst)| move_file(src, dst))?;
-        links.iter().try_for_each(|(src, dst)| link_file(src, dst))?;
+        links.iter().try_for_each(|(src, dst)| link_file(&store, src, dst))?;
         last.iter().try_for_each(|(src, dst)| move_file(src, dst))
     })
     .await
@@ -180,11 +182,17 @@ fn move_file(src: &Path, dst: &Path) -> Result<(), toji_store::Error> {
     std::fs::remove_file(src).map_err(toji_store::Error::io(src))
 }
 
-fn link_file(src: &Path, dst: &Path) -> Result<(), toji_store::Error> {
+fn link_file(store: &Store, src: &Path, dst: &Path) -> Result<(), toji_store::Error> {
     if std::fs::symlink_metadata(dst).is_ok() {
         return Err(exists(dst));
     }
     make_parent(dst)?;
+    if store.at(src).is_some() {
+        // Readers of the repository are led to the object by the link's text.
+        let dir = dst.parent().unwrap_or(Path::new("/"));
+        let target = toji_store::relative_link(dir, src);
+        return std::os::unix::fs::symlink(target, dst).map_err(toji_store::Error::io(dst));
+    }
     match std::fs::hard_link(src, dst) {
         Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
             std::fs::copy(src, dst).map(drop).map_err(toji_store::Error::io(dst))

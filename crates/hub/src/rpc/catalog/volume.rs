@@ -36,8 +36,18 @@ impl Handle for AddVolume {
         if name.contains('/') || name.starts_with('.') {
             return Err(Fault::generic("please create the volume directory first"));
         }
-        let dir = call.hub.paths.volumedir(Some(name));
-        check_dir(Path::new(&dir), Path::new(call.hub.paths.topdir())).await?;
+        match call.hub.store.remote(name).cloned() {
+            Some(volume) => {
+                let reached = crate::files::blocking(move || volume.reach()).await;
+                reached.map_err(|fault| {
+                    Fault::generic(format!("volume {name} does not answer: {}", fault.message))
+                })?;
+            }
+            None => {
+                let dir = call.hub.paths.volumedir(Some(name));
+                check_dir(Path::new(&dir), Path::new(call.hub.paths.topdir())).await?;
+            }
+        }
         if self.strict && call.find(Names::Volume, &self.name).await?.is_some() {
             return Err(Fault::generic(format!("volume {name} already exists")));
         }

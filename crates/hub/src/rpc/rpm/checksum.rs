@@ -1,13 +1,12 @@
 //! Checksums of the signed copies of RPMs.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
 use toji_api::rpm::GetRPMChecksums;
 use toji_db::rpm as db;
 use toji_rpmfile::{Limits, splice};
-use toji_store::{Algorithm, Hasher};
+use toji_store::{Algorithm, Hasher, Store};
 use toji_types::ChecksumType;
 use toji_value::{Fault, Map, Value};
 
@@ -75,7 +74,8 @@ async fn complete(
         let signed = format!("{dir}/{}", call.hub.paths.signed(named, key)).into();
         let sighdr = format!("{dir}/{}", call.hub.paths.sighdr(named, key)).into();
         let wanted = missing.clone();
-        let work = move || compute(&path, signed, sighdr, &wanted);
+        let store = call.hub.store.clone();
+        let work = move || compute(&store, &path, signed, sighdr, &wanted);
         let done = tokio::task::spawn_blocking(work).await;
         let done = done.map_err(|_| Fault::unexpected("hashing of an rpm ended early"))??;
         for (kind, sum) in missing.into_iter().zip(done) {
@@ -88,21 +88,22 @@ async fn complete(
 
 /// Checksums of a signed copy: of the file if it is there, else of what it would be.
 fn compute(
+    store: &Store,
     path: &std::path::Path,
     signed: PathBuf,
     sighdr: PathBuf,
     types: &[ChecksumType],
 ) -> Result<Vec<String>, Fault> {
     let algorithms: Vec<Algorithm> = types.iter().map(|t| rpm::checksum::algorithm(*t)).collect();
-    if signed.exists() {
-        let hashed = toji_store::hash(&signed, &algorithms);
+    let wrong = |e: &dyn std::fmt::Display| Fault::generic(format!("{}: {e}", path.display()));
+    if store.exists(&signed).map_err(|e| wrong(&e))? {
+        let hashed = store.hash(&signed, &algorithms);
         return hashed.map(|(sums, _)| sums).map_err(|e| Fault::generic(e.to_string()));
     }
-    let wrong = |e: &dyn std::fmt::Display| Fault::generic(format!("{}: {e}", path.display()));
-    let header = std::fs::read(&sighdr).map_err(|e| wrong(&e))?;
+    let header = store.read(&sighdr).map_err(|e| wrong(&e))?;
     let mut sums = Vec::with_capacity(types.len());
     for algorithm in algorithms {
-        let source = BufReader::new(File::open(path).map_err(|e| wrong(&e))?);
+        let source = BufReader::new(store.open(path).map_err(|e| wrong(&e))?);
         let mut hasher = Hasher::new(algorithm);
         splice::replace_signature(&header, source, &mut hasher, &Limits::default())
             .map_err(|e| wrong(&e))?;

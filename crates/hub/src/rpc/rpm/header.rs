@@ -36,7 +36,7 @@ impl Handle for GetRPMHeaders {
             return Err(Fault::generic(text));
         };
         let shown = path.display().to_string();
-        let Some(package) = rpm::read(path).await? else {
+        let Some(package) = rpm::read(call, path).await? else {
             return refuse(self.strict, format!("Missing rpm file: {shown}"));
         };
         let names = match Option::<Vec<String>>::from_value(self.headers)? {
@@ -183,7 +183,7 @@ impl Handle for GetChangelogEntries {
             return Err(Fault::generic(text));
         };
         let shown = path.display().to_string();
-        let Some(package) = rpm::read(path).await? else {
+        let Some(package) = rpm::read(call, path).await? else {
             if self.strict {
                 return Err(Fault::generic(format!("SRPM {shown} doesn't exist")));
             }

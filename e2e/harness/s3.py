@@ -1,0 +1,61 @@
+"""Real S3 servers in processes of their own, and the files that tell a hub of a bucket."""
+
+import re
+import subprocess
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY, SECRET, BUCKET = "tester", "the secret of the tests", "koji"
+
+
+class S3:
+    """A server with an empty bucket: `moto` in Python, `s3s` in Rust."""
+
+    def __init__(self, make, directory):
+        self.make, self.dir = make, Path(directory)
+
+    def __enter__(self):
+        files = self.dir / "bucket"
+        (files / BUCKET).mkdir(parents=True)
+        if self.make == "moto":
+            command, env = [ROOT / ".x/moto/bin/moto_server", "-H", "127.0.0.1", "-p", "0"], {}
+        else:
+            command = [ROOT / ".x/s3s/bin/s3s-fs", "--host", "127.0.0.1", "--port", "0", "--access-key", KEY, "--secret-key", SECRET, files]
+            env = {"RUST_LOG": "s3s_fs=info"}
+        log = self.dir / f"{self.make}.log"
+        out = open(log, "ab")  # pylint: disable=consider-using-with
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", **env}, text=True)
+        for line in self.process.stdout:
+            found = re.search(r"http://(127\.0\.0\.1:\d+)", line)
+            if found:
+                self.address = found[1]
+                break
+        else:
+            raise RuntimeError(f"{self.make} has ended")
+        # What it tells is kept without a thread that reads: a pipe of its own would fill.
+        self.drain = subprocess.Popen(["cat"], stdin=self.process.stdout, stdout=out)
+        self.process.stdout.close()
+        out.close()
+        if self.make == "moto":
+            urllib.request.urlopen(urllib.request.Request(f"http://{self.address}/{BUCKET}", method="PUT")).close()
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.drain.wait()
+
+    def tell(self, data, volume, more=""):
+        """Writes the files that tell a hub with this data directory of the bucket as a volume."""
+        data = Path(data)
+        data.mkdir(parents=True, exist_ok=True)
+        secrets = data / "s3.secrets"
+        secrets.write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")
+        secrets.chmod(0o600)
+        volumes = data / "volumes.conf"
+        volumes.write_text(f"[{volume}]\nEndpoint = http://{self.address}\nBucket = {BUCKET}\nPrefix = store\n"
+                           f"Credentials = {secrets}\nTimeout = 20\n{more}")
+        return volumes
