@@ -2,12 +2,14 @@
 
 mod parse;
 mod value;
+mod write;
 
 use std::borrow::Cow;
 
 pub use parse::HeaderKind;
 pub(crate) use parse::header_len;
 pub use value::{Ints, Strs};
+pub(crate) use write::{Raw, size, write};
 
 use value::{RawType, read_int};
 
@@ -99,6 +101,17 @@ impl Header {
     /// The value of a tag of binary type.
     pub fn bin(&self, tag: u32) -> Option<&[u8]> {
         self.entry(tag).filter(|e| e.raw_type == RawType::Bin).map(|e| self.data(e))
+    }
+
+    /// The entries as they are stored, without the region.
+    pub(crate) fn raw(&self) -> impl Iterator<Item = Raw> + '_ {
+        let plain = self.entries.iter().filter(|e| e.tag >= crate::tag::HEADERI18NTABLE);
+        plain.map(|e| Raw {
+            tag: e.tag,
+            kind: e.raw_type.number(),
+            count: e.count,
+            data: self.data(e).to_vec(),
+        })
     }
 
     fn entry(&self, tag: u32) -> Option<&Entry> {

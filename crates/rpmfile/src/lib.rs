@@ -14,6 +14,7 @@ mod lists;
 pub mod openpgp;
 mod package;
 mod scripts;
+pub mod signers;
 pub mod splice;
 pub mod tag;
 
@@ -49,6 +50,9 @@ pub fn exercise(data: &[u8]) {
         let _ = header.changelog().count();
         let _ = header.scriptlets().count();
         let _ = package.koji_sigkey();
+        for signer in signers::of(package.signature()) {
+            let _ = splice::sign(package.signature(), &signer.packet, &limits);
+        }
         let _ = digest::check_header(&package);
         let _ = digest::verify(data, &limits);
         let _ =

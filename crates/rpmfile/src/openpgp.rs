@@ -7,6 +7,7 @@ use crate::{Error, Result};
 
 /// Largest packet that is looked at, in bytes.
 const MAX_PACKET: usize = 1 << 20;
+const SUBPACKET_CREATED: u8 = 2;
 const SUBPACKET_ISSUER: u8 = 16;
 const SUBPACKET_FINGERPRINT: u8 = 33;
 
@@ -19,6 +20,8 @@ pub struct Signature {
     pub key_algorithm: u8,
     /// Number of the hash algorithm.
     pub hash_algorithm: u8,
+    /// When it says that it was made, seconds since 1970.
+    pub created: Option<u32>,
     /// Key ids named by the signature; one in a sane packet.
     pub key_ids: Vec<[u8; 8]>,
     /// Full fingerprints named by the signature.
@@ -48,6 +51,7 @@ impl Signature {
             version: 3,
             key_algorithm: algorithms[0],
             hash_algorithm: algorithms[1],
+            created: body.get(3..7).and_then(seconds),
             key_ids: vec![key_id.ok_or(TRUNCATED)?],
             fingerprints: Vec::new(),
         })
@@ -67,7 +71,10 @@ impl Signature {
         let (hashed, rest) = sized(rest, width)?;
         let (unhashed, _) = sized(rest, width)?;
         signature.add_subpackets(hashed)?;
+        // A time that the signature does not cover is nobody's word.
+        let created = signature.created;
         signature.add_subpackets(unhashed)?;
+        signature.created = created;
         Ok(signature)
     }
 
@@ -81,6 +88,7 @@ impl Signature {
             };
             // the highest bit only says that the subpacket is critical
             match (kind & 0x7f, content) {
+                (SUBPACKET_CREATED, time) => self.created = seconds(time),
                 (SUBPACKET_ISSUER, id) => {
                     let id = id.try_into().map_err(|_| Error::Packet("bad issuer"))?;
                     self.key_ids.push(id);
@@ -121,6 +129,10 @@ impl Signature {
 
 const TRUNCATED: Error = Error::Packet("truncated");
 
+fn seconds(time: &[u8]) -> Option<u32> {
+    time.try_into().ok().map(u32::from_be_bytes)
+}
+
 /// The key id is the end of a fingerprint of version 4 and the start of one of version 6.
 fn id_of_fingerprint(fingerprint: &[u8]) -> Option<[u8; 8]> {
     match fingerprint.len() {
@@ -136,6 +148,11 @@ pub fn decode_base64(text: &[u8]) -> Result<Vec<u8>> {
         return Err(Error::Packet("too long"));
     }
     STANDARD.decode(text).map_err(|_| Error::Packet("bad base64"))
+}
+
+/// Encodes a signature for an `OPENPGP` tag.
+pub fn encode_base64(packet: &[u8]) -> String {
+    STANDARD.encode(packet)
 }
 
 /// Packet type and body; the packet must fill `data`.
@@ -220,6 +237,7 @@ mod tests {
         packet.extend(&body);
         let signature = Signature::parse(&packet).unwrap();
         assert_eq!(signature.koji_key_id().unwrap(), "deadbeef");
+        assert_eq!(signature.created, Some(0x0102_0304));
         packet.push(0);
         assert!(Signature::parse(&packet).is_err());
     }

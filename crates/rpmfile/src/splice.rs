@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use crate::header::Raw;
 use crate::openpgp::Signature;
 use crate::package::{LEAD, padding_len};
 use crate::tag::{self, signature};
@@ -26,6 +27,15 @@ pub fn signature_packet(header: &Header) -> Result<Option<Vec<u8>>> {
         Some(text) => crate::openpgp::decode_base64(text).map(Some),
         None => Ok(None),
     }
+}
+
+/// What a signature header is filed under whose signature does not tell its key.
+pub const UNKNOWN: &str = "unknown";
+
+/// What a signature header is filed under if nobody chose a label: the key as Koji writes it, nothing for no
+/// signature, [`UNKNOWN`] for one of a kind that does not tell its key.
+pub fn label(header: &Header) -> String {
+    sigkey(header).map_or_else(|_| UNKNOWN.to_owned(), Option::unwrap_or_default)
 }
 
 /// The signing key that a signature header names, as Koji writes it; nothing for no signature.
@@ -53,6 +63,61 @@ pub fn belongs(signature: &Header, package: &Package) -> Result<bool> {
         }
     }
     if known { Ok(true) } else { Err(Error::Missing("SHA256HEADER")) }
+}
+
+/// A signature header with a signature of the main header in the place of those that are there, as rpmsign of RPM 4
+/// writes it; headers of RPM 6 packages, which have room for any number, get a further one. With its padding.
+///
+/// Fails for a packet that tells no key, and for one that is there already.
+pub fn sign(header: &Header, packet: &[u8], limits: &Limits) -> Result<Vec<u8>> {
+    let signature = Signature::parse(packet)?;
+    signature.key_id()?;
+    if crate::signers::of(header).iter().any(|signer| signer.packet == packet) {
+        return Err(Error::Packet("there already"));
+    }
+    let six = is_six(header);
+    let signed = |tag: u32| !six && crate::signers::Slot::ALL.iter().any(|slot| slot.tag() == tag);
+    let mut entries: Vec<Raw> = header.raw().filter(|entry| !signed(entry.tag)).collect();
+    let before = crate::header::size(&header.raw().collect::<Vec<_>>());
+    if six {
+        add_text(&mut entries, crate::openpgp::encode_base64(packet));
+    } else {
+        // 1 to 3 are the numbers of RSA.
+        let rsa = (1..=3).contains(&signature.key_algorithm);
+        let tag = if rsa { tag::RSAHEADER } else { tag::DSAHEADER };
+        entries.push(Raw::bin(tag, packet.to_vec())?);
+    }
+    // What the header grows by is taken from the room that is reserved for it.
+    entries.sort_by_key(|entry| entry.tag);
+    let after = crate::header::size(&entries);
+    let room = [signature::RESERVEDSPACE, signature::RESERVED];
+    if let Some(entry) = entries.iter_mut().find(|entry| room.contains(&entry.tag)) {
+        let wanted = (entry.data.len() + before).checked_sub(after).filter(|left| *left > 0);
+        if let Some(left) = wanted {
+            *entry = Raw::bin(entry.tag, vec![0; left])?;
+        }
+    }
+    let mut bytes = crate::header::write(entries, HeaderKind::Signature)?;
+    bytes.resize(bytes.len() + padding_len(bytes.len()), 0);
+    parse_signature(&bytes, limits)?;
+    Ok(bytes)
+}
+
+/// Whether signatures are in the list that RPM 6 has: the header states neither MD5 nor SHA-1.
+fn is_six(header: &Header) -> bool {
+    header.has(tag::OPENPGP) || !header.has(signature::MD5) && !header.has(tag::SHA1HEADER)
+}
+
+/// Adds a signature to the list that RPM 6 has.
+fn add_text(entries: &mut Vec<Raw>, text: String) {
+    let text = text.into_bytes().into_iter().chain([0]);
+    match entries.iter_mut().find(|entry| entry.tag == tag::OPENPGP) {
+        Some(list) => {
+            list.count += 1;
+            list.data.extend(text);
+        }
+        None => entries.push(Raw { tag: tag::OPENPGP, kind: 8, count: 1, data: text.collect() }),
+    }
 }
 
 /// Copies a package from `source` to `target` with another signature header; returns its new size.

@@ -125,6 +125,10 @@ pub mod signature {
     pub const GPG: u32 = 1005;
     /// Uncompressed size of the payload.
     pub const PAYLOADSIZE: u32 = 1007;
+    /// Room for signatures, in packages of RPM 4.14 and newer.
+    pub const RESERVEDSPACE: u32 = 1008;
+    /// Room for signatures, in packages of RPM 6.
+    pub const RESERVED: u32 = 999;
     /// Signatures of files, moved to [`super::FILESIGNATURES`].
     pub const FILESIGNATURES: u32 = 274;
     /// Length of a file's signature, moved to [`super::FILESIGNATURELENGTH`].

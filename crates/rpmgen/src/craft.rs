@@ -87,6 +87,43 @@ fn entry(words: [u32; 4]) -> impl Iterator<Item = u8> {
     words.into_iter().flat_map(u32::to_be_bytes)
 }
 
+/// The tags of a header, for another one that is made of them.
+///
+/// # Errors
+/// For types that [`Value`] does not have, and offsets that lead out of the header.
+pub fn entries(header: &[u8]) -> std::io::Result<Vec<(u32, Value)>> {
+    let wrong = || std::io::Error::other("not a header that can be taken apart");
+    let word = |at: usize| {
+        let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(|bytes| u32::from_be_bytes(bytes) as usize).ok_or_else(wrong)
+    };
+    let count = word(8)?;
+    let data = header.get(16 + count * 16..).ok_or_else(wrong)?;
+    let mut tags = Vec::new();
+    for at in (0..count).map(|i| 16 + i * 16) {
+        let (tag, kind, start, many) = (word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?);
+        let rest = data.get(start..).ok_or_else(wrong)?;
+        let numbers = |width: usize| {
+            let bytes = rest.get(..many * width).ok_or_else(wrong)?;
+            let number = |n: &[u8]| n.iter().fold(0_u64, |sum, b| (sum << 8) | u64::from(*b));
+            Ok::<_, std::io::Error>(bytes.chunks_exact(width).map(number).collect::<Vec<_>>())
+        };
+        let texts = || rest.split(|b| *b == 0).take(many).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let value = match kind {
+            3 => Value::Int16(numbers(2)?.into_iter().map(|n| n as u16).collect()),
+            4 => Value::Int32(numbers(4)?.into_iter().map(|n| n as u32).collect()),
+            5 => Value::Int64(numbers(8)?),
+            6 => Value::Str(texts().swap_remove(0)),
+            7 => Value::Bin(rest.get(..many).ok_or_else(wrong)?.to_vec()),
+            8 => Value::Strs(texts()),
+            9 => Value::I18n(texts()),
+            _ => return Err(wrong()),
+        };
+        tags.push((u32::try_from(tag).map_err(|_| wrong())?, value));
+    }
+    Ok(tags)
+}
+
 /// A whole package file.
 pub fn package(name: &str, source: bool, signature: &[u8], main: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut out = vec![0xed, 0xab, 0xee, 0xdb, 3, 0, 0, u8::from(source), 0, 1];

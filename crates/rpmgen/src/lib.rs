@@ -6,6 +6,7 @@ mod files;
 pub mod limit;
 pub mod odd;
 mod rpmbuild;
+pub mod signed;
 pub mod synthetic;
 pub mod universe;
 pub mod variants;

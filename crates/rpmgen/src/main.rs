@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use toji_rpmgen::{debian, limit, odd, synthetic, universe, variants};
+use toji_rpmgen::{debian, limit, odd, signed, synthetic, universe, variants};
 
 #[derive(Parser)]
 #[command(about = "Makes RPM packages to test and measure with")]
@@ -64,6 +64,36 @@ enum What {
         #[arg(long)]
         store: bool,
     },
+    /// A package of RPM 6's format.
+    Rpm6 {
+        /// Its name.
+        name: String,
+        /// The file to write.
+        out: PathBuf,
+    },
+    /// Writes the main header of a package to standard output: what a signature is made of.
+    Header {
+        /// The package.
+        package: PathBuf,
+    },
+    /// Puts a detached signature of its main header into a package.
+    Sign {
+        /// The package.
+        package: PathBuf,
+        /// The signature, binary.
+        signature: PathBuf,
+        /// The file to write.
+        out: PathBuf,
+    },
+    /// Puts IMA signatures of its files into a package.
+    Ima {
+        /// The package.
+        package: PathBuf,
+        /// The file to write.
+        out: PathBuf,
+        /// The signatures, in the order of the files.
+        signatures: Vec<PathBuf>,
+    },
     /// Compresses what is in compressed files again, on all processors, and says how long that alone takes.
     Pack {
         /// The files, together as large as memory allows.
@@ -108,6 +138,14 @@ fn main() -> Result<()> {
         }
         What::Synthetic { out, count, store: false } => synthetic::write(&out, count).map(drop),
         What::Odd { out, count } => odd::write(&out, count),
+        What::Rpm6 { name, out } => Ok(std::fs::write(out, signed::rpm6(&name)?)?),
+        What::Header { package } => Ok(std::io::stdout().write_all(&signed::header(&package)?)?),
+        What::Sign { package, signature, out } => signed::sign(&package, &signature, &out),
+        What::Ima { package, out, signatures } => {
+            let signatures: Vec<Vec<u8>> =
+                signatures.iter().map(std::fs::read).collect::<std::io::Result<_>>()?;
+            signed::ima(&package, &signatures, &out)
+        }
         What::Pack { files, level } => {
             let told = limit::pack(&files, level)?;
             Ok(writeln!(std::io::stdout(), "{told}")?)

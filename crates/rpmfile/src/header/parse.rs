@@ -27,7 +27,7 @@ impl HeaderKind {
         }
     }
 
-    fn region(self) -> u32 {
+    pub(super) fn region(self) -> u32 {
         match self {
             Self::Signature => HEADERSIGNATURES,
             Self::Main => HEADERIMMUTABLE,

@@ -32,6 +32,10 @@ impl RawType {
         })
     }
 
+    pub(super) fn number(self) -> u32 {
+        self as u32
+    }
+
     /// Bytes of one value; 1 for types of variable length.
     pub(super) fn width(self) -> usize {
         match self {

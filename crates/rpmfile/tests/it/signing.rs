@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use toji_rpmfile::{Limits, openpgp::Signature, splice};
+use toji_rpmfile::{Limits, openpgp::Signature, signers, splice};
 
 use crate::support::{Packages, read, run};
 
@@ -47,6 +47,17 @@ fn signatures_can_be_told_cut_and_joined() {
         let package = read(&signed);
         assert_eq!(package.koji_sigkey().unwrap().as_deref(), Some(key.as_str()));
         let packet = package.signature_packet().unwrap().unwrap();
+        // The header that rpmsign wrote comes out of the unsigned one and the packet.
+        let bare = read(&original);
+        let ours = splice::sign(bare.signature(), &packet, &Limits::default()).unwrap();
+        assert!(ours == package.signature_bytes(), "another header than rpmsign's");
+        let signer = &signers::of(package.signature())[0];
+        assert_eq!(signer.key_id().unwrap().len(), 16);
+        assert!(signer.key_id().unwrap().ends_with(&key));
+        assert!(signer.fingerprint().unwrap().ends_with(&signer.key_id().unwrap()));
+        assert!(signer.signature.as_ref().unwrap().created.is_some());
+        let twice = splice::sign(package.signature(), &packet, &Limits::default()).unwrap_err();
+        assert_eq!(twice.to_string(), "bad signature packet: there already");
         let fingerprint = Signature::parse(&packet).unwrap().fingerprint().unwrap();
         assert!(fingerprint.len() == 40 && fingerprint.ends_with(&key));
         // header and payload do not change when a package is signed
