@@ -61,7 +61,8 @@ rpcs! {
         queryOpts: Value = None, strict: bool = false
     ) -> Value;
 
-    /// Returns signatures by RPM and key.
+    /// Returns signatures by RPM and key: what a signature is filed under, the long id (16 digits) or the fingerprint of the
+    /// key that made it. `signatures.list` tells more.
     #[access(anonymous)]
     #[python("query_rpm_sigs")]
     #[example("[7]")]
@@ -78,8 +79,9 @@ rpcs! {
 
     /// Stores a signature header of an RPM; `data` is the header in base64.
     ///
-    /// The signature is filed under the id of its key, or under `sigkey` if that is given (a name of
-    /// its own, as for packages with several signatures).
+    /// The signature is filed under the last eight digits of its key's id (under all sixteen, or the fingerprint, where
+    /// another key has these), or under `sigkey` if that is given (a name of its own, as for packages with several
+    /// signatures).
     #[access(permission, "sign")]
     write addRPMSig(an_rpm: Value, data: Value, named sigkey: Option<String> = None) -> Value;
 

@@ -2,8 +2,9 @@
 
 mod list;
 pub mod signature;
+pub mod signer;
 
-pub use list::{Filter, list, signatures};
+pub use list::{Filter, list};
 pub use signature::{checksums, insert_checksum, insert_signature, sigkeys};
 
 use crate::{Result, Row, Tx, params};

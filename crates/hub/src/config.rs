@@ -78,6 +78,8 @@ pub struct Config {
     pub provenance_key: Option<PathBuf>,
     /// `ObjectVolumes` (Toji's own): the volumes that are in object stores.
     pub object_volumes: Vec<toji_store::s3::S3>,
+    /// `VerifySignatures` (Toji's own): signatures that are added must verify with a known key.
+    pub verify_signatures: bool,
     /// How the store is scrubbed in the background.
     pub scrub: ScrubOptions,
     /// Scheduler and repository options.
@@ -239,6 +241,7 @@ impl Default for Config {
             max_task_upload: 1 << 40,
             provenance_key: None,
             object_volumes: Vec::new(),
+            verify_signatures: false,
             scrub: ScrubOptions::default(),
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),

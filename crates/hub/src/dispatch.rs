@@ -103,6 +103,8 @@ impl Registry {
         toji_api::repo_host_rpcs!(register);
         toji_api::session_rpcs!(register);
         toji_api::sidetag_rpcs!(register);
+        toji_api::signature_rpcs!(register);
+        toji_api::signing_rpcs!(register);
         toji_api::solve_rpcs!(register);
         toji_api::submit_rpcs!(register);
         toji_api::system_rpcs!(register);

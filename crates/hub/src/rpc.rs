@@ -25,6 +25,8 @@ mod rpm;
 mod scheduler;
 mod session;
 mod sidetag;
+mod signature;
+mod signing;
 mod solve;
 mod submit;
 mod system;

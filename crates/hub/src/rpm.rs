@@ -4,6 +4,7 @@ pub mod checksum;
 pub mod external;
 pub mod known;
 pub mod signature;
+pub(crate) mod signer;
 
 use std::io::BufReader;
 use std::path::PathBuf;

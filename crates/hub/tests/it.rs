@@ -42,6 +42,8 @@ mod it {
     mod session;
     mod sidetag;
     mod signature;
+    mod signer;
+    mod signing;
     mod snapshot;
     mod solve;
     mod special;

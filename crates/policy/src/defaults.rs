@@ -1,6 +1,6 @@
 //! The policies in force where a configuration names none.
 
-/// Name and text of each default policy, as a Koji hub has them; `failed_tree` and `solve_urls` are Toji's own.
+/// Name and text of each default policy, as a Koji hub has them; `failed_tree`, `signing` and `solve_urls` are Toji's own.
 ///
 /// Policies that are neither here nor configured (`tag`, `dist_repo`, `sidetag` …) are missing, and
 /// the hub's `MissingPolicyOk` decides.
@@ -27,6 +27,11 @@ pub const DEFAULT_POLICIES: &[(&str, &str)] = &[
          all :: deny Only admin/tag can do this via default policy",
     ),
     ("priority", "all :: stay"),
+    (
+        "signing",
+        "has_perm sign :: allow\nhas_perm admin :: allow\n\
+         all :: deny Only admin/sign can do this via default policy",
+    ),
     (
         "solve_urls",
         "bool known_urls :: allow\nhas_perm admin :: allow\n\

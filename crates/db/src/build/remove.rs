@@ -9,6 +9,7 @@ use crate::{Result, Tx, params};
 pub async fn delete(tx: &mut Tx, id: i64, user: i64) -> Result<()> {
     for sql in [
         "DELETE FROM rpmsigs WHERE rpm_id IN (SELECT id FROM rpminfo WHERE build_id = $1)",
+        "DELETE FROM toji_rpmsig WHERE rpm_id IN (SELECT id FROM rpminfo WHERE build_id = $1)",
         "DELETE FROM rpm_checksum WHERE rpm_id IN (SELECT id FROM rpminfo WHERE build_id = $1)",
         "DELETE FROM toji_rpm_fragment
           WHERE rpm_id IN (SELECT id FROM rpminfo WHERE build_id = $1)",

@@ -1,4 +1,4 @@
-//! The listing of RPMs and of their signatures.
+//! The listing of RPMs.
 
 use toji_value::Value;
 
@@ -81,20 +81,4 @@ pub async fn list(tx: &mut Tx, filter: Filter, opts: &QueryOpts) -> Result<Value
         None => select,
     };
     select.fetch(tx).await
-}
-
-/// Signatures: `rpm_id`, `sighash`, `sigkey`.
-pub async fn signatures(
-    tx: &mut Tx,
-    rpm: Option<i64>,
-    sigkey: Option<String>,
-    opts: &QueryOpts,
-) -> Result<Value> {
-    Select::from("rpmsigs")
-        .fields(&[("rpm_id", "rpm_id"), ("sighash", "sighash"), ("sigkey", "sigkey")])
-        .filter_opt("rpm_id = ?", rpm)
-        .filter_opt("sigkey = ?", sigkey)
-        .opts(opts)
-        .fetch(tx)
-        .await
 }

@@ -24,11 +24,19 @@ pub async fn of_rpm(tx: &mut Tx, rpm: i64, sigkey: Option<&str>) -> Result<Vec<R
     tx.query(sql, params![rpm, sigkey.map(str::to_owned)]).await
 }
 
+/// Signatures of an RPM under these labels: `sigkey`, `sighash`.
+pub async fn of_labels(tx: &mut Tx, rpm: i64, labels: &[String]) -> Result<Vec<Row>> {
+    let sql = "SELECT sigkey, sighash FROM rpmsigs
+                WHERE rpm_id = $1 AND sigkey = ANY($2) ORDER BY sigkey";
+    tx.query(sql, &[rpm.into(), Param::Texts(labels.to_vec())]).await
+}
+
 /// Forgets signatures of an RPM with all that is known of the copies signed by them.
 pub async fn delete(tx: &mut Tx, rpm: i64, sigkeys: &[String]) -> Result<()> {
     for sql in [
         "DELETE FROM rpmsigs WHERE rpm_id = $1 AND sigkey = ANY($2)",
         "DELETE FROM rpm_checksum WHERE rpm_id = $1 AND sigkey = ANY($2)",
+        "DELETE FROM toji_rpmsig WHERE rpm_id = $1 AND sigkey = ANY($2)",
         "DELETE FROM toji_rpm_fragment
           WHERE rpm_id = $1 AND sigkey = ANY($2) AND sigkey <> ''",
     ] {
@@ -42,6 +50,9 @@ pub async fn rename(tx: &mut Tx, rpm: i64, old: &str, new: &str) -> Result<()> {
     for sql in [
         "UPDATE rpmsigs SET sigkey = $3 WHERE rpm_id = $1 AND sigkey = $2",
         "UPDATE rpm_checksum SET sigkey = $3 WHERE rpm_id = $1 AND sigkey = $2",
+        // What a Koji hub has left behind under the new label is of another header.
+        "DELETE FROM toji_rpmsig WHERE rpm_id = $1 AND sigkey = $3 AND sigkey <> $2",
+        "UPDATE toji_rpmsig SET sigkey = $3 WHERE rpm_id = $1 AND sigkey = $2",
     ] {
         tx.execute(sql, params![rpm, old, new]).await?;
     }

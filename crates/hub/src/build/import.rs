@@ -336,6 +336,9 @@ pub(crate) async fn enter_with(
     call.callback("postImport", || told(Some(id))).await?;
     let tx = &mut call.tx;
     rpms::insert_signature(tx, id, &source.sigkey, &source.sighash).await?;
+    let (sigkey, sighash) = (source.sigkey.clone(), source.sighash.clone());
+    let signed = rpms::signer::Signed { rpm: id, sigkey, sighash, signers: source.signers.clone() };
+    rpms::signer::insert(tx, &[signed]).await?;
     let sha256 = ChecksumType::Sha256.number();
     rpms::insert_checksum(tx, id, &source.sigkey, sha256, &source.sha256).await?;
     toji_db::journal::set_digest(tx, &path, size, &source.sha256).await?;

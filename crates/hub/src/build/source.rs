@@ -43,8 +43,10 @@ pub struct Source {
     pub sighdr: Vec<u8>,
     /// MD5 of the signature header.
     pub sighash: String,
-    /// The key of the signature, empty for none.
+    /// What its signature is filed under: the key's id as Koji writes it, empty for none.
     pub sigkey: String,
+    /// The signatures that it has, each with its key.
+    pub signers: Vec<toji_db::rpm::signer::Signer>,
     /// SHA-256 of the whole file.
     pub sha256: String,
     package: std::sync::Arc<Package>,
@@ -139,7 +141,8 @@ impl Source {
             digests: digests(&package),
             sighash: hex::encode(Md5::digest(&sighdr)),
             sighdr,
-            sigkey: package.koji_sigkey().map_err(rpm)?.unwrap_or_default(),
+            sigkey: toji_rpmfile::splice::label(package.signature()),
+            signers: crate::rpm::signer::of_header(package.signature()),
             sha256: tee.hasher.finish(),
             package: std::sync::Arc::new(package),
         };

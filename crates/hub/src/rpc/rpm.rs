@@ -6,6 +6,7 @@ mod sign;
 
 use toji_api::rpm::*;
 use toji_db::QueryOpts;
+use toji_db::rpm::signer::{self, Key};
 use toji_db::rpm::{self as db, Filter};
 use toji_value::{Fault, FromValue, Map, Value};
 
@@ -77,8 +78,8 @@ impl Handle for QueryRPMSigs {
                 None => return Ok(Value::Array(Vec::new())),
             },
         };
-        let sigkey = self.sigkey.map(|key| key.to_lowercase());
-        Ok(db::signatures(&mut call.tx, id, sigkey, &opts).await?)
+        let key = self.sigkey.as_deref().map(Key::parse);
+        Ok(signer::listed(&mut call.tx, id, key.as_ref(), &opts).await?)
     }
 }
 

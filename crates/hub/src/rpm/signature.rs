@@ -7,9 +7,13 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use toji_db::rpm::signature as db;
+use toji_db::rpm::signer::{self as signers, Key};
 use toji_rpmfile::{Header, Limits, splice, tag};
 use toji_store::{Algorithm, Error, Hasher, Kind, Store};
 use toji_types::ChecksumType;
@@ -20,22 +24,24 @@ use crate::build::import::{place, relative};
 use crate::files::{self, After, Placement};
 use crate::{Call, rpm};
 
+use super::signer;
+
 /// How the header of a package begins.
 const HEADER_MAGIC: [u8; 3] = [0x8e, 0xad, 0xe8];
 
 /// An RPM of this system with its build and the paths that signatures need.
-struct Place {
-    id: i64,
+pub(super) struct Place {
+    pub(super) id: i64,
     shown: Map,
-    build: Build,
+    pub(super) build: Build,
     /// The directory of the build.
     dir: PathBuf,
     /// The package.
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Place {
-    async fn of(call: &mut Call, info: &Value) -> Result<Place, Fault> {
+    pub(super) async fn of(call: &mut Call, info: &Value) -> Result<Place, Fault> {
         let shown = rpm::need(call, info).await?;
         let external = shown.int("external_repo_id").is_some_and(|id| id != 0);
         let Some((build, path)) = rpm::located(call, &shown).await?.filter(|_| !external) else {
@@ -47,12 +53,12 @@ impl Place {
         Ok(Place { id, shown, build, dir, path })
     }
 
-    fn nvra(&self) -> String {
+    pub(super) fn nvra(&self) -> String {
         let part = |key: &str| self.shown.value(key).display();
         format!("{}-{}-{}.{}", part("name"), part("version"), part("release"), part("arch"))
     }
 
-    fn header_path(&self, call: &Call, sigkey: &str) -> Result<PathBuf, Fault> {
+    pub(super) fn header_path(&self, call: &Call, sigkey: &str) -> Result<PathBuf, Fault> {
         let rel = call.hub.paths.sighdr(rpm::named(&self.shown)?, sigkey);
         self.below(sigkey, &rel)
     }
@@ -72,16 +78,51 @@ impl Place {
     }
 }
 
-/// Adds a signature header to an RPM, under the id of its key or a label that the caller chose.
+/// The name of an RPM of this system, that of its build, and its file.
 ///
 /// # Errors
-/// For a header that belongs to another package, or a key that has signed this one already.
+/// When there is none.
+pub(crate) async fn find(
+    call: &mut Call,
+    info: &Value,
+) -> Result<(String, String, PathBuf), Fault> {
+    let place = Place::of(call, info).await?;
+    Ok((place.nvra(), place.build.nvr(), place.path))
+}
+
+/// The bytes of a base64 text, in which line ends and the like are allowed; `what` it is, for the refusal.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn decode(data: &Value, what: &str) -> Result<Vec<u8>, Fault> {
+    let text = match data {
+        Value::Str(text) => text.as_bytes(),
+        Value::Bytes(bytes) => bytes,
+        other => {
+            let kind = other.type_name();
+            return Err(Fault::parameter(format!("{what} is base64, not {kind}")));
+        }
+    };
+    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    let plain: Vec<u8> = text.iter().copied().filter(known).collect();
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let decoded = GeneralPurpose::new(&STANDARD, config).decode(plain);
+    decoded.map_err(|e| Fault::unexpected(format!("{what} is no base64: {e}")))
+}
+
+/// Adds a signature header to an RPM, under a label that the caller chose, or the last eight digits of its key's id
+/// (more of them if these are another key's); tells under which.
+///
+/// # Errors
+/// For a header that belongs to another package, or a key that has signed this one already; with `VerifySignatures` also
+/// for signatures that do not verify.
 pub async fn add(
     call: &mut Call,
     info: &Value,
     sighdr: Vec<u8>,
     label: Option<String>,
-) -> Result<(), Fault> {
+) -> Result<String, Fault> {
     let place = Place::of(call, info).await?;
     let (store, dir) = (call.hub.store.clone(), place.dir.clone());
     if !files::blocking(move || store.is_dir(&dir)).await? {
@@ -95,10 +136,14 @@ pub async fn add(
     let wrong = |e: toji_rpmfile::Error| Fault::generic(format!("Invalid signature header: {e}"));
     let header = splice::parse_signature(&sighdr, &Limits::default()).map_err(wrong)?;
     check_owner(call, &place, &header).await?;
+    if call.hub.config.verify_signatures {
+        crate::keys::demand(call, &header, place.path.clone(), &place.nvra()).await?;
+    }
+    let found = signer::of_header(&header);
     let sigkey = match label {
         // Look-ups by key are in lower case.
         Some(label) => label.to_lowercase(),
-        None => splice::sigkey(&header).map_err(wrong)?.unwrap_or_default(),
+        None => signer::label(call, &place, &header, &found).await?,
     };
     let sighash = hex::encode(Md5::digest(&sighdr));
     let path = place.header_path(call, &sigkey)?;
@@ -118,6 +163,13 @@ pub async fn add(
     }
     call.callback("preRPMSign", || args.clone()).await?;
     db::insert_signature(&mut call.tx, place.id, &sigkey, &sighash).await.map_err(taken)?;
+    let signed = signers::Signed {
+        rpm: place.id,
+        sigkey: sigkey.clone(),
+        sighash: sighash.clone(),
+        signers: found,
+    };
+    signers::insert(&mut call.tx, &[signed]).await?;
     let plan = Placement { written: vec![path.clone()], ..Placement::default() };
     let size = i64::try_from(sighdr.len()).unwrap_or(i64::MAX);
     let sha256 = hex::encode(Sha256::digest(&sighdr));
@@ -134,7 +186,8 @@ pub async fn add(
         "nvra" => place.nvra(), "sigkey" => &sigkey, "sighash" => &sighash,
     };
     call.emit("rpm.sign", &format!("build:{}", place.build.id), body);
-    call.callback("postRPMSign", || args).await
+    call.callback("postRPMSign", || args).await?;
+    Ok(sigkey)
 }
 
 /// Refuses the signature header of another package.
@@ -158,7 +211,38 @@ async fn check_owner(call: &Call, place: &Place, header: &Header) -> Result<(), 
     }
 }
 
-/// Deletes signatures of an RPM: those of a key, or all. The headers are kept under another name.
+/// Verifies the stored signatures of an RPM; the answer of `signatures.verify`.
+///
+/// # Errors
+/// When the package's file cannot be read.
+pub async fn verify(call: &mut Call, info: &Value, key: Option<&str>) -> Result<Vec<Value>, Fault> {
+    let place = Place::of(call, info).await?;
+    let labels = match key {
+        Some(key) => signers::labels(&mut call.tx, place.id, &Key::parse(key)).await?,
+        None => toji_db::rpm::sigkeys(&mut call.tx, place.id).await?,
+    };
+    let mut all = Vec::new();
+    for label in labels {
+        let path = place.header_path(call, &label)?;
+        let store = call.hub.store.clone();
+        let bytes = files::blocking(move || Ok(store.read(&path).ok())).await?;
+        let header = bytes.map(|bytes| splice::parse_signature(&bytes, &Limits::default()));
+        let Some(Ok(header)) = header else {
+            let state = map! { "sigkey" => label, "state" => "missing" };
+            all.push(state.into());
+            continue;
+        };
+        for verdict in crate::keys::verify(call, &header, place.path.clone()).await? {
+            let mut shown = verdict.shown();
+            shown.insert("sigkey", &label);
+            all.push(shown.into());
+        }
+    }
+    Ok(all)
+}
+
+/// Deletes signatures of an RPM: those of a key (by label, long id or fingerprint), or all. The headers are kept under
+/// another name.
 ///
 /// # Errors
 /// When there are none, or when something else lies where their headers should be.
@@ -173,8 +257,17 @@ pub async fn delete(
         return Err(Fault::generic("No signature specified"));
     }
     let place = Place::of(call, info).await?;
-    let lower = sigkey.map(|key| key.to_lowercase());
-    let rows = db::of_rpm(&mut call.tx, place.id, lower.as_deref()).await?;
+    let rows = match sigkey.map(|key| Key::parse(&key)) {
+        None => db::of_rpm(&mut call.tx, place.id, None).await?,
+        Some(key) => {
+            let mut labels = signers::labels(&mut call.tx, place.id, &key).await?;
+            // What is filed under that text is meant, and no further signature of a key that has it as its id.
+            if labels.first().is_some_and(|label| label == key.text()) {
+                labels.truncate(1);
+            }
+            db::of_labels(&mut call.tx, place.id, &labels).await?
+        }
+    };
     if rows.is_empty() {
         let text = format!("{} has no matching signatures to delete", place.nvra());
         return Err(Fault::generic(text));
@@ -289,7 +382,7 @@ pub async fn write_signed(
         }
         Err(error) => return Err(Fault::generic(error.to_string())),
     }
-    let sigkey = sigkey.to_lowercase();
+    let sigkey = signer::one(call, &place, sigkey).await?;
     if db::of_rpm(&mut call.tx, place.id, Some(&sigkey)).await?.is_empty() {
         let nvra = place.nvra();
         let text = format!("No cached signature for package {nvra}, key {sigkey}");

@@ -1,8 +1,5 @@
 //! Signatures of RPMs and signed copies.
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use toji_api::rpm::*;
 use toji_value::{Fault, Value};
 
@@ -13,27 +10,15 @@ use crate::rpm::signature;
 impl Handle for AddRPMSig {
     async fn handle(self, call: &mut Call) -> Result<Value, Fault> {
         let label = self.sigkey.filter(|label| !label.is_empty());
-        signature::add(call, &self.an_rpm, decode(&self.data)?, label).await?;
+        signature::add(
+            call,
+            &self.an_rpm,
+            signature::decode(&self.data, "a signature header")?,
+            label,
+        )
+        .await?;
         Ok(Value::Nil)
     }
-}
-
-/// The bytes of a base64 text, in which line ends and the like are allowed.
-fn decode(data: &Value) -> Result<Vec<u8>, Fault> {
-    let text = match data {
-        Value::Str(text) => text.as_bytes(),
-        Value::Bytes(bytes) => bytes,
-        other => {
-            let kind = other.type_name();
-            return Err(Fault::parameter(format!("a signature header is base64, not {kind}")));
-        }
-    };
-    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
-    let plain: Vec<u8> = text.iter().copied().filter(known).collect();
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let decoded = GeneralPurpose::new(&STANDARD, config).decode(plain);
-    decoded.map_err(|e| Fault::unexpected(format!("a signature header is no base64: {e}")))
 }
 
 impl Handle for DeleteRPMSig {
