@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toji_db::key as db;
 use toji_db::rpm::signer::Key;
@@ -123,7 +123,7 @@ pub(crate) async fn verify_with(
 fn judge(
     signer: signers::Signer,
     keys: &[(Certificate, String)],
-    path: &PathBuf,
+    path: &Path,
 ) -> Result<Verdict, toji_store::Error> {
     let mut verdict =
         Verdict { signer, state: "nokey", reason: None, key: None, fingerprint: None };

@@ -204,8 +204,8 @@ pub(crate) fn signature(packet: &[u8]) -> Result<Signature> {
 fn parts(key: &SignedPublicKey) -> Result<Vec<Part>> {
     let primary = &key.primary_key;
     let details = &key.details;
-    let revoked = details.revocation_signatures.iter().take(MOST_BINDINGS);
-    if revoked.into_iter().any(|signature| signature.verify_key(primary).is_ok()) {
+    let mut revoked = details.revocation_signatures.iter().take(MOST_BINDINGS);
+    if revoked.any(|signature| signature.verify_key(primary).is_ok()) {
         return Err(Error::Revoked);
     }
     let direct = details.direct_signatures.iter().take(MOST_BINDINGS);

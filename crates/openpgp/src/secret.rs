@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use pgp::composed::{Deserializable, DetachedSignature, SignedSecretKey, SubpacketConfig};
-use pgp::packet::{Subpacket, SubpacketData};
+use pgp::packet::{SecretSubkey, Subpacket, SubpacketData};
 use pgp::ser::Serialize;
 use pgp::types::{KeyDetails, KeyVersion, Password, SigningKey, Timestamp};
 use rand_core::{CryptoRng, RngCore};
@@ -40,10 +40,10 @@ impl SecretKey {
         };
         let secret = SecretKey { key, password, certificate };
         // Whoever starts a signer shall hear of a wrong password now.
-        secret.with(|key| {
-            let digest = vec![0; key.hash_alg().digest_size().unwrap_or(32)];
-            key.sign(&secret.password, key.hash_alg(), &digest).map(drop)
-        })?;
+        match secret.subkey()? {
+            Some(key) => secret.try_out(key)?,
+            None => secret.try_out(&secret.key.primary_key)?,
+        }
         Ok(secret)
     }
 
@@ -76,7 +76,38 @@ impl SecretKey {
         if part.created > created || part.expires.is_some_and(|end| end <= created) {
             return Err(Error::Time);
         }
-        self.with(|key| {
+        match self.subkey()? {
+            Some(key) => self.sign_by(key, rng, created, data),
+            None => self.sign_by(&self.key.primary_key, rng, created, data),
+        }
+    }
+
+    /// The subkey that signs; nothing if the key itself does.
+    fn subkey(&self) -> Result<Option<&SecretSubkey>> {
+        let part = self.part()?;
+        let mut subkeys = self.key.secret_subkeys.iter().map(|subkey| &subkey.key);
+        let named = |key: &&SecretSubkey| key.fingerprint().to_string() == part.fingerprint;
+        if part.primary {
+            return Ok(None);
+        }
+        // The key itself must not sign for a subkey whose secret part is elsewhere.
+        subkeys.find(named).map(Some).ok_or(Error::NoSigningKey)
+    }
+
+    fn try_out(&self, key: &impl SigningKey) -> Result<()> {
+        let digest = vec![0; key.hash_alg().digest_size().unwrap_or(32)];
+        let tried = key.sign(&self.password, key.hash_alg(), &digest);
+        tried.map(drop).map_err(|e| Error::Secret(e.to_string()))
+    }
+
+    fn sign_by(
+        &self,
+        key: &impl SigningKey,
+        rng: impl CryptoRng + RngCore,
+        created: u32,
+        data: impl Read,
+    ) -> Result<Vec<u8>> {
+        let sign = || {
             let time = SubpacketData::SignatureCreationTime(Timestamp::from_secs(created));
             let hashed = vec![
                 Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint()))?,
@@ -87,27 +118,12 @@ impl SecretKey {
                 _ => vec![Subpacket::regular(SubpacketData::IssuerKeyId(key.legacy_key_id()))?],
             };
             let subpackets = SubpacketConfig::UserDefined { hashed, unhashed };
-            let hash = key.hash_alg();
-            let password = &self.password;
+            let (hash, password) = (key.hash_alg(), &self.password);
             let signed = DetachedSignature::sign_binary_data_with_subpackets(
-                rng, &key, password, hash, data, subpackets,
+                rng, key, password, hash, data, subpackets,
             )?;
             signed.to_bytes()
-        })
-    }
-
-    /// Does something with the key that signs.
-    fn with<T>(
-        &self,
-        work: impl FnOnce(Box<&dyn SigningKey>) -> pgp::errors::Result<T>,
-    ) -> Result<T> {
-        let part = self.part()?;
-        let subkeys = self.key.secret_subkeys.iter().map(|subkey| &subkey.key);
-        let mut subkeys = subkeys.filter(|key| key.fingerprint().to_string() == part.fingerprint);
-        let key: &dyn SigningKey = match subkeys.next() {
-            Some(subkey) if !part.primary => subkey,
-            _ => &self.key.primary_key,
         };
-        work(Box::new(key)).map_err(|e| Error::Secret(e.to_string()))
+        sign().map_err(|e: pgp::errors::Error| Error::Secret(e.to_string()))
     }
 }

@@ -10,6 +10,7 @@ mod fetch;
 mod fsck;
 mod gc;
 mod hub;
+mod keys;
 mod log;
 mod login;
 mod migrate;
@@ -22,6 +23,8 @@ mod rebuild_compare;
 mod repo;
 mod reproduce;
 mod shell;
+mod signatures;
+mod signer;
 mod solve;
 mod up;
 mod verify;
@@ -64,6 +67,12 @@ enum Command {
     Fsck(fsck::Options),
     /// Read every file of the store: compute sums that are missing, compare those that are known.
     Checksum(checksum::Options),
+    /// Add, list, export and remove the public keys that signatures of packages are verified with.
+    Keys(keys::Options),
+    /// Tell who has signed packages, verify that, and ask signers for signatures.
+    Signatures(signatures::Options),
+    /// Sign packages for a hub, with a key that the hub does not have.
+    Signer(Box<signer::Options>),
     /// Check policies, explain a decision, try changed policies on past decisions.
     Policy(policy::Options),
     /// Print the mock configuration of a tag's buildroot.
@@ -103,6 +112,9 @@ fn main() -> ExitCode {
         Command::Gc(options) => gc::run(*options),
         Command::Fsck(options) => fsck::run(&options),
         Command::Checksum(options) => checksum::run(options),
+        Command::Keys(options) => keys::run(&options),
+        Command::Signatures(options) => signatures::run(&options),
+        Command::Signer(options) => signer::run(&options),
         Command::Policy(options) => policy::run(options),
         Command::MockConfig(options) => mock_config::run(&options),
         Command::Explain(options) => explain::run(options),
