@@ -1,6 +1,5 @@
 //! Public keys, and whether signatures of RPMs are theirs.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use toji_db::key as db;
 use toji_db::rpm::signer::Key;
 use toji_openpgp::{Certificate, Error};
 use toji_rpmfile::{Header, Limits, Package, signers};
+use toji_store::Store;
 use toji_value::{Fault, Map, Value, map};
 
 use crate::{Call, files};
@@ -104,7 +104,7 @@ pub(crate) async fn verify(
             keys.push((certificate, row.get::<String>("name")?));
         }
     }
-    verify_with(found, keys, package).await
+    verify_with(call.hub.store.clone(), found, keys, package).await
 }
 
 /// Verifies signatures with these certificates and their names.
@@ -112,15 +112,17 @@ pub(crate) async fn verify(
 /// # Errors
 /// When the file cannot be read.
 pub(crate) async fn verify_with(
+    store: Store,
     found: Vec<signers::Signer>,
     keys: Vec<(Certificate, String)>,
     package: PathBuf,
 ) -> Result<Vec<Verdict>, Fault> {
-    let work = move || found.into_iter().map(|one| judge(one, &keys, &package)).collect();
+    let work = move || found.into_iter().map(|one| judge(&store, one, &keys, &package)).collect();
     files::blocking(work).await
 }
 
 fn judge(
+    store: &Store,
     signer: signers::Signer,
     keys: &[(Certificate, String)],
     path: &Path,
@@ -134,8 +136,7 @@ fn judge(
     }
     for (certificate, name) in keys {
         let broken = |e: toji_rpmfile::Error| toji_store::Error::io(path)(std::io::Error::other(e));
-        let file = File::open(path).map_err(toji_store::Error::io(path))?;
-        let mut file = BufReader::with_capacity(1 << 18, file);
+        let mut file = BufReader::with_capacity(1 << 18, store.open(path)?);
         let package = Package::read(&mut file, &Limits::default()).map_err(broken)?;
         let header = package.header().as_bytes();
         let packet = verdict.signer.packet.as_slice();

@@ -133,7 +133,7 @@ pub(crate) async fn take(
 async fn package(call: &mut Call, id: i64) -> Result<(String, String, Package), Fault> {
     let (nvra, build, path) = signature::find(call, &id.into()).await?;
     let missing = || Fault::generic(format!("No such path: {}", path.display()));
-    let package = rpm::read(path.clone()).await?.ok_or_else(missing)?;
+    let package = rpm::read(call, path.clone()).await?.ok_or_else(missing)?;
     let digests = [tag::PAYLOADSHA256, tag::PAYLOADSHA512, tag::PAYLOADSHA3_256];
     if !digests.iter().any(|tag| package.header().has(*tag)) {
         let text = "its header has no digest of the payload, so a signature of the header would not cover that";

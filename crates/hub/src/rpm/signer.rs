@@ -64,12 +64,13 @@ async fn of_label(call: &mut Call, place: &Place, label: &str) -> Result<Vec<Sig
         return Ok(known);
     }
     let path = place.header_path(call, label)?;
-    Ok(read(path).await?.unwrap_or_default())
+    Ok(read(call, path).await?.unwrap_or_default())
 }
 
 /// The signatures of a stored signature header; nothing if it is not there or no signature header.
-pub(super) async fn read(path: PathBuf) -> Result<Option<Vec<Signer>>, Fault> {
-    let read = move || Ok(std::fs::read(path).ok());
+pub(super) async fn read(call: &Call, path: PathBuf) -> Result<Option<Vec<Signer>>, Fault> {
+    let store = call.hub.store.clone();
+    let read = move || Ok(store.read(&path).ok());
     let Some(bytes) = files::blocking(read).await? else { return Ok(None) };
     let header = splice::parse_signature(&bytes, &Limits::default());
     Ok(header.ok().map(|header| of_header(&header)))
@@ -106,10 +107,11 @@ pub(crate) async fn index(
     }
     let last = wanted.last().map(|(id, label, ..)| list![*id, label.as_str()]);
     let full = i64::try_from(wanted.len()).is_ok_and(|count| count == limit);
+    let store = call.hub.store.clone();
     let read = move || {
         let (mut headers, mut missing) = (Vec::new(), Vec::new());
         for (rpm, sigkey, sighash, path) in wanted {
-            let bytes = path.and_then(|path| std::fs::read(path).ok());
+            let bytes = path.and_then(|path| store.read(&path).ok());
             let bytes = bytes.filter(|bytes| hex::encode(Md5::digest(bytes)) == sighash);
             let header =
                 bytes.and_then(|bytes| splice::parse_signature(&bytes, &Limits::default()).ok());
