@@ -48,6 +48,14 @@ pub async fn known(tx: &mut Tx, paths: &[String]) -> Result<Vec<String>> {
     rows.iter().map(|row| row.get("path")).collect()
 }
 
+/// Whether a digest is stored of a file below the directory, which is relative to the top directory.
+pub async fn any_below(tx: &mut Tx, dir: &str) -> Result<bool> {
+    let sql = sql!["SELECT path FROM toji_file", between(tx), " LIMIT 1"];
+    // What follows the slash among bytes ends all that begins so.
+    let rows = tx.query(sql, params![format!("{dir}/"), format!("{dir}0")]).await?;
+    Ok(!rows.is_empty())
+}
+
 /// Stores the digest of a file; the path is relative to the top directory.
 pub async fn set_digest(tx: &mut Tx, path: &str, size: i64, sha256: &str) -> Result<()> {
     let sql = "INSERT INTO toji_file (path, size, sha256) VALUES ($1, $2, $3)

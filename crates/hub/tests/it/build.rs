@@ -235,6 +235,24 @@ both_databases! {
         assert_eq!(running.stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
     }
 
+    async fn the_tree_of_a_committed_move_is_left_alone(db: Db) {
+        let running = Running::new(db).await;
+        let hub = &running.stage.world.hub;
+        let mut call = running.stage.world.call().await;
+        let trees = ["vol/far/packages/a/1/1", "vol/far/packages/a/1/10"].map(|tree| running.top(tree));
+        for tree in &trees {
+            fs::create_dir_all(tree).unwrap();
+            fs::write(tree.join("f"), "x").unwrap();
+            let steps = list![map! { "tree" => tree.to_str().unwrap() }];
+            toji_db::journal::insert(&mut call.tx, None, &steps).await.unwrap();
+        }
+        toji_db::journal::set_digest(&mut call.tx, "vol/far/packages/a/1/1/f", 1, "00").await.unwrap();
+        call.commit().await.unwrap();
+        assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 2);
+        assert!(trees[0].join("f").is_file(), "a file of it is known");
+        assert!(!trees[1].exists());
+    }
+
     async fn what_is_under_way_is_left_alone(db: Db) {
         let running = Running::new(db).await;
         let stage = &running.stage;

@@ -343,7 +343,15 @@ async fn without_known(hub: &Hub, mut placement: Placement) -> Result<Placement,
     let paths: Vec<String> = paths.map(|path| files::below(hub, path)).collect();
     let mut tx = hub.db.begin();
     let known = toji_db::journal::known(&mut tx, &paths).await?;
+    let mut trees = Vec::new();
+    for tree in std::mem::take(&mut placement.trees) {
+        // In an object store a move ends where it begins to write: another one may have been committed there.
+        if !toji_db::journal::any_below(&mut tx, &files::below(hub, &tree)).await? {
+            trees.push(tree);
+        }
+    }
     tx.rollback().await?;
+    placement.trees = trees;
     let is_known = |path: &Path| known.contains(&files::below(hub, path));
     let foreign = places.into_iter().any(is_known);
     placement.steps.retain(|step| !is_known(&step.to));
