@@ -8,6 +8,7 @@ use toji_value::{Args, Fault, Map, Value, code, list, map};
 use super::access::Role::{self, Admin, Builder, Holder, Nobody, OtherBuilder, Owner};
 use super::access::{Cast, ROLES};
 use super::digest;
+use super::signer::keys;
 
 const EVERYBODY: &[Role] = &ROLES;
 const OWN: &[Role] = &[Owner, Admin];
@@ -37,6 +38,9 @@ fn may(name: &str) -> Option<&'static [Role]> {
         }
         "packageListSetOwner" | "packageListSetArches" => PERMITTED,
         "buildImage" | "distRepo" => ADMIN,
+        // The policy asks for the permission `sign`, which also ends jobs of others.
+        "signing.request" => PERMITTED,
+        "signing.cancel" => &[Owner, Holder, Admin],
         // The generator is alice's; administrators are no exception.
         "CGInitBuild" | "CGRefundBuild" | "CGImport" => &[Owner],
         _ => return None,
@@ -132,6 +136,23 @@ impl Props<'_> {
         name.into()
     }
 
+    /// A package.
+    async fn rpm(&self) -> i64 {
+        let name = format!("signed{}", self.number);
+        let build = self.admin("createEmptyBuild", list![&name, "1", "1", Value::Nil]).await;
+        let sql = "INSERT INTO rpminfo (build_id, name, version, release, arch, draft, external_repo_id, payloadhash, size, buildtime) \
+                   VALUES ($1, $2, '1', '1', 'noarch', FALSE, 0, 'f00d', 1, 1)";
+        self.set(sql, &[build.as_int().unwrap().into(), name.as_str().into()]).await;
+        self.cast.stage.world.id("rpminfo", &name).await
+    }
+
+    /// A job for signers that alice has asked for.
+    async fn signing(&self) -> Value {
+        let sql = "INSERT INTO toji_signing (rpm_id, fingerprint, state, user_id) VALUES ($1, 'f00d', 'free', $2)";
+        self.set(sql, &[self.rpm().await.into(), self.alice.into()]).await;
+        self.cast.stage.world.get("SELECT max(id) FROM toji_signing", &[]).await
+    }
+
     async fn notification(&self, kind: &str) -> Value {
         let stage = &self.cast.stage;
         let package = format!("told{}", self.number);
@@ -191,6 +212,8 @@ impl Props<'_> {
                 let options = map! { "__starstar" => true, "arch" => list!["x86_64"] };
                 list![self.listed(false).await, list![], options]
             }
+            "signing.request" => list![Value::Nil, keys()[0].id(), list![self.rpm().await]],
+            "signing.cancel" => list![self.signing().await],
             "CGInitBuild" => {
                 list![
                     "generator",
@@ -222,6 +245,7 @@ both_databases! {
         for (method, args) in [
             ("createTag", list!["default-base"]),
             ("createBuildTarget", list!["goal", "default-base", "default-base"]),
+            ("keys.add", list![keys()[0].public.as_str()]),
             ("grantCGAccess", list!["alice", "generator", true]),
         ] {
             props.admin(method, args).await;
