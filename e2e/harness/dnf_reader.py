@@ -12,7 +12,7 @@ from pathlib import Path
 import dnf
 
 
-def read(url, cache):
+def read(url, cache, refresh):
     """What dnf knows of the repository."""
     with dnf.Base() as base:
         conf = base.conf
@@ -21,7 +21,10 @@ def read(url, cache):
         conf.reposdir, conf.pluginpath, conf.varsdir = [], [], []
         conf.substitutions["releasever"] = "1"
         conf.module_platform_id = "platform:toji"
-        base.repos.add_new_repo("toji", conf, baseurl=[url], metadata_expire=0, skip_if_unavailable=False)
+        repo = base.repos.add_new_repo("toji", conf, baseurl=[url], metadata_expire=0, skip_if_unavailable=False)
+        if refresh:
+            # As with --refresh: what was fetched in the same second counts as new otherwise.
+            repo._repo.expire()
         base.fill_sack(load_system_repo=False)
         base.read_comps()
         packages = list(base.sack.query().available())
@@ -41,7 +44,7 @@ def main():
         number += 1
         cache = directory / (str(number) if mode == "own" else "cache")
         try:
-            said = read(url, cache)
+            said = read(url, cache, ending)
         except Exception as error:
             said = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(said), flush=True)

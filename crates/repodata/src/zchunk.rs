@@ -12,11 +12,14 @@ use sha2::{Digest, Sha256, Sha512};
 const LEVEL: i32 = 9;
 /// What begins a chunk: a package is never in two of them.
 const SPLIT: &[u8] = b"<package ";
-/// Chunks have at least this many bytes of text, about as many as zck's own rule gives, and end at a package's end with more.
-const LEAST: usize = 16 << 10;
+/// Bytes of text that a chunk has at least, and with which it ends at the next package. Of small packages chunks have some
+/// twenty kilobytes then, about as many as zck's own rule gives.
+const LEAST: usize = 4 << 10;
 const MOST: usize = 128 << 10;
-/// Of so many small packages one ends its chunk.
-const ONE_OF: u8 = 4;
+/// A package of so many bytes ends its chunk, and of smaller ones one of so many: the fewer chunks begin by their length
+/// alone, the sooner cuts after a change are those from before it.
+const LARGE: usize = 16 << 10;
+const ONE_OF: u8 = 16;
 /// SHA-256 of everything; the first half of SHA-512 for chunks; zstd.
 const SHA256: u64 = 1;
 const HALF_SHA512: u64 = 3;
@@ -112,7 +115,7 @@ impl<R: BufRead> Chunks<R> {
 
 /// Whether a package is the last one of a chunk, of which there are so many bytes then.
 fn ends_chunk(package: &[u8], length: usize) -> bool {
-    let chosen = || package.len() >= LEAST || Sha256::digest(package)[0] % ONE_OF == 0;
+    let chosen = || package.len() >= LARGE || Sha256::digest(package)[0] % ONE_OF == 0;
     length >= MOST || length >= LEAST && chosen()
 }
 

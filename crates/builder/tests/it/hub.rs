@@ -181,7 +181,9 @@ impl Hub {
         let id = || arg(0).as_int().unwrap_or(0);
         let name = |value: Value| value.display();
         Ok(match method {
-            "login" | "subsession" => Value::Struct(map! {"session-id" => 1, "session-key" => "k"}),
+            "login" | "subsession" => {
+                Value::Struct(map! {"session-id" => 1, "session-key" => "k", "header-auth" => true})
+            }
             "multiCall" => {
                 let calls = arg(0);
                 let run = |call: &Value| {
