@@ -29,6 +29,12 @@ pub async fn claim(tx: &mut Tx, id: i64) -> Result<bool> {
     Ok(tx.execute(sql, params![id]).await? > 0)
 }
 
+/// Notes that an import is still being worked on: its age counts from now on.
+pub async fn touch(tx: &mut Tx, id: i64) -> Result<()> {
+    let sql = "UPDATE toji_import SET created = NOW() WHERE id = $1 AND state = 'placing'";
+    tx.execute(sql, params![id]).await.map(drop)
+}
+
 /// Removes an entry whose files are as they should be.
 pub async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM toji_import WHERE id = $1", params![id]).await.map(drop)

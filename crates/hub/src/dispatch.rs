@@ -246,7 +246,7 @@ impl Hub {
 }
 
 /// How often a call is begun at most.
-const ATTEMPTS: u32 = 12;
+const ATTEMPTS: u32 = 20;
 
 /// How often a call is begun at most that met another one in this way: a key that is taken stays taken.
 fn attempts(clash: Clash) -> u32 {
@@ -256,12 +256,15 @@ fn attempts(clash: Clash) -> u32 {
     }
 }
 
-/// Gives the other transaction time to end; calls that met each other should not meet again.
+/// Gives the other transactions time to end.
+///
+/// The spread grows with each attempt up to a second, in which PostgreSQL looks for deadlocks: of several calls that met each
+/// other, one is then done before the others begin again.
 async fn pause(number: u32) {
     use std::hash::{BuildHasher, RandomState};
-    let spread = RandomState::new().hash_one(number) % 8;
-    let millis = u64::from(number) * (2 + spread);
-    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+    let longest = (8_u64 << number.min(7)).min(1000);
+    let spread = RandomState::new().hash_one(number) % longest;
+    tokio::time::sleep(std::time::Duration::from_millis(2 + spread)).await;
 }
 
 async fn answer(call: &mut Call, method: &str, args: Args) -> Result<Value, Fault> {

@@ -2,10 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use toji_store::{Error, Step, Store};
 use toji_value::Fault;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Hub;
+
+/// How often an entry of the journal is told to be worked on; recovery takes older ones for interrupted.
+const PULSE: Duration = Duration::from_secs(60);
 
 /// What a call does to files.
 #[derive(Debug, Default)]
@@ -17,6 +23,8 @@ pub struct Files {
     stale: Vec<i64>,
     /// Tags whose newest repository is to be found through the `latest` link; whether for distribution.
     published: Vec<(i64, bool)>,
+    /// End the pulses of the call's entries.
+    alive: Vec<DropGuard>,
 }
 
 /// Files that were placed for one import or move.
@@ -79,6 +87,24 @@ impl Files {
         self.placed.push(placement);
     }
 
+    /// Tells that an entry of the journal is being worked on, as long as the call lasts: copying a large build takes longer
+    /// than recovery waits.
+    pub(crate) fn keep_alive(&mut self, hub: &Hub, id: i64) {
+        let (ended, hub) = (CancellationToken::new(), hub.clone());
+        self.alive.push(ended.clone().drop_guard());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = ended.cancelled() => return,
+                    () = tokio::time::sleep(PULSE) => {}
+                }
+                if let Err(error) = pulse(&hub, id).await {
+                    tracing::warn!(%error, journal = id, "a long change of files could not be told of");
+                }
+            }
+        });
+    }
+
     /// Removes files or directories after the commit.
     pub fn remove(&mut self, paths: impl IntoIterator<Item = String>) {
         self.gone.extend(paths.into_iter().map(PathBuf::from));
@@ -128,6 +154,12 @@ impl Files {
             tracing::error!(error = %fault, "files of a deleted build could not be removed");
         }
     }
+}
+
+async fn pulse(hub: &Hub, id: i64) -> toji_db::Result<()> {
+    let mut tx = hub.db.begin_write().await?;
+    toji_db::journal::touch(&mut tx, id).await?;
+    tx.commit().await
 }
 
 /// Makes the old paths links and forgets the journal's row.

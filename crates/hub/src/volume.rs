@@ -4,11 +4,12 @@
 //! the default volume straight to the build, from the others to the default volume.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use toji_db::build as db;
 use toji_db::lookup::Names;
 use toji_policy::Data;
-use toji_store::Kind;
+use toji_store::{Item, Kind};
 use toji_types::path::BuildRef;
 use toji_types::{BuildState, TagUpdate};
 use toji_value::{Fault, Value, map};
@@ -108,17 +109,14 @@ pub async fn change(
     }
     check_places(call, build, volume).await?;
     let moved = Move { to: BuildRef { volume: Some(&volume.name), ..build.at() }, leave: None };
-    let journal = relocate(call, build, &moved).await?;
-    db::lock(&mut call.tx, build.id).await?;
-    let now = build::by_id(call, build.id).await?.map(|now| now.volume_id);
-    if now != Some(build.volume_id) {
-        return Err(Fault::generic(format!("Build {} was moved meanwhile", build.nvr())));
-    }
+    let copied = relocate(call, build, &moved).await?;
+    place::hold(call, build).await?;
+    copied.unchanged(call, build).await?;
     let (old, new) = (Value::Int(build.volume_id), Value::Int(volume.id));
     build::changing(call, build, "volume_id", old.clone(), new.clone()).await?;
     db::set_volume(&mut call.tx, build.id, volume.id).await?;
     settle(call, build, &moved, TagUpdate::VolumeChange).await?;
-    if let Some(journal) = journal {
+    if let Some(journal) = copied.journal {
         toji_db::journal::commit(&mut call.tx, journal).await?;
     }
     let body = map! {
@@ -168,7 +166,7 @@ pub(crate) async fn relocate(
     call: &mut Call,
     build: &Build,
     moved: &Move<'_>,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Copied, Fault> {
     let paths = call.hub.paths.clone();
     let old = PathBuf::from(paths.build(build.at()));
     let new = PathBuf::from(paths.build(moved.to));
@@ -201,11 +199,39 @@ pub(crate) async fn relocate(
     }
     let plan = Placement { trees: vec![staged.clone()], after, ..Placement::default() };
     let store = call.hub.store.clone();
-    place::carry_out_alone(call, build, plan, move || {
+    let state = Arc::new(OnceLock::new());
+    let (seen, from) = (state.clone(), old.clone());
+    let copy = move || {
+        // It is told once.
+        let _ = seen.set(store.state(&from)?);
         store.remove_tree(&staged)?;
-        store.copy_tree(&old, &staged)
-    })
-    .await
+        store.copy_tree(&from, &staged)
+    };
+    let journal = place::carry_out_alone(call, build, plan, copy).await?;
+    Ok(Copied { journal, from: old, state })
+}
+
+/// The files of a build in their new place, before the commit.
+pub(crate) struct Copied {
+    /// The entry, which the call's transaction must mark as committed.
+    pub(crate) journal: Option<i64>,
+    from: PathBuf,
+    /// What there was when copying began.
+    state: Arc<OnceLock<Vec<Item>>>,
+}
+
+impl Copied {
+    /// Refuses what was copied when something was written at the old place since; whoever writes there holds the build until
+    /// that is committed, as the caller does now.
+    pub(crate) async fn unchanged(&self, call: &Call, build: &Build) -> Result<(), Fault> {
+        let (store, from) = (call.hub.store.clone(), self.from.clone());
+        let now = files::blocking(move || store.state(&from)).await?;
+        if self.state.get().is_some_and(|before| *before == now) {
+            return Ok(());
+        }
+        let text = format!("The files of build {} were changed meanwhile, try again", build.nvr());
+        Err(Fault::generic(text))
+    }
 }
 
 /// The link on the default volume to a build on another one; nothing for one that lies there.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -59,6 +59,13 @@ impl Root {
 
 fn named(path: &str) -> &str {
     if path.is_empty() { "." } else { path }
+}
+
+/// Whether a request is one that [`handle`] answers.
+pub(crate) fn asked_for(request: &Request) -> bool {
+    let rest = request.uri().path().strip_prefix("/kojifiles");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        && matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// Answers GET and HEAD below `/kojifiles`.

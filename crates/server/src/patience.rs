@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -97,13 +97,14 @@ pub(crate) struct Patient<S> {
     stage: Stage,
     patience: Patience,
     begun: bool,
-    /// The end of the patience, and for which stage.
-    end: Option<(u8, Pin<Box<Sleep>>)>,
+    /// What the connection is watched in, and since when.
+    watched: Option<(u8, Instant)>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
     pub(crate) fn new(stream: S, stage: Stage, patience: Patience) -> Self {
-        Patient { stream, stage, patience, begun: false, end: None }
+        Patient { stream, stage, patience, begun: false, watched: None, timer: None }
     }
 
     /// Notes that bytes came.
@@ -113,6 +114,7 @@ impl<S> Patient<S> {
             self.stage.set(UNWATCHED);
         } else if self.stage.now() == BETWEEN {
             self.stage.set(IN_HEAD);
+            self.watched = Some((IN_HEAD, Instant::now()));
         }
     }
 
@@ -124,17 +126,26 @@ impl<S> Patient<S> {
             IN_HEAD => self.patience.head,
             _ => return Poll::Pending,
         };
-        match &mut self.end {
-            Some((of, _)) if *of == stage => {}
-            // A timer is moved, not made anew, for each request.
-            Some((of, end)) => {
-                *of = stage;
-                end.as_mut().reset(Instant::now() + patience);
+        let since = match self.watched {
+            Some((of, since)) if of == stage => since,
+            _ => {
+                let now = Instant::now();
+                self.watched = Some((stage, now));
+                now
             }
-            none => *none = Some((stage, Box::pin(sleep(patience)))),
+        };
+        // Moving a timer costs more than looking at the clock, so it is set for what may come soonest and looks then.
+        let end = since + patience;
+        let soonest = self.patience.head.min(self.patience.idle);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(soonest)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            let now = Instant::now();
+            if now >= end {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(end.min(now + soonest));
         }
-        let Some((_, end)) = &mut self.end else { return Poll::Pending };
-        end.as_mut().poll(cx)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Version;
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -78,8 +78,9 @@ impl Site {
         let (hub, front) = (self.hub.clone(), self.front.clone());
         let openapi = OnceLock::new();
         let inner = Inner { hub, files, front, draining: draining.clone(), openapi };
-        let router = crate::router(Shared(Arc::new(inner)), self.pages.clone());
-        Ok(Arc::new(Current { router, front: self.front.clone() }))
+        let shared = Shared(Arc::new(inner));
+        let router = crate::router(shared.clone(), self.pages.clone());
+        Ok(Arc::new(Current { router, shared }))
     }
 }
 
@@ -101,7 +102,7 @@ impl From<TcpListener> for Listeners {
 /// A site that is ready to answer.
 struct Current {
     router: Router,
-    front: Front,
+    shared: Shared,
 }
 
 type Sites = watch::Receiver<Arc<Current>>;
@@ -199,7 +200,7 @@ impl Connection {
             let parts = Parts::default();
             return self.answer(Socket::new(stream, parts.clone()), peer, Some(parts)).await;
         }
-        let Some(config) = self.current.borrow().front.tls.clone() else { return };
+        let Some(config) = self.current.borrow().shared.front.tls.clone() else { return };
         let handshake = TlsAcceptor::from(config).accept(stream);
         match tokio::time::timeout(HANDSHAKE, handshake).await {
             Ok(Ok(stream)) => {
@@ -254,7 +255,11 @@ async fn answer(
     peer: Peer,
     mut request: Request,
 ) -> Result<Response, std::convert::Infallible> {
-    match current.front.client(&peer, request.headers()) {
+    match current.shared.front.client(&peer, request.headers()) {
+        // What is asked for most, and costs least, takes no part in looking for who answers.
+        Ok(_) if files::asked_for(&request) => {
+            Ok(files::handle(State(current.shared.clone()), request).await)
+        }
         Ok(client) => {
             request.extensions_mut().insert(ConnectInfo(client.address));
             request.extensions_mut().insert(client);

@@ -12,13 +12,18 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use rustix::net::sockopt::set_tcp_cork;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The most that one place stands for, in bytes.
-pub(crate) const PLACE: usize = 512 << 10;
+/// The most that one place stands for, in bytes: about as much as the system takes at a time for a fast reader.
+pub(crate) const PLACE: usize = 4 << 20;
 
-/// Stands for bytes of files; only its address matters.
+/// Parts up to this length are not worth two more calls of the system, in bytes.
+const SHORT: usize = 64 << 10;
+
+/// Stands for bytes of files; only its address matters. Nobody writes to it, so it takes no memory.
 static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; PLACE]));
 
 /// The parts of files that a connection sends next.
@@ -60,11 +65,13 @@ impl Part {
 pub(crate) struct Socket {
     stream: TcpStream,
     parts: Parts,
+    /// Whether the system keeps what fills no packet.
+    corked: bool,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, parts: Parts) -> Self {
-        Socket { stream, parts }
+        Socket { stream, parts, corked: false }
     }
 
     /// Sends the next part of a file, at most so many bytes.
@@ -72,6 +79,10 @@ impl Socket {
         let mut parts = self.parts.lock();
         let lost = || io::Error::other("an answer has a place and no file for it");
         let Some(part) = parts.front_mut() else { return Poll::Ready(Err(lost())) };
+        if !self.corked && part.left > SHORT {
+            // Pages go out as they come from the file, and no packet is cut at their ends.
+            self.corked = set_tcp_cork(&self.stream, true).is_ok();
+        }
         loop {
             ready!(self.stream.poll_write_ready(cx))?;
             let mut offset = part.offset;
@@ -87,11 +98,38 @@ impl Socket {
                     if part.left == 0 {
                         parts.pop_front();
                     }
+                    if self.corked && parts.is_empty() {
+                        set_tcp_cork(&self.stream, false)?;
+                        self.corked = false;
+                    }
                     return Poll::Ready(Ok(sent));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// Sends bytes after which a part of a file comes: the system waits for it and sends both together.
+    fn poll_announce(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let send = || {
+                let mut control = SendAncillaryBuffer::default();
+                let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+                Ok(rustix::net::sendmsg(&self.stream, bufs, &mut control, flags)?)
+            };
+            match self.stream.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return Poll::Ready(sent),
             }
         }
     }
@@ -128,11 +166,14 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let plain = bufs.iter().take_while(|buf| !stands_for_file(buf)).count();
-        if plain < bufs.len() && bufs[..plain].iter().all(|buf| buf.is_empty()) {
+        if plain == bufs.len() {
+            return Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        }
+        if bufs[..plain].iter().all(|buf| buf.is_empty()) {
             let places = bufs[plain..].iter().take_while(|buf| stands_for_file(buf));
             return this.poll_send(cx, places.map(|buf| buf.len()).sum());
         }
-        Pin::new(&mut this.stream).poll_write_vectored(cx, &bufs[..plain])
+        this.poll_announce(cx, &bufs[..plain])
     }
 
     fn is_write_vectored(&self) -> bool {

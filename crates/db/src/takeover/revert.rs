@@ -51,9 +51,7 @@ pub async fn revert(db: &Db, tell: &(dyn Fn(&str) + Sync)) -> Result<()> {
 /// Why the database cannot be handed back now.
 async fn refusals(tx: &mut Tx) -> Result<Vec<String>> {
     let mut out = Vec::new();
-    let sql = "SELECT count(*) FROM pg_stat_activity
-                WHERE datname = current_database() AND application_name = 'toji' AND pid <> pg_backend_pid()";
-    let hubs: i64 = tx.scalar(sql, &[]).await?;
+    let hubs = connections(tx).await?;
     if hubs > 0 {
         out.push(format!("{hubs} connections of Toji hubs are open: stop them first"));
     }
@@ -127,4 +125,23 @@ async fn removals(tx: &mut Tx) -> Result<Vec<(String, String)>> {
     let tables = tables.join(", ");
     out.push((format!("drop the tables {tables}"), format!("DROP TABLE {tables}")));
     Ok(out)
+}
+
+/// How many connections of Toji hubs are open.
+///
+/// A hub that has ended has closed its connections, but the server needs a moment to forget each: up to two seconds it is asked
+/// again.
+async fn connections(tx: &mut Tx) -> Result<i64> {
+    let sql = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'toji' AND pid <> pg_backend_pid()";
+    let mut hubs: i64 = tx.scalar(sql, &[]).await?;
+    for _ in 0..20 {
+        if hubs == 0 {
+            break;
+        }
+        // Within a transaction the server shows what it has shown before, unless told otherwise.
+        tx.batch("SELECT pg_sleep(0.1), pg_stat_clear_snapshot()".to_owned()).await?;
+        hubs = tx.scalar(sql, &[]).await?;
+    }
+    Ok(hubs)
 }

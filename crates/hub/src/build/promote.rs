@@ -8,6 +8,7 @@ use toji_types::{BuildState, TagUpdate, nvr};
 use toji_value::{Fault, Value, map};
 
 use super::{Build, by_id, find};
+use crate::build::import::place;
 use crate::volume::{self, Move};
 use crate::{Call, files, policy, task};
 
@@ -52,12 +53,9 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
         return Err(Fault::unexpected(format!("the build {} has no files", draft.nvr())));
     }
     let moved = Move { to, leave: Some(link(draft, &release)) };
-    let journal = volume::relocate(call, draft, &moved).await?;
-    db::lock(&mut call.tx, draft.id).await?;
-    let now = by_id(call, draft.id).await?;
-    if now.is_none_or(|now| now.release != draft.release || now.volume_id != draft.volume_id) {
-        return Err(refuse("it was changed meanwhile".to_owned()));
-    }
+    let copied = volume::relocate(call, draft, &moved).await?;
+    place::hold(call, draft).await.map_err(|fault| refuse(fault.message))?;
+    copied.unchanged(call, draft).await.map_err(|fault| refuse(fault.message))?;
     let told = |build: &Build, user: Value| {
         map! {
             "draft_release" => &draft.release, "target_release" => &release,
@@ -73,7 +71,7 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
     db::promote(&mut call.tx, draft.id, &release, user).await?;
     db::set_volume(&mut call.tx, draft.id, volume_id).await?;
     volume::settle(call, draft, &moved, TagUpdate::DraftPromotion).await?;
-    if let Some(journal) = journal {
+    if let Some(journal) = copied.journal {
         toji_db::journal::commit(&mut call.tx, journal).await?;
     }
     let body = map! {

@@ -107,7 +107,7 @@ pub(super) async fn import_one(
     let mut intake = Intake::new(call, At::of(build, &build.volume))?;
     intake.archive(call, Incoming::new(found, kind, btype, content)).await?;
     let journal = intake.place(call, Some(build.id)).await?;
-    toji_db::build::lock(&mut call.tx, build.id).await?;
+    build::import::place::hold(call, build).await?;
     intake.enter(call, build, journal).await.map(drop)
 }
 

@@ -177,6 +177,7 @@ pub async fn add(
     let store = call.hub.store.clone();
     let write = move || store.write(&path, |out| out.write_all(&sighdr)).map(drop);
     let journal = place::carry_out(call, place.build.id, plan, write).await?;
+    place::hold(call, &place.build).await?;
     toji_db::journal::set_digest(&mut call.tx, &rel, size, &sha256).await?;
     if let Some(journal) = journal {
         toji_db::journal::commit(&mut call.tx, journal).await?;
@@ -287,6 +288,7 @@ pub async fn delete(
             .extend(retired.map_err(|_| Fault::unexpected("the work with a header ended early"))??);
         keys.push(key);
     }
+    place::hold(call, &place.build).await?;
     db::delete(&mut call.tx, place.id, &keys).await?;
     toji_db::scan::forget(&mut call.tx, &gone).await?;
     place::afterwards(call, place.build.id, after).await?;
@@ -322,6 +324,7 @@ pub async fn rename(call: &mut Call, info: &Value, old: &str, new: &str) -> Resu
     if !old.is_empty() {
         moves.push((place.signed_path(call, &old)?, place.signed_path(call, &new)?));
     }
+    place::hold(call, &place.build).await?;
     db::rename(&mut call.tx, place.id, &old, &new).await?;
     for (from, to) in &moves {
         let [from, to] = [from, to].map(|path| relative(call, &path.to_string_lossy()));
@@ -412,6 +415,7 @@ pub async fn write_signed(
             Ok(())
         };
         let journal = place::carry_out(call, place.build.id, plan, write).await?;
+        place::hold(call, &place.build).await?;
         if let Some(journal) = journal {
             toji_db::journal::commit(&mut call.tx, journal).await?;
         }

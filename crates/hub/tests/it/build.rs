@@ -253,6 +253,26 @@ both_databases! {
         assert!(!trees[1].exists());
     }
 
+    async fn what_takes_long_is_not_taken_for_interrupted(db: Db) {
+        let running = Running::new(db).await;
+        let hub = &running.stage.world.hub;
+        let tree = running.top("packages/a/1/.1.moving");
+        fs::create_dir_all(&tree).unwrap();
+        let steps = list![map! { "tree" => tree.to_str().unwrap() }];
+        let mut call = running.stage.world.call().await;
+        let id = toji_db::journal::insert(&mut call.tx, None, &steps).await.unwrap();
+        call.commit().await.unwrap();
+        running.stage.world.set("UPDATE toji_import SET created = '2020-01-01 00:00:00+00'", &[]).await;
+        let mut call = running.stage.world.call().await;
+        toji_db::journal::touch(&mut call.tx, id).await.unwrap();
+        call.commit().await.unwrap();
+        assert_eq!(toji_hub::build::import::recover(hub, 600.0).await.unwrap(), 0);
+        assert!(tree.exists());
+        running.stage.world.set("UPDATE toji_import SET created = '2020-01-01 00:00:00+00'", &[]).await;
+        assert_eq!(toji_hub::build::import::recover(hub, 600.0).await.unwrap(), 1);
+        assert!(!tree.exists());
+    }
+
     async fn what_is_under_way_is_left_alone(db: Db) {
         let running = Running::new(db).await;
         let stage = &running.stage;

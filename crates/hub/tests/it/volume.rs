@@ -8,7 +8,7 @@ use toji_hub::Request;
 use toji_testkit::both_databases;
 use toji_value::{Value, list, map};
 
-use super::fixture::{import, imported, name, packages, top};
+use super::fixture::{header, import, imported, name, packages, top};
 use super::people::Stage;
 
 /// A volume with its link to the top directory.
@@ -119,6 +119,50 @@ both_databases! {
             assert!(base.join("src/shelf-1.0-1.src.rpm").is_file());
             assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
         }
+    }
+
+    async fn what_is_written_during_moves_goes_with_them(db: Db) {
+        let made = packages();
+        let stage = imported(db, &made.plain).await;
+        add_volume(&stage, "one").await;
+        let rpm = &made.signed[0];
+        let nvra = name(rpm).trim_end_matches(".rpm").to_owned();
+        let header = header(rpm);
+        let places = ["packages/shelf/1.0/1", "vol/one/packages/shelf/1.0/1"];
+        let find = |file: &str| places.map(|place| top(&stage, place).join(file).is_file());
+        let (mut done, mut signed) = (0, false);
+        for round in 0..30 {
+            let volume = ["one", "DEFAULT"][done % 2];
+            let moving = stage.call(&stage.admin, "changeBuildVolume", list!["shelf-1.0-1", volume]);
+            let writing = async {
+                match round % 3 {
+                    0 if signed => stage.call(&stage.admin, "deleteRPMSig", list![&nvra, &made.key]).await,
+                    0 => stage.call(&stage.admin, "addRPMSig", list![&nvra, header.clone()]).await,
+                    _ => stage.call(&stage.admin, "writeSignedRPM", list![&nvra, &made.key, true]).await,
+                }
+            };
+            let (moved, written) = tokio::join!(moving, writing);
+            done += usize::from(moved.is_ok());
+            signed ^= round % 3 == 0 && written.is_ok();
+            for fault in [moved.err(), written.err()].into_iter().flatten() {
+                let told = ["meanwhile", "being moved", "No cached signature", "No such"];
+                assert!(told.iter().any(|text| fault.message.contains(text)), "{fault}");
+            }
+            let build = stage.ok(&stage.alice, "getBuild", list!["shelf-1.0-1"]).await;
+            assert_eq!(build.get("volume_name"), &Value::from(["DEFAULT", "one"][done % 2]));
+            let sql = "SELECT path FROM toji_file ORDER BY path";
+            let mut call = stage.world.call().await;
+            let rows = call.tx.query(sql, &[]).await.unwrap();
+            let paths: Vec<String> = rows.iter().map(|row| row.get("path").unwrap()).collect();
+            call.tx.rollback().await.unwrap();
+            let place = places[done % 2];
+            for path in paths {
+                assert!(path.starts_with(place) && top(&stage, &path).is_file(), "{path} in round {round}");
+            }
+            assert!(find("x86_64/shelf-1.0-1.x86_64.rpm").contains(&true));
+            assert_eq!(stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));
+        }
+        assert!(done > 0);
     }
 
     async fn the_policy_decides_at_import_and_later(db: Db) {

@@ -25,6 +25,17 @@ impl Store {
         }
     }
 
+    /// All files and links below a directory, with lengths and times: equal ones a while apart tell that nothing was written.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn state(&self, dir: &Path) -> Result<Vec<crate::Item>> {
+        match self.at(dir) {
+            Some((volume, below)) => volume.walk(&below),
+            None => Local::new(dir)?.walk(""),
+        }
+    }
+
     /// Gives a file or directory another name, in place of a link; one that is gone was renamed before.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use toji_store::Area;
 use toji_types::BuildState;
 use toji_value::{Fault, Map, Value};
 
+use super::super::import::place;
 use super::super::intake::{At, Intake};
 use super::super::{Build, import};
 use super::{buildroot, member, read, task_dir, texts};
@@ -75,7 +76,7 @@ pub async fn wrapper(
     add(call, &mut intake, &build, task_id, (&dir, results)).await?;
     let journal = intake.place(call, Some(build.id)).await?;
     task::lock_held(call, task_id).await?;
-    toji_db::build::lock(&mut call.tx, build.id).await?;
+    place::hold(call, &build).await?;
     let now = super::super::by_id(call, build_id).await?.ok_or_else(missing)?;
     check(call, &now).await?;
     intake.enter(call, &now, journal).await.map(drop)

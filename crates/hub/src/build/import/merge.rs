@@ -222,7 +222,7 @@ async fn import(call: &mut Call, found: &Build, parts: Vec<Part>) -> Result<(), 
     let read = tokio::task::spawn_blocking(work).await;
     let (sources, logs) = read.map_err(|_| Fault::unexpected("reading of files ended early"))??;
     let plain: Vec<_> = sources.iter().map(|(source, _)| source.clone()).collect();
-    toji_db::build::lock(&mut call.tx, found.id).await?;
+    place::hold(call, found).await?;
     let planned = steps(call, found, &plain, &logs)?;
     for step in &planned {
         let (store, to) = (call.hub.store.clone(), step.to.clone());

@@ -77,6 +77,22 @@ pub(crate) async fn carry_out_alone(
     Ok(journal)
 }
 
+/// Keeps a build where it is until the call's transaction ends.
+///
+/// Whoever has written files below a build's directory calls this before the commit: a move of the build, which looks at all its
+/// files while it holds the build, either sees them or is seen here.
+///
+/// # Errors
+/// When the build has gone elsewhere since it was read; what was written is taken back with the call.
+pub(crate) async fn hold(call: &mut Call, build: &Build) -> Result<(), Fault> {
+    toji_db::build::lock(&mut call.tx, build.id).await?;
+    let now = crate::build::by_id(call, build.id).await?;
+    if now.is_some_and(|now| call.hub.paths.build(now.at()) == call.hub.paths.build(build.at())) {
+        return Ok(());
+    }
+    Err(Fault::generic(format!("Build {} was moved meanwhile", build.nvr())))
+}
+
 /// Whether a build is still where it was when it was read.
 async fn stays(call: &mut Call, build: &Build) -> Result<bool, Fault> {
     let now = match call.tx.has_writes() {
@@ -170,8 +186,11 @@ async fn enter(call: &mut Call, build_id: Option<i64>, plan: &mut Placement) -> 
     // Another transaction does not see a build that this one has made.
     let build_id = build_id.filter(|_| !wrote);
     let mut tx = call.hub.db.begin_write().await?;
-    plan.journal = Some(toji_db::journal::insert(&mut tx, build_id, &to_value(plan)).await?);
-    Ok(tx.commit().await?)
+    let id = toji_db::journal::insert(&mut tx, build_id, &to_value(plan)).await?;
+    plan.journal = Some(id);
+    tx.commit().await?;
+    call.files.keep_alive(&call.hub, id);
+    Ok(())
 }
 
 fn text(path: &Path) -> String {

@@ -26,7 +26,7 @@ pub async fn single(call: &mut Call, rel: &str) -> Result<Map, Fault> {
     let source = read.map_err(|_| Fault::unexpected("reading of an upload ended early"))??;
     let build = build_of(call, &source, user).await?;
     // Others that import into it wait here, and find the file then.
-    db::lock(&mut call.tx, build.id).await?;
+    place::hold(call, &build).await?;
     if matches!(build.state, BuildState::Failed | BuildState::Canceled | BuildState::Deleted) {
         return Err(Fault::generic(format!("Build is {}: {}", build.state, build.nvr())));
     }
