@@ -9,6 +9,9 @@ from harness.story import eq, has, lacks, matches, story, that
 from stories.imports import built_here
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
 class Keyring:
     """A home of gpg's."""
 
@@ -134,6 +137,54 @@ def every_kind(w):
     (w.dir / "exported.asc").write_text(exported)
     run("rpm", "--dbpath", w.dir / "rpmdb2", "--import", w.dir / "exported.asc")
     has(run("rpm", "--dbpath", w.dir / "rpmdb2", "-K", signed_copy(w, binary, labels["ed25519"])), "digests signatures OK")
+
+
+@story(slow=True)
+def by_rpm_six(w):
+    """RPM 6 signs and checks what the older one does not know: ECDSA, and packages of its own format with several signatures."""
+    kinds = ["ed25519", "nistp256", "nistp384"]
+    ring, rpmdb = Keyring(w, *kinds), w.dir / "rpmdb6"
+    for kind in kinds:
+        toji(w, "keys", "add", ring.public(kind))
+        rpm_six("rpmkeys", "--dbpath", rpmdb, "--import", ring.public(kind))
+    _, older = built_here(w, w.name("older"))
+    newer = built_by_six(w, w.name("newer"))
+    for package, made in ((older, "4"), (newer, "6")):
+        eq(rpm_six("rpm", "-qp", "--nosignature", "--qf", "%{RPMFORMAT}", package).out, made, "the format")
+        w.koji("import", "--create-build", package)
+        nvra = package.name.removesuffix(".rpm")
+        for kind in kinds:
+            print_, copy = ring.print(kind), copy_of(w, package, f"six-{kind}")
+            rpm_six("rpmsign", "--define", f"_openpgp_sign_id {print_}", "--define", "_openpgp_sign gpg", "--define", "__gpg /usr/bin/gpg",
+                    "--define", f"_gpg_path {ring.home}", "--addsign", copy, env={"GNUPGHOME": str(ring.home)})
+            has(rpm_six("rpmkeys", "--dbpath", rpmdb, "-Kv", copy), print_)
+            has(w.koji("import-sig", copy), "Importing signature", "Writing signed copy")
+            stored = signed_copy(w, package, print_[32:])
+            eq(stored.read_bytes(), copy.read_bytes(), f"the signed copy of {kind}, format {made}")
+            has(rpm_six("rpmkeys", "--dbpath", rpmdb, "-K", stored), "digests signatures OK")
+            for name in (print_, print_[24:]):
+                eq([s["sigkey"] for s in w.hub.call("queryRPMSigs", nvra, name)], [print_[32:]], f"the signatures of {name}")
+        # What Toji puts into a header itself, from gpg's bare signature.
+        bare = copy_of(w, package, "six-bare")
+        if made == "4":
+            ring.sign_header(w, "nistp384", bare)
+            has(rpm_six("rpmkeys", "--dbpath", rpmdb, "-Kv", bare), ring.print("nistp384"))
+        said = toji(w, "signatures", "verify", nvra).out.splitlines()
+        eq(([line.split()[1] for line in said]), ["good"] * len(kinds), f"the states of {nvra}: {said}")
+
+
+def rpm_six(program, *argv, **more):
+    """Runs a program of RPM 6."""
+    return run(ROOT / ".x/rpm6/run", program, *argv, **more)
+
+
+def built_by_six(w, name):
+    """A package in the format of RPM 6, built by it."""
+    top, spec = w.dir / f"six-{name}", w.dir / f"{name}.spec"
+    spec.write_text(f"Name: {name}\nVersion: 1.0\nRelease: 1\nSummary: {name}\nLicense: MIT\nBuildArch: noarch\n%description\n{name}\n"
+                    f"%install\nmkdir -p %{{buildroot}}/usr/share/{name}\necho {name} > %{{buildroot}}/usr/share/{name}/file\n%files\n/usr/share/{name}\n")
+    rpm_six("rpmbuild", "--define", f"_topdir {top}", "--define", "_rpmformat 6", "-bb", spec)
+    return next((top / "RPMS").rglob("*.rpm"))
 
 
 @story()

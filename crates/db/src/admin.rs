@@ -10,7 +10,7 @@ pub struct Server {
 impl Server {
     /// Connects to the database that `url` names (`postgres` is always there).
     pub async fn connect(url: &str) -> Result<Server> {
-        let postgres::Target { config, tls } = postgres::target(url)?;
+        let postgres::Target { config, tls, .. } = postgres::target(url)?;
         let (client, connection) = config.connect(tls).await.map_err(postgres::error)?;
         tokio::spawn(connection);
         Ok(Server { client })

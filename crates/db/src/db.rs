@@ -79,15 +79,29 @@ impl Db {
     /// Opens `sqlite:PATH`, `sqlite::memory:` (a temporary file) or `postgres://…`
     /// (`postgres:///NAME?host=/socket/dir` for a local socket).
     pub async fn open(url: &str, options: &Options) -> Result<Db> {
+        Db::open_at(url, options, None).await
+    }
+
+    /// The database at a moment that an open transaction holds; only to be read.
+    pub(crate) async fn at(
+        url: &str,
+        options: &Options,
+        moment: &postgres::Exported,
+    ) -> Result<Db> {
+        Db::open_at(url, options, Some(moment.name())).await
+    }
+
+    async fn open_at(url: &str, options: &Options, moment: Option<&str>) -> Result<Db> {
         let (engine, pool) = match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
                 let pool =
                     sqlite::Pool::open(path.strip_prefix("//").unwrap_or(path), options).await?;
                 (Engine::Sqlite, Pool::Sqlite(Arc::new(pool)))
             }
-            Some(("postgres" | "postgresql", _)) => {
-                (Engine::Postgres, Pool::Postgres(postgres::Pool::open(url, options).await?))
-            }
+            Some(("postgres" | "postgresql", _)) => (
+                Engine::Postgres,
+                Pool::Postgres(postgres::Pool::open(url, options, moment).await?),
+            ),
             _ => return Err(Error::Url(url.to_owned())),
         };
         let inner = Inner {

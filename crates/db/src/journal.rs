@@ -116,3 +116,8 @@ pub async fn move_digest(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// Forgets all entries: of a database that was restored, whose files are as its rows say.
+pub async fn clear(tx: &mut Tx) -> Result<u64> {
+    tx.execute("DELETE FROM toji_import", &[]).await
+}

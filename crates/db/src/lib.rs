@@ -74,6 +74,7 @@ pub mod session;
 pub mod setup;
 pub mod sidetag;
 pub mod signing;
+pub mod snapshot;
 mod sql;
 mod sqlite;
 pub mod statement;

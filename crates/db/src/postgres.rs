@@ -2,6 +2,7 @@
 
 mod codec;
 mod connect;
+mod export;
 mod tls;
 
 use std::future::Future;
@@ -25,7 +26,8 @@ use crate::{Error, Param, Result, Row};
 
 pub(crate) use codec::error;
 use codec::{Bound, Cell};
-pub(crate) use connect::{Target, target};
+pub(crate) use connect::{Target, environment, target};
+pub(crate) use export::Exported;
 
 /// The channel on which commits with outbox entries are told.
 pub(crate) const CHANNEL: &str = "toji_outbox";
@@ -37,12 +39,25 @@ const COPY_PART: usize = 1 << 20;
 pub(crate) struct Pool {
     pool: deadpool_postgres::Pool,
     tls: MakeRustlsConnect,
+    begin: Begin,
+}
+
+/// How transactions begin: as PostgreSQL does it, or each at the moment that another one holds.
+#[derive(Clone)]
+struct Begin(Option<Arc<str>>);
+
+impl Begin {
+    fn text(&self) -> &str {
+        self.0.as_deref().unwrap_or("BEGIN")
+    }
 }
 
 impl Pool {
     /// Makes the pool and one connection, so that a wrong address is told at once.
-    pub(crate) async fn open(url: &str, options: &Options) -> Result<Pool> {
-        let Target { config, tls } = tuned(url)?;
+    ///
+    /// With the name of a moment that a transaction has exported, everything is read as it was then.
+    pub(crate) async fn open(url: &str, options: &Options, moment: Option<&str>) -> Result<Pool> {
+        let Target { config, tls, .. } = tuned(url)?;
         // Whether a connection is alive shows when it is used: a test on taking it costs a round trip.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, tls.clone(), recycling);
@@ -57,7 +72,8 @@ impl Pool {
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .build()
             .map_err(|e| Error::Url(e.to_string()))?;
-        let pool = Pool { pool, tls };
+        let begin = Begin(moment.map(|name| export::begin_at(name).into()));
+        let pool = Pool { pool, tls, begin };
         drop(take(&pool.pool).await?);
         Ok(pool)
     }
@@ -71,7 +87,8 @@ impl Pool {
     pub(crate) async fn session(&self) -> Result<Session> {
         let client = Some(take(&self.pool).await?);
         let (pool, tls) = (self.pool.clone(), self.tls.clone());
-        Ok(Session { pool, tls, client, begun: false, in_flight: false })
+        let begin = self.begin.clone();
+        Ok(Session { pool, tls, begin, client, begun: false, in_flight: false })
     }
 }
 
@@ -112,6 +129,7 @@ fn tuned(url: &str) -> Result<Target> {
 pub(crate) struct Session {
     pool: deadpool_postgres::Pool,
     tls: MakeRustlsConnect,
+    begin: Begin,
     client: Option<Object>,
     /// Whether BEGIN was sent and no end.
     begun: bool,
@@ -194,7 +212,7 @@ impl Session {
     /// When a connection has died before that, another one is taken: nothing was done yet.
     async fn run(&mut self, job: Job<'_>) -> Result<Done> {
         let at_rest = !self.begun;
-        let first = at_rest && job.needs_transaction();
+        let first = at_rest && (self.begin.0.is_some() || job.needs_transaction());
         self.begun |= first;
         let out = self.attempt(job.clone(), first).await;
         if at_rest && matches!(out, Err(Error::Lost(_))) {
@@ -209,7 +227,7 @@ impl Session {
         self.in_flight = true;
         let out = if begin {
             let (begun, out) =
-                tokio::join!(biased; client.batch_execute("BEGIN"), perform(client, job));
+                tokio::join!(biased; client.batch_execute(self.begin.text()), perform(client, job));
             begun.map_err(error).and(out)
         } else {
             perform(client, job).await
@@ -324,7 +342,7 @@ pub(crate) fn listen(inner: &Arc<Inner>) {
 
 /// Listens until the connection ends.
 async fn listen_once(url: &str, inner: &Weak<Inner>) -> Result<()> {
-    let Target { config, tls } = tuned(url)?;
+    let Target { config, tls, .. } = tuned(url)?;
     let (client, mut connection) = config.connect(tls).await.map_err(error)?;
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let driver = tokio::spawn(async move {

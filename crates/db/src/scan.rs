@@ -91,6 +91,17 @@ pub async fn records(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Row>> {
     tx.query(sql, params![after, limit]).await
 }
 
+/// What is recorded below a directory: `path`, `size`, `sha256`.
+pub async fn recorded_below(tx: &mut Tx, dir: &str) -> Result<Vec<Row>> {
+    // What follows a slash in the order of the bytes is a zero.
+    let params = params![format!("{dir}/"), format!("{dir}0")];
+    let range = match tx.engine() {
+        Engine::Postgres => " WHERE path COLLATE \"C\" >= $1 AND path COLLATE \"C\" < $2",
+        Engine::Sqlite => " WHERE path >= $1 AND path < $2",
+    };
+    tx.query(sql!["SELECT path, size, sha256 FROM toji_file", range], params).await
+}
+
 /// Forgets what is recorded of files.
 pub async fn forget(tx: &mut Tx, paths: &[String]) -> Result<()> {
     for sql in [

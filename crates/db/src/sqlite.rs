@@ -4,6 +4,7 @@
 //! caller that goes away leaves a connection that is rolled back and returned, never a torn one.
 
 mod convert;
+mod copy;
 mod functions;
 mod sequence;
 
@@ -21,6 +22,7 @@ use crate::dialect::Plan;
 use crate::{Error, Param, Result, Row};
 
 pub(crate) use convert::error;
+pub(crate) use copy::check;
 
 /// Prepared statements kept for each connection.
 const STATEMENTS: usize = 1024;

@@ -4,6 +4,7 @@
 //! name. Both read in batches, hold nothing meanwhile, look twice before they say that something is wrong, and may be
 //! interrupted anywhere.
 
+pub mod backup;
 mod build;
 mod expect;
 mod finding;

@@ -6,6 +6,7 @@ mod it {
     mod archive;
     mod archive_host;
     mod audit;
+    mod backup;
     mod batch;
     mod build;
     mod builder;

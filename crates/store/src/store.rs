@@ -1,5 +1,6 @@
 //! All files below one top directory, by their full paths: those of volumes in object stores are there, all others in directories.
 
+mod away;
 mod copy;
 
 use std::collections::BTreeMap;

@@ -1,17 +1,12 @@
 //! Where files lie: what checks need to know of a place, whether it is a directory or an object store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-
-use crate::inside::open_inside;
-use crate::path::normalize;
-use crate::{Error, Result, packed};
+use crate::{Error, Local, Result};
 
 /// What a path leads to; links are not followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,163 +95,14 @@ pub trait Volume: Send + Sync {
     }
 }
 
-/// A directory of this machine.
-#[derive(Debug)]
-pub struct Local {
-    root: PathBuf,
-    handle: Option<OwnedFd>,
-}
-
-impl Local {
-    /// The volume at a directory; one that does not exist is empty.
-    ///
-    /// # Errors
-    /// When it exists and cannot be opened.
-    pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
-        match rustix::fs::open(&root, flags, Mode::empty()) {
-            Ok(handle) => Ok(Local { root, handle: Some(handle) }),
-            Err(rustix::io::Errno::NOENT) => Ok(Local { root, handle: None }),
-            Err(e) => Err(Error::io(&root)(e.into())),
-        }
-    }
-
-    fn shown(&self, path: &str) -> PathBuf {
-        self.root.join(path)
-    }
-
-    /// Opens below the root, following links that stay there.
-    fn open_at(&self, path: &str, flags: OFlags) -> Result<std::fs::File> {
-        let path = normalize(path)?;
-        let Some(root) = &self.handle else {
-            return Err(Error::io(self.shown(&path))(std::io::ErrorKind::NotFound.into()));
-        };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let name = if path.is_empty() { "." } else { &path };
-        let opened = open_inside(root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
-        Ok(opened.map_err(|e| Error::io(self.shown(&path))(e.into()))?.into())
-    }
-
-    fn read_flags() -> OFlags {
-        OFlags::RDONLY | OFlags::NONBLOCK
-    }
-
-    fn of(&self, path: String, meta: &Metadata) -> Result<Item> {
-        let kind = match () {
-            () if meta.is_file() => Kind::File,
-            () if meta.is_dir() => Kind::Dir,
-            () if meta.is_symlink() => {
-                let full = self.shown(&path);
-                Kind::Link(std::fs::read_link(&full).map_err(Error::io(&full))?)
-            }
-            () => Kind::Other,
-        };
-        let size = match kind {
-            Kind::File => packed::content_length(&path, meta.len(), || {
-                self.open_at(&path, Self::read_flags()).map_err(std::io::Error::other)
-            }),
-            _ => meta.len(),
-        };
-        Ok(Item { path, kind, size, modified: meta.modified().ok() })
-    }
-}
-
-impl Volume for Local {
-    fn item(&self, path: &str) -> Result<Option<Item>> {
-        let path = normalize(path)?;
-        let full = self.shown(&path);
-        match std::fs::symlink_metadata(&full) {
-            Ok(meta) => self.of(path, &meta).map(Some),
-            Err(e) if is_absent(&e) => Ok(None),
-            Err(e) => Err(Error::io(&full)(e)),
-        }
-    }
-
-    fn list(&self, path: &str) -> Result<Vec<Item>> {
-        let path = normalize(path)?;
-        let full = self.shown(&path);
-        let entries = match std::fs::read_dir(&full) {
-            Ok(entries) => entries,
-            Err(e) if is_absent(&e) => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io(&full)(e)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(Error::io(&full))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let meta = match entry.metadata() {
-                Ok(meta) => meta,
-                // It went between the listing and now.
-                Err(e) if is_absent(&e) => continue,
-                Err(e) => return Err(Error::io(entry.path())(e)),
-            };
-            let path = if path.is_empty() { name } else { format!("{path}/{name}") };
-            found.push(self.of(path, &meta)?);
-        }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
-    }
-
-    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>> {
-        let file = self.open_at(path, Self::read_flags())?;
-        let shown = self.shown(path);
-        let meta = file.metadata().map_err(Error::io(&shown))?;
-        if !meta.is_file() {
-            return Err(Error::NotAFile(shown.display().to_string()));
-        }
-        if packed::is_log(path) {
-            let content = packed::Content::new(file).map_err(Error::io(&shown))?;
-            return Ok(match content.into_plain() {
-                Ok(file) => Box::new(file),
-                Err(content) => Box::new(content),
-            });
-        }
-        Ok(Box::new(file))
-    }
-
-    fn put(&self, path: &str, content: &[u8]) -> Result<()> {
-        crate::write_durably(&self.changed(path)?, content)
-    }
-
-    fn link(&self, path: &str, target: &Path) -> Result<()> {
-        crate::replace_link(&self.changed(path)?, target)
-    }
-
-    fn remove(&self, path: &str) -> Result<()> {
-        crate::remove_tree(&self.changed(path)?)
-    }
-}
-
-impl Local {
-    /// The full path of something that is changed: no directory on the way there may be a link.
-    fn changed(&self, path: &str) -> Result<PathBuf> {
-        let path = normalize(path)?;
-        let mut dir = PathBuf::new();
-        for part in Path::new(&path).parent().into_iter().flat_map(Path::components) {
-            dir.push(part);
-            let full = self.root.join(&dir);
-            if std::fs::symlink_metadata(&full).is_ok_and(|meta| meta.is_symlink()) {
-                return Err(Error::Path(full.display().to_string()));
-            }
-        }
-        if path.is_empty() {
-            return Err(Error::Path(path));
-        }
-        Ok(self.shown(&path))
-    }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
-}
-
 /// All volumes of a store under one top: `vol/NAME/…` lies on the volume of that name, the rest on the default one.
 pub struct Volumes {
     default: Box<dyn Volume>,
     named: BTreeMap<String, Box<dyn Volume>>,
     /// Names of those that have no directory: their roots are asked for what they are.
     remote: BTreeSet<String>,
+    /// Those of them that have not answered, and what was said instead: they are not waited for again.
+    silent: Mutex<BTreeMap<String, String>>,
 }
 
 impl Volumes {
@@ -270,7 +116,7 @@ impl Volumes {
         for name in names {
             named.insert(name.to_owned(), Box::new(Local::new(top.join("vol").join(name))?));
         }
-        Ok(Volumes { default, named, remote: BTreeSet::new() })
+        Ok(Volumes { default, named, remote: BTreeSet::new(), silent: Mutex::default() })
     }
 
     /// Adds a volume.
@@ -287,6 +133,34 @@ impl Volumes {
     /// Whether a volume of this name is no directory.
     pub fn is_remote(&self, name: &str) -> bool {
         self.remote.contains(name)
+    }
+
+    /// The volume without a directory that a path lies on.
+    fn remote_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let name = path.strip_prefix("vol/")?.split('/').next()?;
+        self.is_remote(name).then_some(name)
+    }
+
+    /// Why the volume of a path has not answered; nothing if it does, or is a directory.
+    pub fn silence(&self, path: &str) -> Option<String> {
+        let name = self.remote_of(path)?;
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Asks the volume of a path. One that has no directory and fails is not asked again: each answer would be waited for in vain.
+    fn ask<T>(&self, path: &str, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(name) = self.remote_of(path) else { return ask() };
+        if let Some(why) = self.silence(path) {
+            return Err(Error::io(path)(std::io::Error::other(why)));
+        }
+        let answer = ask();
+        if let Err(error @ Error::Io { .. }) = &answer
+            && !error.is_missing()
+        {
+            let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+            silent.insert(name.to_owned(), error.to_string());
+        }
+        answer
     }
 
     /// The volume that a path lies on, the path there, and what to put before the paths of its answers.
@@ -315,17 +189,18 @@ fn under(before: &str, mut item: Item) -> Item {
 impl Volume for Volumes {
     fn item(&self, path: &str) -> Result<Option<Item>> {
         let (volume, below, before) = self.at(path);
-        Ok(volume.item(below)?.map(|item| under(before, item)))
+        Ok(self.ask(path, || volume.item(below))?.map(|item| under(before, item)))
     }
 
     fn list(&self, path: &str) -> Result<Vec<Item>> {
         let (volume, below, before) = self.at(path);
-        Ok(volume.list(below)?.into_iter().map(|item| under(before, item)).collect())
+        let items = self.ask(path, || volume.list(below))?;
+        Ok(items.into_iter().map(|item| under(before, item)).collect())
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>> {
         let (volume, below, _) = self.at(path);
-        volume.open(below)
+        self.ask(path, || volume.open(below))
     }
 
     fn put(&self, path: &str, content: &[u8]) -> Result<()> {
@@ -350,6 +225,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::packed;
 
     fn content(volume: &dyn Volume, path: &str) -> Result<String> {
         let mut text = String::new();

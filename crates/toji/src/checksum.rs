@@ -121,12 +121,12 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(manner: &Manner) -> Self {
-        Output {
-            json: manner.json,
-            quiet: manner.quiet,
-            stop: Arc::default(),
-            begin: Mutex::default(),
-        }
+        Output::plain(manner.json, manner.quiet)
+    }
+
+    /// One of a command that has no runs which go on.
+    pub(crate) fn plain(json: bool, quiet: bool) -> Self {
+        Output { json, quiet, stop: Arc::default(), begin: Mutex::default() }
     }
 
     /// Ends the run in order at SIGTERM or Ctrl-C.
@@ -284,7 +284,7 @@ async fn report(options: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // whoever reads may have gone, which is no reason to stop
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,6 +1,7 @@
 //! The one binary of Toji.
 
 mod admin;
+mod backup;
 mod builder;
 mod carrier;
 mod checksum;
@@ -22,6 +23,7 @@ mod provenance;
 mod rebuild_compare;
 mod repo;
 mod reproduce;
+mod restore;
 mod shell;
 mod signatures;
 mod signer;
@@ -67,6 +69,10 @@ enum Command {
     Fsck(fsck::Options),
     /// Read every file of the store: compute sums that are missing, compare those that are known.
     Checksum(checksum::Options),
+    /// Take points at which database and store agree, while others work; list, verify and prune them.
+    Backup(backup::Options),
+    /// Put a point of a backup into an empty database and an empty directory, and compare.
+    Restore(restore::Options),
     /// Add, list, export and remove the public keys that signatures of packages are verified with.
     Keys(keys::Options),
     /// Tell who has signed packages, verify that, and ask signers for signatures.
@@ -112,6 +118,8 @@ fn main() -> ExitCode {
         Command::Gc(options) => gc::run(*options),
         Command::Fsck(options) => fsck::run(&options),
         Command::Checksum(options) => checksum::run(options),
+        Command::Backup(options) => backup::run(options),
+        Command::Restore(options) => restore::run(&options),
         Command::Keys(options) => keys::run(&options),
         Command::Signatures(options) => signatures::run(&options),
         Command::Signer(options) => signer::run(&options),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use toji_bus::Bus;
 use toji_db::Db;
-use toji_hub::Hub;
+use toji_hub::{Config, Hub};
 
 /// The hub that a command is about.
 #[derive(clap::Args)]
@@ -24,14 +24,20 @@ pub(crate) struct Place {
 impl Place {
     /// The hub, without serving it; its database must be up to date.
     pub(crate) async fn hub(&self) -> anyhow::Result<Hub> {
+        let (url, config) = self.parts()?;
+        let options = toji_db::Options::default();
+        let db = Db::open(&url, &options).await.context("failed to open the database")?;
+        Ok(Hub::new(db, Bus::new(), config))
+    }
+
+    /// The database's URL and the options; nothing is opened.
+    pub(crate) fn parts(&self) -> anyhow::Result<(String, Config)> {
         let Some(data) = &self.data else {
-            return crate::hub::open_by(self.config.clone(), self.database.as_deref()).await;
+            let conf = crate::hub::files(self.config.clone()).read()?;
+            return Ok((conf.database(self.database.as_deref())?, conf.hub));
         };
         let data = std::path::absolute(data).context("failed to find the data directory")?;
         let own = || format!("sqlite:{}", data.join("toji.db").display());
-        let url = self.database.clone().unwrap_or_else(own);
-        let options = toji_db::Options::default();
-        let db = Db::open(&url, &options).await.context("failed to open the database")?;
-        Ok(Hub::new(db, Bus::new(), crate::conf::of_data(&data)?))
+        Ok((self.database.clone().unwrap_or_else(own), crate::conf::of_data(&data)?))
     }
 }

@@ -16,6 +16,8 @@ use crate::{Error, Result};
 pub(crate) struct Target {
     pub(crate) config: tokio_postgres::Config,
     pub(crate) tls: MakeRustlsConnect,
+    /// The parameters that the driver does not know.
+    own: Pairs,
 }
 
 /// Parameters of libpq that the driver does not know, and that are honoured here.
@@ -74,7 +76,37 @@ pub(crate) fn target(url: &str) -> Result<Target> {
         _ => SslMode::Require,
     });
     let tls = tls::connector(&trust, &own)?;
-    Ok(Target { config, tls })
+    Ok(Target { config, tls, own })
+}
+
+/// What PostgreSQL's own programs need in their environment to reach the same database in the same way.
+pub(crate) fn environment(url: &str) -> Result<Vec<(String, String)>> {
+    let Target { config, own, .. } = target(url)?;
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let numbers = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+    let addresses: Vec<String> = config.get_hostaddrs().iter().map(ToString::to_string).collect();
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let password = config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let from_own = |name: &str| own.get(name).cloned().unwrap_or_default();
+    let all = [
+        ("PGHOST", hosts.collect::<Vec<_>>().join(",")),
+        ("PGHOSTADDR", addresses.join(",")),
+        ("PGPORT", numbers(config.get_ports())),
+        ("PGUSER", text(config.get_user())),
+        ("PGDATABASE", text(config.get_dbname())),
+        ("PGPASSWORD", password.unwrap_or_default()),
+        ("PGOPTIONS", text(config.get_options())),
+        ("PGSSLMODE", from_own("sslmode")),
+        ("PGSSLROOTCERT", from_own("sslrootcert")),
+        ("PGSSLCERT", from_own("sslcert")),
+        ("PGSSLKEY", from_own("sslkey")),
+        ("PGAPPNAME", "toji backup".to_owned()),
+    ];
+    let given = all.into_iter().filter(|(_, value)| !value.is_empty());
+    Ok(given.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn wrong(what: impl Into<String>) -> Error {
@@ -297,6 +329,21 @@ mod tests {
 
     #[test]
     fn several_servers_and_more() {
+        let told = environment("postgres://u:p%40@a:1,b:2/d?sslmode=disable").unwrap();
+        let told: Vec<String> =
+            told.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            told,
+            [
+                "PGHOST=a,b",
+                "PGPORT=1,2",
+                "PGUSER=u",
+                "PGDATABASE=d",
+                "PGPASSWORD=p@",
+                "PGSSLMODE=disable",
+                "PGAPPNAME=toji backup"
+            ]
+        );
         let got = config(
             "postgres://u:p%40@a:1,b:2/d?connect_timeout=7&application_name=x&options=-c%20a%3D1&gssencmode=prefer\
              &target_session_attrs=read-write",

@@ -139,9 +139,12 @@ async fn look(volumes: Arc<Volumes>, places: Vec<Place>, now: f64) -> Result<Vec
     files::blocking(move || {
         let mut all = Vec::with_capacity(places.len());
         for place in places {
-            let found = volumes.walk(&place.dir)?;
+            let (found, dir) = match volumes.walk(&place.dir) {
+                Ok(found) => (found, volumes.item(&place.dir)?),
+                Err(_) if volumes.silence(&place.dir).is_some() => (Vec::new(), None),
+                Err(error) => return Err(error),
+            };
             let found = found.into_iter().map(|item| (item.path.clone(), item)).collect();
-            let dir = volumes.item(&place.dir)?;
             let default_dir = match place.dir == place.default_dir {
                 true => dir.clone(),
                 false => volumes.item(&place.default_dir)?,
@@ -160,8 +163,8 @@ pub(super) fn is_lost(volumes: &Volumes, path: &str) -> Result<bool, toji_store:
     let Some((before, _)) = path.split_once("packages/") else { return Ok(false) };
     let name = before.strip_prefix("vol/").map(|name| name.trim_end_matches('/'));
     if name.is_some_and(|name| volumes.is_remote(name)) {
-        // One that is not there does not answer, which is an error; an empty one is empty.
-        return Ok(false);
+        // One that is not there does not answer; an empty one is empty.
+        return Ok(volumes.silence(path).is_some());
     }
     Ok(volumes.item(&format!("{before}packages"))?.is_none())
 }

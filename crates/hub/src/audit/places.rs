@@ -122,20 +122,28 @@ pub(super) async fn run(
     Ok(found)
 }
 
-async fn list(volumes: &Arc<Volumes>, dir: String) -> Result<Vec<Item>, Fault> {
+pub(super) async fn list(volumes: &Arc<Volumes>, dir: String) -> Result<Vec<Item>, Fault> {
     let volumes = volumes.clone();
-    files::blocking(move || volumes.list(&dir)).await
+    files::blocking(move || answered(&volumes, &dir)).await
+}
+
+/// What lies in a directory; nothing in a bucket that does not answer, which is told of once.
+fn answered(volumes: &Volumes, dir: &str) -> Result<Vec<Item>, toji_store::Error> {
+    match volumes.list(dir) {
+        Err(_) if volumes.silence(dir).is_some() => Ok(Vec::new()),
+        items => items,
+    }
 }
 
 /// Everything so many levels below a directory.
 async fn level(volumes: &Arc<Volumes>, dir: String, levels: usize) -> Result<Vec<Item>, Fault> {
     let volumes = volumes.clone();
     files::blocking(move || {
-        let mut items = volumes.list(&dir)?;
+        let mut items = answered(&volumes, &dir)?;
         for _ in 1..levels {
             let mut next = Vec::new();
             for item in items.iter().filter(|item| item.kind == ItemKind::Dir) {
-                next.extend(volumes.list(&item.path)?);
+                next.extend(answered(&volumes, &item.path)?);
             }
             items = next;
         }

@@ -61,14 +61,24 @@ async fn without_file(volumes: Arc<Volumes>, paths: Vec<String>) -> Result<Vec<S
                 && last.0 != dir
             {
                 // The old place of a build that was moved leads to the new one by a link.
-                let there = volumes.item(dir)?.is_some_and(|item| item.kind == ItemKind::Dir);
+                let item = match volumes.item(dir) {
+                    Err(_) if volumes.silence(dir).is_some() => None,
+                    item => item?,
+                };
+                let there = item.is_some_and(|item| item.kind == ItemKind::Dir);
                 last = (dir.to_owned(), there, !there && is_lost(&volumes, dir)?);
             }
             let (there, lost) = match build_of(&path) {
                 Some(_) => (last.1, last.2),
                 None => (true, false),
             };
-            if !lost && (!there || volumes.item(&path)?.is_none()) {
+            let gone_now = !lost
+                && match volumes.item(&path) {
+                    // Nothing is known of what lies in a bucket that has stopped answering.
+                    Err(_) if volumes.silence(&path).is_some() => false,
+                    item => !there || item?.is_none(),
+                };
+            if gone_now {
                 gone.push(path);
             }
         }

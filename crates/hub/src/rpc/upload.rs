@@ -9,7 +9,7 @@ use toji_api::upload::*;
 use toji_bus::Topic;
 use toji_db::lookup::Names;
 use toji_store::packed::{Content, content_length};
-use toji_store::{Algorithm, Area, Hasher};
+use toji_store::{Algorithm, Area, Hasher, Item, Source};
 use toji_value::{Fault, FromValue, Map, Value, map};
 
 use crate::Call;
@@ -190,6 +190,15 @@ impl Handle for CheckUpload {
     }
 }
 
+/// The same of an object, of which one time is known.
+fn away_times(item: &Item) -> Map {
+    let age = item.modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let time = age.map_or(0.0, |age| age.as_secs_f64());
+    map! {
+        "st_size" => item.size.to_string(), "st_atime" => time, "st_mtime" => time, "st_ctime" => time,
+    }
+}
+
 fn seconds(whole: i64, nanos: i64) -> f64 {
     whole as f64 + nanos as f64 / 1e9
 }
@@ -209,11 +218,19 @@ impl Handle for DownloadTaskOutput {
         let root = call.hub.paths.work(volume.as_deref());
         let (root, dir) = beside(&root, &call.hub.paths.taskrelpath(self.task_id));
         let (name, task_id, size) = (self.file_name, self.task_id, self.size);
+        let hub = call.hub.clone();
         blocking(move || {
             let missing = || Fault::generic(format!("no file \"{name}\" output by task {task_id}"));
-            let opened = Area::new(root).open(&format!("{dir}/{name}"));
-            let mut file = Content::new(opened.map_err(|_| missing())?).map_err(io_fault)?;
-            let length = file.length().map_err(io_fault)?;
+            let path = format!("{dir}/{name}");
+            let mut file: Box<dyn Source> = match Area::new(&root).open(&path) {
+                Ok(file) => Box::new(Content::new(file).map_err(io_fault)?),
+                // A link into the build's directory may lead into an object store.
+                Err(_) => {
+                    let path = crate::files::below(&hub, format!("{root}/{path}").as_ref());
+                    hub.store.open_away(&path).map_err(store_fault)?.ok_or_else(missing)?
+                }
+            };
+            let length = file.seek(SeekFrom::End(0)).map_err(io_fault)?;
             let start = match u64::try_from(offset) {
                 Ok(offset) => offset,
                 Err(_) => length.saturating_sub(offset.unsigned_abs()),
@@ -243,11 +260,21 @@ impl Handle for ListTaskOutput {
         let roots: Vec<(String, String)> =
             volumes.into_iter().map(|v| (call.hub.paths.work(Some(&v)), v)).collect();
         let (stat, all_volumes) = (self.stat, self.all_volumes);
+        let hub = call.hub.clone();
         blocking(move || {
             let mut names = Vec::new();
             let mut files = Map::new();
             for (root, volume) in roots {
                 let area = Area::new(root);
+                let below = crate::files::below(&hub, &area.root().join(&dir));
+                for (path, item) in hub.store.away(&below).map_err(store_fault)? {
+                    let value = if stat { away_times(&item).into() } else { Value::Nil };
+                    match (stat, all_volumes) {
+                        (false, false) => names.push(Value::Str(path)),
+                        (true, false) => drop(files.insert(path, value)),
+                        (_, true) => on_volume(&mut files, path, &volume, value),
+                    }
+                }
                 for entry in area.walk(&dir).map_err(store_fault)? {
                     if toji_store::parts::is_partial(&entry.path) {
                         continue;
