@@ -16,9 +16,12 @@ impl Exported {
         let (client, connection) = config.connect(tls).await.map_err(error)?;
         tokio::spawn(connection);
         // It waits for programs that may take hours.
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-                     SET LOCAL idle_in_transaction_session_timeout = 0";
-        client.batch_execute(begin).await.map_err(error)?;
+        for statement in [
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            "SET LOCAL idle_in_transaction_session_timeout = 0",
+        ] {
+            client.execute(statement, &[]).await.map_err(error)?;
+        }
         let row = client.query_one("SELECT pg_export_snapshot()", &[]).await.map_err(error)?;
         Ok(Exported { name: row.try_get(0).map_err(error)?, _client: client })
     }

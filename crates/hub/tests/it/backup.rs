@@ -353,7 +353,7 @@ both_databases! {
         let done = prune(&vault, Keep::Newest(1), false).await.unwrap();
         // Four images and four logs.
         assert!(done.points == [first.id.clone()] && done.files >= 8, "{done:?}");
-        assert_eq!(points(&vault).unwrap(), [second.clone()]);
+        assert_eq!(points(&vault).unwrap(), std::slice::from_ref(&second));
         let left = check(&vault, &[second], Depth::Contents, &ears).await.unwrap();
         assert_eq!(left.damaged, 0);
     }
