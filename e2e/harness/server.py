@@ -100,6 +100,14 @@ class Server:
         with contextlib.closing(sqlite3.connect(self.data / "toji.db", timeout=60)) as link, link:
             link.execute(text)
 
+    def query(self, text):
+        """The first column of the rows that a statement finds in the database, as texts."""
+        if Server.postgres:
+            found = Server.postgres.psql(self.database_url().split("?")[0].split("/")[-1], text)
+            return [line.strip() for line in found.splitlines() if line.strip()]
+        with contextlib.closing(sqlite3.connect(self.data / "toji.db", timeout=60)) as link:
+            return [str(row[0]) for row in link.execute(text)]
+
     def log_tail(self, lines=40):
         """The end of what the process logged."""
         if not self.log.exists():

@@ -4,44 +4,39 @@
 //! [`Event`] tells what happened; events come from the outbox in the order of their numbers. A
 //! [`Message`] is on its way to a message broker.
 
+pub mod event;
 mod message;
+mod recent;
 mod signal;
 
+pub use event::{About, Event};
 pub use message::Message;
+pub use recent::Found;
 pub use signal::{Listener, Topic};
 
-use std::sync::Arc;
+use tokio::sync::{SemaphorePermit, broadcast, watch};
 
-use tokio::sync::broadcast;
-
-/// Events that a slow subscriber may be behind before it has to read the outbox again.
-const BACKLOG: usize = 8192;
-
-/// Something that happened and was committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Number in the outbox; grows with each event.
-    pub seq: i64,
-    /// What happened: `task.state`, `build.tag`, `repo.done`, …
-    pub kind: Arc<str>,
-    /// The object it happened to: `task:12`, `tag:3`; the order of events of one object is kept.
-    pub key: Arc<str>,
-    /// Details, a JSON object.
-    pub body: Arc<str>,
-}
+/// Events that a part of this process may be behind before it has to look at everything again.
+const BACKLOG: usize = 1024;
 
 /// The in-process bus; clones share it.
 #[derive(Clone)]
 pub struct Bus {
     signals: signal::Signals,
     events: broadcast::Sender<Event>,
+    recent: recent::Recent,
     messages: message::Messages,
 }
 
 impl Default for Bus {
     fn default() -> Self {
         let events = broadcast::Sender::new(BACKLOG);
-        Bus { signals: signal::Signals::default(), events, messages: message::Messages::default() }
+        Bus {
+            signals: signal::Signals::default(),
+            events,
+            recent: recent::Recent::default(),
+            messages: message::Messages::default(),
+        }
     }
 }
 
@@ -61,15 +56,36 @@ impl Bus {
         self.signals.listen(topic)
     }
 
-    /// Gives an event to all subscribers.
+    /// Gives an event to all readers.
     pub fn publish(&self, event: Event) {
-        // Without subscribers there is nobody to tell; the outbox keeps the event.
+        self.recent.add(event.clone());
+        // Without receivers there is nobody to tell; the outbox keeps the event.
         let _ = self.events.send(event);
     }
 
-    /// Receives the events from now on; a receiver that is told `Lagged` reads the outbox.
+    /// Says that everything up to number `seq` happened before this process told of anything.
+    pub fn begin(&self, seq: i64) {
+        self.recent.begin(seq);
+    }
+
+    /// Receives the events from now on, for parts of this process that look at the database when they are told `Lagged`.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// The number of the newest event that was published; changes with each.
+    pub fn newest(&self) -> watch::Receiver<i64> {
+        self.recent.newest()
+    }
+
+    /// At most `limit` published events after number `seq`.
+    pub fn after(&self, seq: i64, limit: usize) -> Found {
+        self.recent.after(seq, limit)
+    }
+
+    /// Waits for a turn to read older events from the outbox: however many readers are behind, few read at a time.
+    pub async fn replay(&self) -> Option<SemaphorePermit<'_>> {
+        self.recent.replay().await
     }
 
     /// Hands messages over that no table keeps; of very many that nobody takes the oldest are lost.

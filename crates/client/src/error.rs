@@ -43,6 +43,16 @@ pub enum Error {
     /// The answer is compressed in a way that cannot be undone.
     #[error("unreadable compressed answer")]
     Compression(#[source] std::io::Error),
+    /// The hub does not keep the events any more that come next for a reader.
+    #[error("events after number {after} are not there: kept are those from {oldest} to {newest}")]
+    EventsGone {
+        /// The reader's number.
+        after: i64,
+        /// The oldest event that is kept.
+        oldest: i64,
+        /// The newest event.
+        newest: i64,
+    },
     /// An upload or another call that needs a login was tried without one.
     #[error("not logged in")]
     NotLoggedIn,

@@ -19,7 +19,7 @@ use sse::Lines;
 /// How long a stream may be silent: the hub sends a comment every 15 seconds.
 const SILENT: Duration = Duration::from_secs(60);
 /// How often tasks are looked at although the hub tells of changes.
-const SLOW: Duration = Duration::from_secs(60);
+const SLOW: Duration = Duration::from_secs(300);
 /// How many tasks are looked at with one request.
 const BATCH: usize = 500;
 
@@ -28,8 +28,18 @@ const BATCH: usize = 500;
 pub struct Wanted {
     /// Kinds such as `build.state`; `task.*` takes a family. None are all.
     pub kinds: Vec<String>,
+    /// Kinds of objects such as `task` or `repo`. None are all.
+    pub objects: Vec<String>,
     /// Objects such as `task:12`. None are all.
     pub keys: Vec<String>,
+    /// Tags by name or number. None are all.
+    pub tags: Vec<String>,
+    /// Packages by name. None are all.
+    pub packages: Vec<String>,
+    /// Users, by name or number, whose tasks and builds these are. None are all.
+    pub owners: Vec<String>,
+    /// Tasks, each with all below it, and the builds and repositories that they bring about. None are all.
+    pub tasks: Vec<i64>,
     /// The number of the last event that is known; what came after it is told first. Without one the stream begins now.
     pub after: Option<i64>,
 }
@@ -52,7 +62,8 @@ impl Client {
     /// The hub's events, from a Toji hub. A connection that breaks is made again where it broke, so that nothing is lost.
     ///
     /// # Errors
-    /// The stream ends with [`Error::Status`] 404 at a hub that has no events, as Koji's: there [`Client::watch_tasks`] looks
+    /// The stream ends with [`Error::EventsGone`] when what came after [`Wanted::after`] is not kept any more: look at
+    /// everything anew then, and go on from the newest number. It ends with [`Error::Status`] 404 at a hub that has no events, as Koji's: there [`Client::watch_tasks`] looks
     /// again and again.
     pub fn events(&self, wanted: Wanted) -> Events<Numbered> {
         self.follow(wanted, Arc::default())
@@ -79,7 +90,7 @@ impl Client {
         // A URL has its limits; whoever watches very many tasks hears of all.
         let few = if ids.len() > 100 { &[] } else { ids };
         let keys = few.iter().map(|id| format!("task:{id}")).collect();
-        let wanted = Wanted { kinds: vec!["task.state".to_owned()], keys, after: None };
+        let wanted = Wanted { kinds: vec!["task.state".to_owned()], keys, ..Wanted::default() };
         let open = Arc::<AtomicBool>::default();
         let state = Watching {
             client: self.clone(),
@@ -164,8 +175,13 @@ impl Following {
             }
         };
         if let Some(found) = lines.next() {
-            return read(&found, &self.client).map(Some);
+            let event = read(&found, &self.client)?;
+            // What was told before is told again after some failures.
+            let new = self.wanted.after.is_none_or(|after| event.number > after);
+            return Ok(new.then_some(event));
         }
+        // The hub also tells how far it has come when nothing was of interest.
+        self.wanted.after = self.wanted.after.max(lines.number());
         let url = &self.client.shared.hub;
         match tokio::time::timeout(SILENT, body.next()).await {
             Ok(Some(Ok(piece))) => {
@@ -188,14 +204,30 @@ impl Client {
         url.set_path(&format!("{base}/api/events"));
         {
             let mut query = url.query_pairs_mut();
-            query.append_pair("kinds", &wanted.kinds.join(","));
-            query.append_pair("keys", &wanted.keys.join(","));
+            let tasks: Vec<String> = wanted.tasks.iter().map(i64::to_string).collect();
+            for (name, list) in [
+                ("kinds", &wanted.kinds),
+                ("objects", &wanted.objects),
+                ("keys", &wanted.keys),
+                ("tags", &wanted.tags),
+                ("packages", &wanted.packages),
+                ("owners", &wanted.owners),
+                ("tasks", &tasks),
+            ] {
+                if !list.is_empty() {
+                    query.append_pair(name, &list.join(","));
+                }
+            }
             if let Some(after) = wanted.after {
                 query.append_pair("after", &after.to_string());
             }
         }
         let get = self.shared.http.get(url.clone()).header("Accept", "text/event-stream");
         let response = get.send().await.map_err(|e| transport(&url, e))?;
+        if response.status() == reqwest::StatusCode::GONE {
+            let text = response.bytes().await.map_err(|e| transport(&url, e))?;
+            return Err(gone(&text));
+        }
         check(&url, &response)?;
         let kind = response.headers().get("Content-Type").and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
@@ -206,7 +238,17 @@ impl Client {
     }
 }
 
+/// What the hub says about events that it has not kept.
+fn gone(text: &[u8]) -> Error {
+    let said: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
+    let number = |name: &str| said[name].as_i64().unwrap_or_default();
+    Error::EventsGone { after: number("after"), oldest: number("oldest"), newest: number("newest") }
+}
+
 fn read(found: &sse::Found, client: &Client) -> Result<Numbered, Error> {
+    if found.kind == "gone" {
+        return Err(gone(found.data.as_bytes()));
+    }
     let wrong = |what: String| Error::Answer { call: "events".to_owned(), what };
     let json: serde_json::Value =
         serde_json::from_str(&found.data).map_err(|e| wrong(e.to_string()))?;

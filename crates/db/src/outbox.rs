@@ -5,7 +5,7 @@
 
 use toji_value::Value;
 
-use crate::{Engine, Param, Result, Tx, params};
+use crate::{Engine, Param, Result, Time, Tx, params};
 
 /// An entry that waits for the commit.
 #[derive(Clone, Debug)]
@@ -97,7 +97,56 @@ pub async fn last(tx: &mut Tx) -> Result<i64> {
     tx.scalar("SELECT last FROM toji_sequence WHERE name = 'outbox'", &[]).await
 }
 
+/// The numbers of the oldest entry that is kept and of the newest one; without any, the oldest is the next that will come.
+pub async fn bounds(tx: &mut Tx) -> Result<(i64, i64)> {
+    let sql = "SELECT last, (SELECT min(seq) FROM toji_outbox) AS oldest
+                 FROM toji_sequence WHERE name = 'outbox'";
+    let row = tx.query_one(sql, &[]).await?;
+    let last: i64 = row.get("last")?;
+    Ok((row.get::<Option<i64>>("oldest")?.unwrap_or(last + 1), last))
+}
+
+/// The last of the `limit` oldest entries that was written before a moment; nothing if there is none.
+pub async fn last_before(tx: &mut Tx, before: Time, limit: i64) -> Result<Option<i64>> {
+    let sql = "SELECT max(seq) AS seq FROM
+                 (SELECT seq, created FROM toji_outbox ORDER BY seq LIMIT $2) oldest
+                WHERE created < $1";
+    tx.query_one(sql, params![before, limit]).await?.get("seq")
+}
+
 /// Removes entries up to number `seq`; gives how many.
 pub async fn trim(tx: &mut Tx, seq: i64) -> Result<u64> {
     tx.execute("DELETE FROM toji_outbox WHERE seq <= $1", params![seq]).await
+}
+
+/// How far the slowest named reader has come; those that have not moved since a moment do not count.
+pub async fn slowest_reader(tx: &mut Tx, since: Time) -> Result<Option<i64>> {
+    let sql = "SELECT min(seq) AS seq FROM toji_outbox_reader WHERE updated >= $1";
+    tx.query_one(sql, params![since]).await?.get("seq")
+}
+
+/// How far a named reader has come, held against others until the end of the transaction (PostgreSQL; an embedded
+/// database has one hub). Nothing if another has it.
+pub async fn hold_reader(tx: &mut Tx, name: &str) -> Result<Option<i64>> {
+    let sql = match tx.engine() {
+        Engine::Postgres => {
+            "SELECT seq FROM toji_outbox_reader WHERE name = $1 FOR UPDATE SKIP LOCKED"
+        }
+        Engine::Sqlite => "SELECT seq FROM toji_outbox_reader WHERE name = $1",
+    };
+    tx.scalar_opt(sql, params![name]).await
+}
+
+/// Makes a named reader that begins with what comes next; false if there is one of this name.
+pub async fn add_reader(tx: &mut Tx, name: &str) -> Result<bool> {
+    let sql = "INSERT INTO toji_outbox_reader (name, seq)
+               SELECT $1, last FROM toji_sequence WHERE name = 'outbox' ON CONFLICT DO NOTHING";
+    Ok(tx.execute(sql, params![name]).await? > 0)
+}
+
+/// Notes that a named reader has come to number `seq`; it never goes back.
+pub async fn advance_reader(tx: &mut Tx, name: &str, seq: i64) -> Result<()> {
+    let sql =
+        "UPDATE toji_outbox_reader SET seq = $2, updated = NOW() WHERE name = $1 AND seq <= $2";
+    tx.execute(sql, params![name, seq]).await.map(drop)
 }

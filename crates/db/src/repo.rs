@@ -97,8 +97,10 @@ pub async fn in_state(tx: &mut Tx, tag: i64, state: i64) -> Result<Vec<Row>> {
 }
 
 /// The state of a repository, which is locked until the end of the transaction.
-pub async fn lock_state(tx: &mut Tx, id: i64) -> Result<Option<i64>> {
-    tx.scalar_opt("SELECT state FROM repo WHERE id = $1 FOR UPDATE", params![id]).await
+pub async fn lock_state(tx: &mut Tx, id: i64) -> Result<Option<(i64, i64)>> {
+    let sql = "SELECT state, tag_id FROM repo WHERE id = $1 FOR UPDATE";
+    let row = tx.query_opt(sql, params![id]).await?;
+    row.map(|row| Ok((row.get("state")?, row.get("tag_id")?))).transpose()
 }
 
 /// Sets the state of a repository; the caller has locked it and checked the move.

@@ -92,6 +92,14 @@ pub async fn results(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
     tx.query(sql, params![ids]).await
 }
 
+/// The names of the hosts of those of the tasks that have one: `id` of the task, `name`.
+pub async fn host_names(tx: &mut Tx, ids: &[i64]) -> Result<Vec<Row>> {
+    let sql =
+        "SELECT task.id AS id, host.name AS name FROM task JOIN host ON host.id = task.host_id
+                WHERE task.id = ANY($1)";
+    tx.query(sql, params![ids]).await
+}
+
 /// The tasks right below one, with their `request` texts, in the order of their labels.
 pub async fn children(tx: &mut Tx, parent: i64) -> Result<Vec<Row>> {
     let sql = concat!(
@@ -114,6 +122,17 @@ pub async fn descendants(tx: &mut Tx, id: i64) -> Result<Vec<Row>> {
         ", task.request AS request FROM below CROSS JOIN task WHERE task.id = below.id ORDER BY below.id"
     );
     tx.query(sql, params![id]).await
+}
+
+/// The numbers of all tasks below one, at most `limit`.
+pub async fn below(tx: &mut Tx, id: i64, limit: i64) -> Result<Vec<i64>> {
+    let sql = "WITH RECURSIVE below(id) AS (
+                   SELECT t.id FROM task t WHERE t.parent = $1
+                    UNION
+                   SELECT t.id FROM task t JOIN below ON t.parent = below.id)
+               SELECT id FROM below LIMIT $2";
+    let rows = tx.query(sql, params![id, limit]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }
 
 /// Locks a task's row until the end of the transaction.

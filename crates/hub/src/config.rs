@@ -2,6 +2,7 @@
 
 pub mod messages;
 pub mod plugins;
+pub mod relays;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -80,6 +81,10 @@ pub struct Config {
     pub object_volumes: Vec<toji_store::s3::S3>,
     /// `VerifySignatures` (Toji's own): signatures that are added must verify with a known key.
     pub verify_signatures: bool,
+    /// `Relays` (Toji's own): brokers that get messages.
+    pub relays: Vec<relays::Relay>,
+    /// `EventsKept` (Toji's own), in the file in hours: how many seconds events are kept for readers that come back.
+    pub events_kept: f64,
     /// How the store is scrubbed in the background.
     pub scrub: ScrubOptions,
     /// Scheduler and repository options.
@@ -242,6 +247,8 @@ impl Default for Config {
             provenance_key: None,
             object_volumes: Vec::new(),
             verify_signatures: false,
+            relays: Vec::new(),
+            events_kept: 7.0 * 86_400.0,
             scrub: ScrubOptions::default(),
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),

@@ -3,6 +3,7 @@
 mod added;
 mod built_in;
 mod dist_repo;
+pub(crate) mod fedora;
 mod maven;
 mod message;
 

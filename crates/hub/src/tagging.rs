@@ -167,7 +167,8 @@ pub async fn remove(
 fn tell(call: &mut Call, kind: &str, tag: &Tag, build: &Build, user: &User) {
     let body = map! {
         "tag_id" => tag.id, "tag" => &tag.name, "build_id" => build.id, "nvr" => build.nvr(),
-        "name" => &build.name, "user" => &user.name,
+        "name" => &build.name, "user" => &user.name, "owner_id" => build.owner_id,
+        "task_id" => build.task_id,
     };
     call.emit(kind, &format!("tag:{}", tag.id), body);
     call.signal(Topic::Repositories);

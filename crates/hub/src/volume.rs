@@ -122,6 +122,7 @@ pub async fn change(
     let body = map! {
         "id" => build.id, "attribute" => "volume_id", "old" => build.volume_id,
         "new" => volume.id, "nvr" => build.nvr(), "name" => &build.name,
+        "owner_id" => build.owner_id,
     };
     call.emit("build.change", &format!("build:{}", build.id), body);
     build::changed(call, build.id, "volume_id", old, new).await

@@ -15,6 +15,7 @@ mod it {
     mod dist;
     mod ending;
     mod fixture;
+    mod forward;
     mod gc;
     mod generator;
     mod held;

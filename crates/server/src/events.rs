@@ -2,26 +2,60 @@
 
 use std::convert::Infallible;
 
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::response::sse::{Event as Sse, KeepAlive, Sse as SseResponse};
-use futures::{Stream, StreamExt};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
 use serde::Deserialize;
+use serde_json::json;
 use toji_bus::Event;
+use toji_hub::events::{End, Reader, Told, Wanted};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Shared;
 
-/// Which events to send, and from where on.
+/// Readers that a hub serves at the same time.
+pub(crate) const WATCHERS: usize = 4096;
+/// How long a browser waits before it connects again, in milliseconds.
+const RETRY: u32 = 2000;
+
+/// Which events to send, and from where on; lists are separated by commas.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Filter {
-    /// Kinds, separated by commas; `task.*` takes a family. Empty is all.
-    #[serde(default)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Asked {
     kinds: String,
-    /// Object keys, separated by commas. Empty is all.
-    #[serde(default)]
+    objects: String,
     keys: String,
+    tags: String,
+    packages: String,
+    owners: String,
+    tasks: String,
     /// The last number that the reader has; what came after it is replayed.
     after: Option<i64>,
+}
+
+impl Asked {
+    fn wanted(&self) -> Result<Wanted, String> {
+        let list = |text: &str| -> Vec<String> {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let number = |text: String| {
+            text.parse().map_err(|_| format!("tasks are numbers, and {text:?} is none"))
+        };
+        Ok(Wanted {
+            kinds: list(&self.kinds),
+            objects: list(&self.objects),
+            keys: list(&self.keys),
+            tags: list(&self.tags),
+            packages: list(&self.packages),
+            owners: list(&self.owners),
+            tasks: list(&self.tasks).into_iter().map(number).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// Streams events until the reader leaves or the server drains.
@@ -29,79 +63,112 @@ pub(crate) struct Filter {
 /// A browser that connects again sends `Last-Event-ID`, and misses nothing.
 pub(crate) async fn handle(
     State(shared): State<Shared>,
-    Query(filter): Query<Filter>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
-) -> SseResponse<impl Stream<Item = Result<Sse, Infallible>>> {
-    let last_id = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
-    let after = last_id.or(filter.after);
-    let kinds = split(&filter.kinds);
-    let keys = split(&filter.keys);
-    let events = follow(shared.hub.clone(), after)
-        .filter(move |event| {
-            let wanted = matches(&kinds, &keys, event);
-            async move { wanted }
-        })
-        .map(|event| {
-            let sse = Sse::default().id(event.seq.to_string()).event(&*event.kind);
-            Ok(sse.data(format!("{{\"key\":{:?},\"body\":{}}}", event.key, event.body)))
-        });
-    let draining = shared.draining.clone();
-    let stream = events.take_until(async move { draining.cancelled().await });
-    SseResponse::new(stream).keep_alive(KeepAlive::default())
-}
-
-fn split(list: &str) -> Vec<String> {
-    list.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect()
-}
-
-/// Whether a filter takes an event.
-pub(crate) fn matches(kinds: &[String], keys: &[String], event: &Event) -> bool {
-    let kind_fits = |wanted: &String| match wanted.strip_suffix(".*") {
-        Some(family) => event.kind.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')),
-        None => **wanted == *event.kind,
+) -> Response {
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, &error.body_text(), json!({})),
     };
-    (kinds.is_empty() || kinds.iter().any(kind_fits))
-        && (keys.is_empty() || keys.iter().any(|key| **key == *event.key))
+    let after = match headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").trim()) {
+        None | Some("") => asked.after,
+        Some(id) => match id.parse() {
+            Ok(id) => Some(id),
+            Err(_) => {
+                return problem(StatusCode::BAD_REQUEST, "Last-Event-ID is a number", json!({}));
+            }
+        },
+    };
+    let wanted = match asked.wanted() {
+        Ok(wanted) => wanted,
+        Err(text) => return problem(StatusCode::BAD_REQUEST, &text, json!({})),
+    };
+    let Ok(place) = shared.watchers.clone().try_acquire_owned() else {
+        let text = "too many readers of events";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, text, json!({}));
+    };
+    match Reader::open(shared.hub.clone(), &wanted, after).await {
+        Ok(reader) => {
+            let head = [
+                (header::CONTENT_TYPE, "text/event-stream"),
+                (header::CACHE_CONTROL, "no-cache"),
+                // A front end must not collect what a reader waits for.
+                (header::HeaderName::from_static("x-accel-buffering"), "no"),
+            ];
+            let draining = shared.draining.clone();
+            let body = sent(reader, place).take_until(async move { draining.cancelled().await });
+            (head, Body::from_stream(body)).into_response()
+        }
+        Err(end) => refused(&end),
+    }
 }
 
-/// All events after `after` from the outbox, and then what happens; without a number, only the
-/// latter. A reader that falls behind is served from the outbox again.
-pub(crate) fn follow(hub: toji_hub::Hub, after: Option<i64>) -> impl Stream<Item = Event> + Send {
-    struct State {
-        hub: toji_hub::Hub,
-        live: tokio::sync::broadcast::Receiver<Event>,
-        last: Option<i64>,
-        replay: bool,
-        pending: std::collections::VecDeque<Event>,
-    }
-    let live = hub.bus.subscribe();
-    let state = State { hub, live, last: after, replay: after.is_some(), pending: [].into() };
-    futures::stream::unfold(state, |mut state| async move {
-        loop {
-            if let Some(event) = state.pending.pop_front() {
-                state.last = Some(event.seq);
-                return Some((event, state));
-            }
-            if state.replay {
-                let after = state.last.unwrap_or(0);
-                match toji_hub::relay::read(&state.hub, after).await {
-                    Ok(events) if events.is_empty() => state.replay = false,
-                    Ok(events) => state.pending.extend(events),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot replay events");
-                        return None;
-                    }
-                }
-                continue;
-            }
-            match state.live.recv().await {
-                Ok(event) if state.last.is_some_and(|last| event.seq <= last) => {}
-                Ok(event) => state.pending.push_back(event),
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
-                    state.replay = state.last.is_some();
-                }
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
-            }
+/// What goes over the wire: first the number from which on it tells, then the events.
+fn sent(
+    reader: Reader,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let begin = Bytes::from(format!("retry: {RETRY}\nid: {}\n\n", reader.number()));
+    let rest = futures::stream::unfold(Some((reader, place)), |open| async move {
+        let (mut reader, place) = open?;
+        let (piece, going_on) = match reader.next().await {
+            Ok(Told::Event(event)) => (frame(&event), true),
+            // A number without data: the browser keeps it, and tells nobody.
+            Ok(Told::Upto(number)) => (Bytes::from(format!("id: {number}\n\n")), true),
+            Err(end) => (last(&end), false),
+        };
+        Some((Ok(piece), going_on.then_some((reader, place))))
+    });
+    futures::stream::once(async { Ok(begin) }).chain(rest)
+}
+
+/// An event as it is sent, made once for all readers.
+fn frame(event: &Event) -> Bytes {
+    let make = || {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let (seq, kind, body) = (event.seq, &event.kind, &event.body);
+        let (key, created) = (text(&event.key), text(&event.created));
+        let head =
+            format!("id: {seq}\nevent: {kind}\ndata: {{\"seq\":{seq},\"kind\":{},", text(kind));
+        format!("{head}\"key\":{key},\"created\":{created},\"body\":{body}}}\n\n").into()
+    };
+    event.frame.get_or_init(make).clone()
+}
+
+/// The last thing that a reader is told.
+fn last(end: &End) -> Bytes {
+    match end {
+        End::Gone { .. } => format!("event: gone\ndata: {}\n\n", numbers(end)).into(),
+        End::Filter(_) | End::Failed(_) => {
+            tracing::warn!("{end}");
+            Bytes::from_static(b": the events cannot be read for now\n\n")
         }
-    })
+    }
+}
+
+fn numbers(end: &End) -> serde_json::Value {
+    match end {
+        End::Gone { after, oldest, newest } => {
+            json!({ "after": after, "oldest": oldest, "newest": newest })
+        }
+        End::Filter(_) | End::Failed(_) => json!({}),
+    }
+}
+
+fn refused(end: &End) -> Response {
+    let status = match end {
+        End::Gone { .. } => StatusCode::GONE,
+        End::Filter(_) => StatusCode::BAD_REQUEST,
+        End::Failed(fault) => crate::door::status(fault),
+    };
+    problem(status, &end.to_string(), numbers(end))
+}
+
+/// `application/problem+json` (RFC 9457).
+fn problem(status: StatusCode, detail: &str, mut more: serde_json::Value) -> Response {
+    more["title"] = status.canonical_reason().unwrap_or_default().into();
+    more["status"] = status.as_u16().into();
+    more["detail"] = detail.into();
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, kind, more.to_string()).into_response()
 }

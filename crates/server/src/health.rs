@@ -1,5 +1,7 @@
 //! Liveness, readiness and metrics.
 
+use std::sync::atomic::Ordering;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -40,6 +42,16 @@ pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
                 "# HELP toji_database_statements_total Statements run by this process.\n\
                  # TYPE toji_database_statements_total counter\n\
                  toji_database_statements_total {statements}\n"
+            ));
+            let requests = shared.requests.load(Ordering::Relaxed);
+            let readers = crate::events::WATCHERS - shared.watchers.available_permits();
+            text.push_str(&format!(
+                "# HELP toji_requests_total Requests that this process got, also by gRPC.\n\
+                 # TYPE toji_requests_total counter\n\
+                 toji_requests_total {requests}\n\
+                 # HELP toji_event_readers Readers of events that are connected to this process.\n\
+                 # TYPE toji_event_readers gauge\n\
+                 toji_event_readers {readers}\n"
             ));
             builders(&shared, &mut text);
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -29,6 +29,7 @@ pub use serve::{Listeners, Options, Site, serve};
 pub use tls::TlsFiles;
 pub use toji_gssapi::Acceptor;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -46,6 +47,10 @@ pub(crate) struct Inner {
     pub(crate) front: Front,
     /// Ends long-lived answers (event streams) when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
+    /// Requests that were answered, of this site and those before it.
+    pub(crate) requests: Arc<AtomicU64>,
+    /// Places for readers of events.
+    pub(crate) watchers: Arc<tokio::sync::Semaphore>,
     /// The description of the calls, once somebody has asked for it.
     pub(crate) openapi: OnceLock<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use tower::ServiceExt as _;
 use crate::front::{Front, Peer};
 use crate::patience::{Patience, Patient, Stage};
 use crate::socket::{Parts, Socket};
-use crate::{Inner, Shared, files, rpc, tls};
+use crate::{Inner, Shared, events, files, rpc, tls};
 
 /// A client that has not finished the handshake of TLS by then is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -71,13 +72,19 @@ impl Site {
         watch::channel(self).1
     }
 
-    fn open(&self, draining: &CancellationToken) -> anyhow::Result<Arc<Current>> {
+    fn open(
+        &self,
+        draining: &CancellationToken,
+        requests: &Arc<AtomicU64>,
+    ) -> anyhow::Result<Arc<Current>> {
         let topdir = &self.hub.config.topdir;
         let files = files::Root::open(topdir)
             .with_context(|| format!("failed to open the file root {}", topdir.display()))?;
         let (hub, front) = (self.hub.clone(), self.front.clone());
         let openapi = OnceLock::new();
-        let inner = Inner { hub, files, front, draining: draining.clone(), openapi };
+        let watchers = Arc::new(tokio::sync::Semaphore::new(events::WATCHERS));
+        let (draining, requests) = (draining.clone(), requests.clone());
+        let inner = Inner { hub, files, front, draining, requests, watchers, openapi };
         let shared = Shared(Arc::new(inner));
         let router = crate::router(shared.clone(), self.pages.clone());
         Ok(Arc::new(Current { router, shared }))
@@ -122,7 +129,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let listeners = listeners.into();
     let draining = CancellationToken::new();
-    let first = site.borrow_and_update().open(&draining)?;
+    let requests = Arc::default();
+    let first = site.borrow_and_update().open(&draining, &requests)?;
     let current = watch::Sender::new(first);
     let graceful = GracefulShutdown::new();
     let server = server();
@@ -131,7 +139,7 @@ pub async fn serve(
         let (accepted, encrypted) = tokio::select! {
             () = &mut shutdown => break,
             Ok(()) = site.changed() => {
-                match site.borrow_and_update().open(&draining) {
+                match site.borrow_and_update().open(&draining, &requests) {
                     Ok(opened) => drop(current.send_replace(opened)),
                     Err(error) => tracing::error!("the site stays as it was: {error:#}"),
                 }
@@ -255,6 +263,7 @@ async fn answer(
     peer: Peer,
     mut request: Request,
 ) -> Result<Response, std::convert::Infallible> {
+    current.shared.requests.fetch_add(1, Ordering::Relaxed);
     match current.shared.front.client(&peer, request.headers()) {
         // What is asked for most, and costs least, takes no part in looking for who answers.
         Ok(_) if files::asked_for(&request) => {

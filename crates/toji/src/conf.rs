@@ -9,6 +9,7 @@ mod ini;
 mod kojira;
 mod limits;
 mod options;
+mod relays;
 mod volumes;
 
 use std::path::{Path, PathBuf};

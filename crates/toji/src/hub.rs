@@ -270,6 +270,8 @@ impl Upkeep {
             loops.spawn(toji_hub::repod::serve(hub.clone(), stop.clone().cancelled_owned()));
         }
         loops.spawn(parts::send_messages(hub.clone(), stop.clone()));
+        loops.spawn(parts::relay_out(hub.clone(), stop.clone()));
+        loops.spawn(toji_hub::events::keep::serve(hub.clone(), stop.clone().cancelled_owned()));
         loops.spawn(parts::write_statements(hub.clone(), stop.clone()));
         loops.spawn(toji_hub::fragment::job::serve(hub.clone(), stop.clone().cancelled_owned()));
         loops.spawn(toji_hub::audit::serve(hub.clone(), stop.clone().cancelled_owned()));

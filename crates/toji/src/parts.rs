@@ -6,7 +6,7 @@ use toji_hub::Hub;
 use toji_server::{Front, InProcess, Site};
 use tokio_util::sync::CancellationToken;
 
-use crate::carrier::Amqp;
+use crate::carrier::{Amqp, Brokers};
 use crate::fetch::Web;
 
 /// Tells what was committed, until `stop`.
@@ -35,6 +35,16 @@ pub(crate) async fn send_messages(hub: Hub, stop: CancellationToken) {
         let carrier = Amqp(options.clone());
         toji_hub::courier::serve(hub, options, carrier, stop.cancelled_owned()).await;
     }
+}
+
+/// Sends events to the brokers that `Relays` names, until `stop`; does nothing without one.
+pub(crate) async fn relay_out(hub: Hub, stop: CancellationToken) {
+    let mut relays = tokio::task::JoinSet::new();
+    for relay in hub.config.relays.clone() {
+        let stop = stop.clone().cancelled_owned();
+        relays.spawn(toji_hub::forward::serve(hub.clone(), relay, Brokers, stop));
+    }
+    while relays.join_next().await.is_some() {}
 }
 
 /// Writes the statements about builds, until `stop`; without a key they wait.

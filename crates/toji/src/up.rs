@@ -116,6 +116,8 @@ async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
     parts.spawn(parts::relay(hub.clone(), stop.clone()));
     parts.spawn(parts::live(hub.clone(), stop.clone()));
     parts.spawn(parts::send_messages(hub.clone(), stop.clone()));
+    parts.spawn(parts::relay_out(hub.clone(), stop.clone()));
+    parts.spawn(toji_hub::events::keep::serve(hub.clone(), stop.clone().cancelled_owned()));
     parts.spawn(parts::write_statements(hub.clone(), stop.clone()));
     parts.spawn(toji_hub::fragment::job::serve(hub.clone(), stop.clone().cancelled_owned()));
     parts.spawn(toji_hub::audit::serve(hub.clone(), stop.clone().cancelled_owned()));

@@ -66,6 +66,7 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/koji/hosts", get(pages::hosts::list))
         .route("/koji/api", get(pages::api::list))
         .route("/koji/api/{name}", get(pages::api::one))
+        .route("/koji/static/follow.js", get(render::follow_script))
         .route("/koji/static/try.js", get(render::try_script))
         .route("/koji/static/style.css", get(render::style))
         .route("/koji/static/live.js", get(render::script))

@@ -86,6 +86,11 @@ pub(crate) async fn script() -> impl IntoResponse {
     javascript(include_str!("templates/live.js"))
 }
 
+/// The script that shows a page anew when the hub tells of a change.
+pub(crate) async fn follow_script() -> impl IntoResponse {
+    javascript(include_str!("templates/follow.js"))
+}
+
 /// The script that sends the examples of the reference.
 pub(crate) async fn try_script() -> impl IntoResponse {
     javascript(include_str!("templates/try.js"))

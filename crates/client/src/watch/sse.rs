@@ -20,10 +20,16 @@ pub(crate) struct Lines {
     line: Vec<u8>,
     current: Found,
     length: usize,
+    number: Option<i64>,
     whole: VecDeque<Found>,
 }
 
 impl Lines {
+    /// The number that was told last, with an event or without one.
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.number
+    }
+
     /// The next whole event.
     pub(crate) fn next(&mut self) -> Option<Found> {
         self.whole.pop_front()
@@ -50,6 +56,7 @@ impl Lines {
             self.length = 0;
             // The number stays, says the standard; an event without data is none.
             let id = self.current.id.clone();
+            self.number = id.parse().ok().or(self.number);
             let found = std::mem::replace(&mut self.current, Found { id, ..Found::default() });
             if !found.data.is_empty() {
                 self.whole.push_back(found);

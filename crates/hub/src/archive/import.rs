@@ -233,7 +233,11 @@ pub async fn enter(call: &mut Call, build: &Build, new: &Incoming) -> Result<i64
         db::add_components(tx, id, &new.archives).await?;
     }
     body.insert("id", id);
-    call.emit("archive.import", &format!("build:{build_id}"), body.clone());
+    let mut said = body.clone();
+    said.extend(map! {
+        "package" => &build.name, "owner_id" => build.owner_id, "task_id" => build.task_id,
+    });
+    call.emit("archive.import", &format!("build:{build_id}"), said);
     if build.state == toji_types::BuildState::Complete {
         crate::statement::ask(call, build_id).await?;
     }

@@ -353,7 +353,11 @@ pub(crate) async fn enter_with(
         "buildtime" => source.buildtime, "size" => size, "payloadhash" => &source.payloadhash,
         "external_repo_id" => 0,
     };
-    call.emit("rpm.import", &format!("build:{}", build.id), shown.clone());
+    let mut body = shown.clone();
+    body.extend(map! {
+        "package" => &build.name, "owner_id" => build.owner_id, "task_id" => build.task_id,
+    });
+    call.emit("rpm.import", &format!("build:{}", build.id), body);
     if build.state == BuildState::Complete {
         crate::statement::ask(call, build.id).await?;
     }

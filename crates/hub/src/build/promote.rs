@@ -76,7 +76,7 @@ pub async fn promote(call: &mut Call, draft: &Build, force: bool) -> Result<Buil
     }
     let body = map! {
         "id" => draft.id, "name" => &draft.name, "draft_release" => &draft.release,
-        "target_release" => &release, "user_id" => user,
+        "target_release" => &release, "user_id" => user, "owner_id" => draft.owner_id,
     };
     crate::statement::ask(call, draft.id).await?;
     call.emit("build.promote", &format!("build:{}", draft.id), body);

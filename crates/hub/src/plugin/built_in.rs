@@ -3,7 +3,7 @@
 use toji_plugin::{CALLBACKS, Settings};
 use toji_value::{Fault, Map, Value};
 
-use super::{dist_repo, maven, message};
+use super::{dist_repo, fedora, maven, message};
 use crate::Call;
 
 /// A plugin that is compiled in.
@@ -13,6 +13,8 @@ pub(crate) enum BuiltIn {
     Echo,
     /// Tells what happens in the form of Koji's message bus plugin.
     Protonmsg,
+    /// Tells what happens in the form of Fedora's plugin.
+    FedoraMessaging,
     /// Makes dist repositories of tags that ask for it, whenever their content changes.
     Tag2distrepo,
     /// Imports the Maven archives in RPMs.
@@ -26,6 +28,7 @@ impl BuiltIn {
         Some(match name {
             "echo" => BuiltIn::Echo,
             "protonmsg" => BuiltIn::Protonmsg,
+            "koji-fedoramessaging" => BuiltIn::FedoraMessaging,
             "tag2distrepo" => BuiltIn::Tag2distrepo,
             "rpm2maven" => BuiltIn::Rpm2maven,
             "dud" | "kiwi" | "runroot_hub" | "save_failed_tree" | "sidetag_hub" => BuiltIn::Always,
@@ -38,6 +41,7 @@ impl BuiltIn {
         let own: &'static [&'static str] = match self {
             BuiltIn::Echo => CALLBACKS,
             BuiltIn::Protonmsg => message::CALLBACKS,
+            BuiltIn::FedoraMessaging => fedora::CALLBACKS,
             BuiltIn::Tag2distrepo => &["postTag", "postUntag"],
             BuiltIn::Rpm2maven => &["postImport"],
             BuiltIn::Always => &[],
@@ -63,6 +67,7 @@ impl BuiltIn {
                 Ok(())
             }
             BuiltIn::Protonmsg => message::queue(call, name, args, settings).await,
+            BuiltIn::FedoraMessaging => fedora::queue(call, name, args, settings).await,
             BuiltIn::Tag2distrepo => dist_repo::schedule(call, args).await,
             // Boxed: an import within an import.
             BuiltIn::Rpm2maven => Box::pin(maven::import(call, args, settings)).await,

@@ -82,7 +82,9 @@ pub async fn init(
     if let Some(journal) = place::carry_out(call, None, plan, publish).await? {
         toji_db::journal::commit(&mut call.tx, journal).await?;
     }
-    let body = map! { "repo_id" => repo_id, "tag" => &tag.name, "tag_id" => tag.id };
+    let body = map! {
+        "repo_id" => repo_id, "tag" => &tag.name, "tag_id" => tag.id, "task_id" => task_id,
+    };
     call.emit("repo.init", &format!("repo:{repo_id}"), body);
     call.callback("postRepoInit", || args).await?;
     Ok((repo_id, event_id))

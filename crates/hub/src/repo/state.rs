@@ -16,7 +16,7 @@ use crate::Call;
 /// A generic fault for a move that is not legal or a repository that does not exist.
 pub async fn set(call: &mut Call, repo_id: i64, to: RepoState) -> Result<(), Fault> {
     let old = sql::lock_state(&mut call.tx, repo_id).await?;
-    let old = old.ok_or_else(|| Fault::generic("query returned no rows"))?;
+    let (old, tag) = old.ok_or_else(|| Fault::generic("query returned no rows"))?;
     let from = RepoState::try_from(old).map_err(|e| Fault::generic(e.to_string()))?;
     if from == to {
         return Ok(());
@@ -32,7 +32,7 @@ pub async fn set(call: &mut Call, repo_id: i64, to: RepoState) -> Result<(), Fau
     if to == RepoState::Ready {
         fulfil(call, repo_id).await?;
     }
-    let body = map! { "id" => repo_id, "old" => from.name(), "new" => to.name() };
+    let body = map! { "id" => repo_id, "old" => from.name(), "new" => to.name(), "tag_id" => tag };
     call.emit("repo.state", &format!("repo:{repo_id}"), body);
     call.signal(Topic::Repositories);
     Ok(())

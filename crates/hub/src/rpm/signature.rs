@@ -185,6 +185,7 @@ pub async fn add(
     let body = map! {
         "rpm_id" => place.id, "build_id" => place.build.id, "nvr" => place.build.nvr(),
         "nvra" => place.nvra(), "sigkey" => &sigkey, "sighash" => &sighash,
+        "package" => &place.build.name, "owner_id" => place.build.owner_id,
     };
     call.emit("rpm.sign", &format!("build:{}", place.build.id), body);
     call.callback("postRPMSign", || args).await?;

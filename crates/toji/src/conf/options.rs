@@ -307,6 +307,14 @@ const OWN: &[(&str, Effect)] = &[
         Number(|c, v| c.hub.scrub.interval = Some(v as f64 * 86_400.0).filter(|s| *s > 0.0)),
     ),
     ("ScrubRate", Number(|c, v| c.hub.scrub.rate = u64::try_from(v).ok().filter(|v| *v > 0))),
+    (
+        "Relays",
+        Parsed(|c, v| {
+            c.hub.relays = super::relays::read(Path::new(v.trim()))?;
+            Ok(())
+        }),
+    ),
+    ("EventsKept", Number(|c, v| c.hub.events_kept = v.max(1) as f64 * 3600.0)),
     ("VerifySignatures", Flag(|c, v| c.hub.verify_signatures = v)),
     ("ProvenanceKey", Text(|c, v| c.hub.provenance_key = path(v))),
     ("AutoBuildTags", Flag(|c, v| c.hub.repo.auto_build_tags = v)),

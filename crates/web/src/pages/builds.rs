@@ -45,6 +45,8 @@ pub(crate) async fn one(
     let logs = site.call("getBuildLogs", vec![build_id.into()], Map::new()).await?;
     let tags = site.call("listTags", vec![build_id.into()], Map::new()).await?;
     let nvr = build.get("nvr").display();
+    let building = build.get("state").as_int() == Some(0);
+    let events = building.then(|| format!("kinds=build.state&keys=build:{build_id}"));
     site.page(
         "build.html",
         context! {
@@ -53,6 +55,7 @@ pub(crate) async fn one(
             rpms => template_value(&rpms),
             logs => template_value(&logs),
             tags => template_value(&tags),
+            events,
         },
     )
 }

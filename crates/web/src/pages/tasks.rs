@@ -57,6 +57,8 @@ pub(crate) async fn one(
         0 => Some(template_value(&site.call("scheduler.explain", args, Map::new()).await?)),
         _ => None,
     };
+    let events =
+        matches!(state, 0 | 1 | 4).then(|| format!("kinds=task.state&tasks={}", id.task_id));
     let title = format!("{} ({})", task.get("method").display(), id.task_id);
     site.page(
         "task.html",
@@ -69,6 +71,7 @@ pub(crate) async fn one(
             files => template_value(&files),
             result,
             waiting,
+            events,
         },
     )
 }

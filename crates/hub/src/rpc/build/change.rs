@@ -14,6 +14,7 @@ use crate::{Call, user, volume};
 fn tell(call: &mut Call, found: &Build, attribute: &str, old: Value, new: Value) {
     let mut body: Map = map! {
         "id" => found.id, "attribute" => attribute, "nvr" => found.nvr(), "name" => &found.name,
+        "owner_id" => found.owner_id,
     };
     body.insert("old", old);
     body.insert("new", new);
