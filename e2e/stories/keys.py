@@ -141,7 +141,7 @@ def every_kind(w):
     has(run("rpm", "--dbpath", w.dir / "rpmdb2", "-K", signed_copy(w, binary, labels["ed25519"])), "digests signatures OK")
 
 
-@story(slow=True, hand=True)
+@story(slow=True)
 def by_rpm_six(w):
     """RPM 6 signs and checks what the older one does not know: ECDSA, and packages of its own format with several signatures."""
     kinds = ["ed25519", "nistp256", "nistp384"]
