@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 import xmlrpc.client
+from pathlib import Path
 
 from harness.command import run
 from harness.hub import Hub
@@ -306,3 +307,40 @@ def two_hubs(own):
             there.call("logout")
         finally:
             eq(other.stop(), 0, "the exit code of the second hub")
+
+
+@story(own=True)
+def profiles(own):
+    """Toji's own programs log in as the stock client's profiles say: by tickets, keytab, certificate, password and not at all."""
+    with Site(own, kerberos=True, hub={"DNUsernameComponent": "CN"}) as site:
+        ca = site.authority
+        site.hub.conf["toji"].update(TLSClientCA=ca.ca)
+        site.hub.reload()
+        site.token("alice")  # leaves tickets in the cache `tokens`
+        keytab, alice = site.kdc.keytab("bob"), ca.issue("alice")
+        home = site.dir / "home"
+        (home / ".koji" / "config.d").mkdir(parents=True)
+        base = f"server = {site.hub.tls}\nserverca = {ca.ca}\nmax_retries = 1\nretry_interval = 1\n"
+        (home / ".koji" / "config").write_text(
+            f"[tickets]\nauthtype = kerberos\n{base}\n[nobody]\nauthtype = noauth\n{base}\n"
+            f"[keytab]\nprincipal = bob@EXAMPLE.TEST\nkeytab = {keytab}\n{base}\n[wrong]\nmax_retries = many\n")
+        (home / ".koji" / "config.d" / "more.conf").write_text(
+            f"[certificate]\ncert = ~/alice.pem\n{base}\n[password]\nuser = {ADMIN[0]}\npassword = {ADMIN[1]}\n{base}")
+        (home / "alice.pem").write_bytes(alice.read_bytes())
+
+        def admin(profile, code):
+            env = {**site.ticket_env("tokens"), "HOME": str(home)}
+            return run(Path(own.toji).resolve(), "admin", "builder-tokens", "--profile", profile, env=env, code=code)
+
+        admin("password", 0)
+        refused = "permission required"
+        for profile, who in (("tickets", "alice@EXAMPLE.TEST"), ("keytab", "bob@EXAMPLE.TEST")):
+            has(admin(profile, 1).err, refused)
+            that(who in site.sql("SELECT krb_principal FROM user_krb_principals"), f"{who} was not logged in")
+        before = int(site.sql("SELECT count(*) FROM sessions"))
+        has(admin("certificate", 1).err, refused)
+        eq(int(site.sql("SELECT count(*) FROM sessions")), before + 1, "sessions after the login by certificate")
+        has(admin("nobody", 1).err, "not logged in")
+        eq(int(site.sql("SELECT count(*) FROM sessions")), before + 1, "sessions after no login")
+        has(admin("missing", 1).err, "no configuration for profile name: missing")
+        has(admin("wrong", 1).err, "value for max_retries config option must be a valid integer")

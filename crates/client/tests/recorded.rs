@@ -1,5 +1,8 @@
 //! Objects and estimates against recorded answers of a Koji hub, and against answers made for the purpose.
 
+#[path = "recorded/story.rs"]
+mod story;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +12,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use time::OffsetDateTime;
-use toji_client::{
-    Build, BuildState, Client, Course, Fault, FaultKind, Object, Options, Task, TaskState, Value,
-    args, list, map,
-};
+use story::at;
+use toji_client::{Build, Client, Course, Fault, Options, Task, Value, args, list, map};
 use toji_value::Args;
 use toji_xmlrpc::{Limits, parse_call, write_fault, write_response};
 
@@ -89,91 +89,25 @@ impl Answers {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/kojihub", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        let weburl = Some("https://koji.example.com/koji/".to_owned());
+        let weburl = Some(story::WEB.to_owned());
         let poll_interval = Duration::from_millis(1);
         Client::new(&url, Options { weburl, poll_interval, ..Options::default() }).unwrap()
     }
 }
 
-fn at(seconds: f64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos((seconds * 1e6).round() as i128 * 1000).unwrap()
-}
-
 #[tokio::test]
 async fn builds_of_a_koji_hub() {
-    let hub = Answers::recorded().serve().await;
-    let build = hub.build("peer-demo060-1.0-1").await.unwrap().unwrap();
-    assert_eq!(Some(&build), hub.build(150493).await.unwrap().as_ref());
-    assert_eq!((build.id(), build.task_id()), (Some(150493), Some(600028)));
-    assert_eq!(build.nvr().as_deref(), Some("peer-demo060-1.0-1"));
-    assert_eq!(build.state(), Some(BuildState::Complete));
-    assert_eq!(build.owner_name(), Some("kojiadmin"));
-    assert_eq!(build.started(), Some(at(1795317944.910074)));
-    assert_eq!(build.completed(), Some(at(1795318005.436678)));
-    assert_eq!(build.duration(at(0.0)), Some(Duration::from_micros(60_526_604)));
-    assert_eq!(
-        build.url().as_deref(),
-        Some("https://koji.example.com/koji/buildinfo?buildID=150493")
-    );
-    let estimate = build.estimate(at(0.0)).await.unwrap().unwrap();
-    assert_eq!(estimate.completes, at(1795318005.436678));
-    assert_eq!(estimate.left(at(1795318000.0)), Duration::from_micros(5_436_678));
-    assert_eq!(estimate.left(at(1795318010.0)), Duration::ZERO);
-    let generated = hub.build(90).await.unwrap().unwrap();
-    assert_eq!((generated.commit(), generated.task_id()), (Some("1"), None));
-    assert_eq!(generated.task().await.unwrap(), None);
-    let tags = hub.build(2).await.unwrap().unwrap().tags().await.unwrap();
-    assert_eq!(tags[0].name(), Some("f1-base"));
-    assert_eq!(tags[0].url().as_deref(), Some("https://koji.example.com/koji/taginfo?tagID=1"));
-    assert_eq!(hub.build("a-1-1").await.unwrap(), None);
-    let fault = hub.build("noversion").await.unwrap_err();
-    assert_eq!(fault.kind(), Some(FaultKind::Generic));
-    let wrong = hub.call("getBuild", args!(; "bogus" => 1)).await.unwrap_err();
-    assert!(wrong.is(FaultKind::Parameter) && wrong.is(FaultKind::Generic));
+    story::builds(&Answers::recorded().serve().await).await.unwrap();
 }
 
 #[tokio::test]
 async fn tasks_of_a_koji_hub() {
-    let hub = Answers::recorded().serve().await;
-    let build = hub.task(400001).await.unwrap().unwrap();
-    assert_eq!((build.method(), build.state()), ("build", Some(TaskState::Failed)));
-    assert_eq!(build.package().as_deref(), Some("syn-pkg0000"));
-    assert_eq!((build.target(), build.tag()), ("f1".into(), Value::Nil));
-    assert!(!build.is_scratch());
-    assert_eq!(build.duration(at(0.0)), Some(Duration::from_secs(595)));
-    assert_eq!(build.build_time(at(0.0)).await.unwrap(), Some(Duration::from_secs(595)));
-    let below = build.descendents().await.unwrap();
-    let methods: Vec<&str> = below.iter().map(Task::method).collect();
-    assert_eq!(methods, ["buildSRPMFromSCM", "buildArch", "tagBuild"]);
-    assert_eq!((below[1].tag(), below[1].arch().as_deref()), (6.into(), Some("x86_64")));
-    assert_eq!((below[2].tag(), below[2].build_id()), (2.into(), Some(3)));
-    let arch = hub.task(600064).await.unwrap().unwrap();
-    assert_eq!(arch.package().as_deref(), Some("peer-demo062"));
-    assert_eq!(hub.task(600044).await.unwrap().unwrap().tag(), "f2-build".into());
-    assert_eq!(hub.task(600057).await.unwrap().unwrap().arch().as_deref(), Some("x86_64"));
-    assert_eq!(hub.task(999999999).await.unwrap(), None);
-    assert_eq!(hub.wait_task(400001).await.unwrap().state(), Some(TaskState::Failed));
+    story::tasks(&Answers::recorded().serve().await).await.unwrap();
 }
 
 #[tokio::test]
 async fn pages_lead_to_objects() {
-    let hub = Answers::recorded().serve().await;
-    let of = async |page: &str| {
-        hub.from_web(&format!("https://koji.example.com/koji/{page}")).await.unwrap()
-    };
-    assert!(matches!(of("buildinfo?buildID=2").await, Some(Object::Build(b)) if b.id() == Some(2)));
-    assert!(
-        matches!(of("taskinfo?taskID=400001").await, Some(Object::Task(t)) if t.method() == "build")
-    );
-    assert!(
-        matches!(of("userinfo?userID=2").await, Some(Object::User(u)) if u.name() == Some("alice"))
-    );
-    assert!(
-        matches!(of("channelinfo?channelID=1").await, Some(Object::Channel(c)) if c.name() == Some("default"))
-    );
-    assert_eq!(of("taskinfo?taskID=x").await, None);
-    assert_eq!(of("index").await, None);
-    assert_eq!(hub.from_web("not a URL").await.unwrap(), None);
+    story::pages(&Answers::recorded().serve().await).await.unwrap();
 }
 
 /// A task as a hub tells of it.

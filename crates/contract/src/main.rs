@@ -1,6 +1,8 @@
 //! Serves recorded data of a Koji hub, so that answers can be compared; see `./x contract`.
 
 mod api;
+#[path = "../../client/tests/recorded/story.rs"]
+mod client_story;
 mod database;
 mod dataset;
 mod fileroot;
@@ -10,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use toji_client::{Client, Options};
 
 #[derive(Parser)]
 #[command(name = "toji-contract", arg_required_else_help = true)]
@@ -23,6 +26,11 @@ struct Cli {
 enum Command {
     /// Load a recorded data set into a fresh database and file root and serve it until interrupted.
     Serve(serve::Options),
+    /// Read from a hub with the recorded data what the client library's tests read from a Koji hub's answers.
+    Client {
+        /// The hub's URL.
+        url: String,
+    },
     /// Compare the declared calls with the kept list and protocol; with --write, write them.
     Api {
         /// The kept list: an object of names and their parameters.
@@ -42,6 +50,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
+        Command::Client { url } => client(&url),
         Command::Api { file, proto, write: true } => api::write(&file, &proto),
         Command::Api { file, proto, write: false } => api::check(&file, &proto),
     };
@@ -52,4 +61,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the client library's story.
+fn client(url: &str) -> anyhow::Result<()> {
+    let weburl = Some(client_story::WEB.to_owned());
+    let hub = Client::new(url, Options { weburl, ..Options::default() })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime
+        .block_on(async {
+            client_story::builds(&hub).await?;
+            client_story::tasks(&hub).await?;
+            client_story::pages(&hub).await
+        })
+        .map_err(|error| anyhow::anyhow!(error))
 }

@@ -152,6 +152,10 @@ impl Hub {
         if !writes {
             return self.attempt(request, method, args).await.0;
         }
+        // Nobody's files are in any place: who has not logged in takes back all by going away.
+        if is_multicall(method) && request.session.is_none() && request.identity.is_none() {
+            return self.write(request, method, args).await;
+        }
         // A caller that goes away does not take back what was begun: its files may be in their places.
         let (hub, request, method) = (self.clone(), request.clone(), method.to_owned());
         let done = tokio::spawn(async move { hub.write(&request, &method, args).await });

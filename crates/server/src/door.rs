@@ -1,5 +1,6 @@
 //! What the doors for calls have in common: who calls, what was sent, what a fault is in HTTP.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -9,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use toji_hub::SessionKey;
 use toji_value::{Fault, code};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::front::Client;
@@ -171,7 +173,13 @@ pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes, Unread>
     if document.is_empty() { Err(Unread::Empty) } else { Ok(document) }
 }
 
-/// Runs `work` here if it is small, otherwise on a thread for blocking work.
+/// Large documents that are worked on at the same time: the other processors are for those who ask for little.
+static LARGE_WORK: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new((processors / 2).max(1))
+});
+
+/// Runs `work` here if it is small, otherwise on a thread for blocking work, when it is its turn.
 pub(crate) async fn off_thread<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -179,8 +187,15 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     if size < LARGE {
         return Ok(work());
     }
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Fault::unexpected(error.to_string()))
+    let turn = LARGE_WORK.acquire().await;
+    let turn = turn.map_err(|error| Fault::unexpected(error.to_string()))?;
+    // The thread goes on when the caller has gone, and so does its turn.
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(turn);
+        done
+    });
+    done.await.map_err(|error| Fault::unexpected(error.to_string()))
 }
 
 /// Refuses documents that are not JSON by their own words: what a page of another site can send without

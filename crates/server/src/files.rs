@@ -214,6 +214,21 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
+/// Reads a `Range` header, for fuzzers.
+///
+/// # Panics
+/// When a part is not one of the file.
+pub(crate) fn fuzz(value: &str) {
+    for size in [0, 1, 1000, u64::MAX] {
+        if let range::Asked::Parts(parts) = range::asked(value, size) {
+            assert!(
+                parts.iter().all(|part| part.start < part.end && part.end <= size),
+                "{parts:?}"
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

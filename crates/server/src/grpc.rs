@@ -6,6 +6,7 @@ mod gate;
 mod multicall;
 mod raw;
 mod status;
+mod unary;
 mod watch;
 
 use axum::Router;
@@ -48,6 +49,16 @@ pub(crate) fn router(shared: &Shared) -> Router {
         (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no reflection of services"),
     }
     router
+}
+
+/// Reads a frame, for fuzzers.
+pub(crate) fn fuzz(data: &[u8]) {
+    unary::fuzz(data);
+}
+
+/// The time that a client gives a call, for fuzzers.
+pub(crate) fn timeout(headers: &axum::http::HeaderMap) -> Option<std::time::Duration> {
+    status::timeout(headers).ok().flatten()
 }
 
 /// The health of the services: they serve until the server drains.

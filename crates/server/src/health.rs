@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::Shared;
+use crate::{Shared, crowd};
 
 /// The process answers.
 pub(crate) async fn alive() -> &'static str {
@@ -52,6 +52,13 @@ pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
                  # HELP toji_event_readers Readers of events that are connected to this process.\n\
                  # TYPE toji_event_readers gauge\n\
                  toji_event_readers {readers}\n"
+            ));
+            let [short, long] = crowd::waiting();
+            text.push_str(&format!(
+                "# HELP toji_anonymous_calls_waiting Calls without a login that wait for their turn, by what such calls take.\n\
+                 # TYPE toji_anonymous_calls_waiting gauge\n\
+                 toji_anonymous_calls_waiting{{lane=\"short\"}} {short}\n\
+                 toji_anonymous_calls_waiting{{lane=\"long\"}} {long}\n"
             ));
             builders(&shared, &mut text);
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -1,9 +1,11 @@
 //! The front doors of the hub on one port: XML-RPC, JSON-RPC, HTTP with JSON, gRPC, uploads, files, events and health.
 
+mod crowd;
 mod door;
 mod events;
 mod files;
 mod front;
+mod fuzz;
 mod grpc;
 mod health;
 mod in_process;
@@ -19,9 +21,12 @@ mod rpc;
 mod serve;
 mod socket;
 mod tls;
+mod together;
 mod uploads;
 
 pub use front::Front;
+#[doc(hidden)]
+pub use fuzz::fuzz;
 pub use in_process::InProcess;
 pub use network::Network;
 pub use patience::Patience;

@@ -19,11 +19,20 @@ pub struct Patience {
     /// A connection that nothing comes over is kept so long: longer than clients keep theirs, so that it is
     /// they who close it, and none sends a request into a closing connection.
     pub idle: Duration,
+    /// Connections of HTTP/2 are asked so often whether they are still there.
+    pub ping: Duration,
+    /// What such a client may take to say so.
+    pub pong: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { head: Duration::from_secs(60), idle: Duration::from_secs(15 * 60) }
+        Patience {
+            head: Duration::from_secs(60),
+            idle: Duration::from_secs(15 * 60),
+            ping: Duration::from_secs(60),
+            pong: Duration::from_secs(30),
+        }
     }
 }
 

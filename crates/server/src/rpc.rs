@@ -9,10 +9,10 @@ use bytes::Bytes;
 use toji_value::{Args, Fault};
 use toji_xmlrpc::Limits;
 
-use crate::Shared;
 use crate::door::{self, off_thread, read_body};
 use crate::front::Client;
 use crate::reply::{Document, accepts_gzip};
+use crate::{Shared, crowd};
 
 /// Answers a request to `/kojihub`.
 pub(crate) async fn handle(
@@ -73,7 +73,9 @@ async fn call(shared: Shared, caller: toji_hub::Request, document: Bytes, gzip: 
         Ok(Err(error)) => return bad_request(&error.to_string()),
         Err(fault) => return fault_answer(&fault),
     };
-    match shared.hub.call(&caller, &method, Args::decode(params)).await {
+    let args = Args::decode(params);
+    let (_place, done) = crowd::call(&shared.hub, &caller, &method, args).await;
+    match done {
         Ok(value) => {
             let mut out = Vec::new();
             let rest = toji_xmlrpc::response_pieces(value, &mut out);

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Version;
 use axum::response::Response;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::net::sockopt::set_tcp_user_timeout;
@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 use crate::front::{Front, Peer};
 use crate::patience::{Patience, Patient, Stage};
 use crate::socket::{Parts, Socket};
+use crate::together::{self, Together};
 use crate::{Inner, Shared, events, files, rpc, tls};
 
 /// A client that has not finished the handshake of TLS by then is dropped.
@@ -35,10 +36,6 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 /// A client that takes nothing of what was sent to it for so long is dropped, in milliseconds: its
 /// answer holds a connection, and files that are open.
 const UNREAD: u32 = 60_000;
-
-/// Connections of HTTP/2 are asked so often whether they are still there, and must say so in time.
-const PING: Duration = Duration::from_secs(60);
-const PONG: Duration = Duration::from_secs(30);
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -133,7 +130,6 @@ pub async fn serve(
     let first = site.borrow_and_update().open(&draining, &requests)?;
     let current = watch::Sender::new(first);
     let graceful = GracefulShutdown::new();
-    let server = server();
     tokio::pin!(shutdown);
     loop {
         let (accepted, encrypted) = tokio::select! {
@@ -150,7 +146,6 @@ pub async fn serve(
         };
         let Some((stream, address)) = accepted else { continue };
         let connection = Connection {
-            server: server.clone(),
             watcher: graceful.watcher(),
             current: current.subscribe(),
             patience: options.patience,
@@ -165,13 +160,13 @@ pub async fn serve(
     Ok(())
 }
 
-fn server() -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+fn server(together: Together, patience: &Patience) -> auto::Builder<Together> {
+    let mut server = auto::Builder::new(together);
     // `Patient` watches heads and idle connections, for which hyper has a single time.
     server.http1().keep_alive(true).header_read_timeout(None);
     server.http1().timer(hyper_util::rt::TokioTimer::new());
     server.http2().timer(hyper_util::rt::TokioTimer::new()).max_concurrent_streams(1024);
-    server.http2().keep_alive_interval(PING).keep_alive_timeout(PONG);
+    server.http2().keep_alive_interval(patience.ping).keep_alive_timeout(patience.pong);
     server
 }
 
@@ -191,7 +186,6 @@ async fn accept(listener: Option<&TcpListener>) -> Option<(TcpStream, SocketAddr
 
 /// A connection that was accepted.
 struct Connection {
-    server: auto::Builder<TokioExecutor>,
     watcher: Watcher,
     current: Sites,
     patience: Patience,
@@ -250,8 +244,10 @@ impl Connection {
             }
         });
         let service = hyper_util::service::TowerToHyperService::new(service);
-        let connection = self.server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        if let Err(error) = self.watcher.watch(connection.into_owned()).await {
+        let (together, works) = together::pair();
+        let server = server(together, &self.patience);
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        if let Err(error) = works.until(self.watcher.watch(connection.into_owned())).await {
             tracing::debug!(%error, %address, "connection ended");
         }
     }

@@ -43,7 +43,9 @@ async fn patience(db: Db) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let site = Site { hub, pages: Router::new(), front: Front::default() };
-    let patience = Patience { head: Duration::from_millis(200), idle: Duration::from_secs(4) };
+    let (head, idle) = (Duration::from_millis(200), Duration::from_secs(4));
+    let (ping, pong) = (Duration::from_millis(100), Duration::from_millis(300));
+    let patience = Patience { head, idle, ping, pong };
     let listeners = Listeners { plain: Some(listener), tls: None };
     tokio::spawn(toji_server::serve(
         site.fixed(),
@@ -60,6 +62,15 @@ async fn patience(db: Db) {
     // The head of a second request, which does not go on.
     slow.write_all(&ALIVE[..20]).await.unwrap();
     closed(&mut slow).await;
+    // A client of HTTP/2 that is not there any more: it acknowledges no ping.
+    let mut dead = connect().await;
+    dead.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut said = Vec::new();
+    let read = dead.read_to_end(&mut said);
+    let read = tokio::time::timeout(Duration::from_secs(60), read).await;
+    drop(read.expect("the connection stays open"));
+    // A frame of eight bytes and kind 6.
+    assert!(said.windows(4).any(|part| part == [0, 0, 8, 6]), "{said:?}");
     // A connection that was idle for longer than that still works, but not for ever.
     idle.write_all(ALIVE).await.unwrap();
     assert!(answered(&mut idle).await.starts_with("HTTP/1.1 200"));

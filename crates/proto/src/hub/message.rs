@@ -153,13 +153,13 @@ fn write_field(out: &mut Back, number: u32, kind: Type, value: &Value) -> Option
 }
 
 /// Writes the response of a declared call; none when the answer is not of the declared type.
-pub fn write_result(call: &Declaration, value: &Value) -> Option<Vec<u8>> {
+pub fn write_result(call: &Declaration, value: &Value) -> Option<Back> {
     let mut out = Back::default();
     match (call.output, value) {
         (Type::List, Value::Array(items)) => out.items(1, items),
         (kind, value) => write_field(&mut out, 1, kind, value)?,
     }
-    Some(out.as_bytes().to_vec())
+    Some(out)
 }
 
 /// The result in the response of a declared call, for clients.
@@ -248,7 +248,7 @@ pub fn read_sent(bytes: &[u8]) -> Result<Sent, Malformed> {
 }
 
 /// Writes a `MulticallResponse`.
-pub fn write_said(said: &Said) -> Vec<u8> {
+pub fn write_said(said: &Said) -> Back {
     let mut out = Back::default();
     match said {
         Said::Answer { id, outcome } => out.message(1, |out| {
@@ -267,7 +267,7 @@ pub fn write_said(said: &Said) -> Vec<u8> {
             out.int(1, *calls as i64);
         }),
     }
-    out.as_bytes().to_vec()
+    out
 }
 
 /// The entry for fuzzers: the requests of every declared call, and those of calls by name.

@@ -241,6 +241,14 @@ impl Back {
         self.buffer.len() - self.at
     }
 
+    /// The message, with what gRPC has before it: not compressed, and so long.
+    pub fn framed(mut self) -> Framed {
+        let length = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        self.put(&length.to_be_bytes());
+        self.put(&[0]);
+        Framed { buffer: self.buffer, at: self.at }
+    }
+
     fn put(&mut self, bytes: &[u8]) {
         if bytes.len() > self.at {
             let used = self.len();
@@ -333,6 +341,22 @@ impl Back {
                 out.bytes(1, key.as_bytes());
             });
         }
+    }
+}
+
+/// A message as it is sent.
+#[derive(Debug, Default)]
+pub struct Framed {
+    /// The frame, from `at` on.
+    pub buffer: Vec<u8>,
+    /// Where it begins.
+    pub at: usize,
+}
+
+impl Framed {
+    /// The frame.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.buffer[self.at..]
     }
 }
 

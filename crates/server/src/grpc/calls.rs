@@ -2,27 +2,24 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use toji_api::Declaration;
 use toji_proto::hub::message::{self, Named};
 use toji_proto::hub::wire::Back;
-use toji_proto::tonic::{self, Status, Streaming};
+use toji_proto::tonic::Status;
 use toji_value::{Args, Fault, Value};
 use tokio::time::timeout_at;
 
-use super::{multicall, raw, status};
+use super::{multicall, raw, status, unary};
+use crate::crowd::Place;
 use crate::front::Client;
-use crate::{Shared, door};
-
-/// A client that has not sent its message by then is given up.
-const MESSAGE: Duration = Duration::from_secs(60);
+use crate::{Shared, crowd, door};
 
 /// The services' state.
 #[derive(Clone)]
@@ -39,6 +36,16 @@ pub(super) struct Caller {
     pub(super) end: Option<tokio::time::Instant>,
 }
 
+impl Caller {
+    /// Waits for something as long as the caller does.
+    async fn waits<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
+        match self.end {
+            Some(end) => timeout_at(end, work).await.map_err(|_| late()),
+            None => Ok(work.await),
+        }
+    }
+}
+
 impl Service {
     pub(super) fn new(shared: Shared) -> Self {
         let declared = toji_api::declarations().map(|call| (call.type_name, *call));
@@ -52,119 +59,110 @@ impl Service {
 
     /// Answers a method of the service with all calls.
     pub(super) async fn hub(self, request: Request) -> Response {
-        let name = method(&request);
-        let Some(declaration) = self.methods.get(name.as_str()).copied() else {
-            return refuse(status::unknown(&name));
+        let (parts, body) = request.into_parts();
+        let name = method(&parts);
+        let Some(declaration) = self.methods.get(name).copied() else {
+            return refuse(status::unknown(name));
         };
         let logs_in = declaration.signature.name == door::SSL_LOGIN;
-        let (request, caller, login) = match self.caller(request, logs_in).await {
+        let (caller, login) = match self.caller(&parts, logs_in).await {
             Ok(caller) => caller,
             Err(response) => return response,
         };
-        let shared = self.shared.clone();
-        let begun = Begun::default();
-        let come = begun.clone();
-        let answer = move |sent: tonic::Request<Bytes>| {
-            let (shared, caller) = (shared.clone(), caller.clone());
-            come.0.store(true, Ordering::Relaxed);
-            async move {
-                let args = message::read_args(&declaration, &sent.into_inner());
-                let args = args.map_err(status::malformed)?;
-                let name = declaration.signature.name;
-                let value = call(&shared, &caller, name, args, declaration.writes).await?;
-                let result = message::write_result(&declaration, &value);
-                let result = result.ok_or_else(|| {
-                    tracing::error!(name, "an answer is not of the declared type");
-                    status::of_fault(&Fault::unexpected("the answer is not of its declared type"))
-                })?;
-                Ok::<_, Status>(tonic::Response::new(result))
-            }
-        };
-        let mut grpc = raw::grpc(self.limit());
-        let mut response = begun.within(grpc.unary(tower::service_fn(answer), request)).await;
+        let mut response =
+            self.declared(declaration, &caller, &parts.headers, body).await.unwrap_or_else(refuse);
         if let Some(login) = login {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, login);
         }
         response
     }
 
+    async fn declared(
+        &self,
+        declaration: Declaration,
+        caller: &Caller,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, Status> {
+        let name = declaration.signature.name;
+        let sent = caller.waits(unary::read(headers, body, self.limit())).await??;
+        let args = door::off_thread(sent.len(), move || message::read_args(&declaration, &sent));
+        let args = args.await.map_err(|fault| status::of_fault(&fault))?;
+        let args = args.map_err(status::malformed)?;
+        let (_place, value) = call(&self.shared, caller, name, args, declaration.writes).await?;
+        let result = message::write_result(&declaration, &value).ok_or_else(|| {
+            tracing::error!(name, "an answer is not of the declared type");
+            status::of_fault(&Fault::unexpected("the answer is not of its declared type"))
+        })?;
+        Ok(unary::answer(headers, result.framed()).await)
+    }
+
     /// Answers a method of the service for calls by name.
     pub(super) async fn calls(self, request: Request) -> Response {
-        let name = method(&request);
-        let (request, caller, _) = match self.caller(request, false).await {
+        let (parts, body) = request.into_parts();
+        let (caller, _) = match self.caller(&parts, false).await {
             Ok(caller) => caller,
             Err(response) => return response,
         };
-        let shared = self.shared.clone();
-        let mut grpc = raw::grpc(self.limit());
-        match name.as_str() {
-            "Call" => {
-                let begun = Begun::default();
-                let come = begun.clone();
-                let answer = move |sent: tonic::Request<Bytes>| {
-                    let (shared, caller) = (shared.clone(), caller.clone());
-                    come.0.store(true, Ordering::Relaxed);
-                    async move { by_name(&shared, &caller, &sent.into_inner()).await }
-                };
-                begun.within(grpc.unary(tower::service_fn(answer), request)).await
-            }
+        match method(&parts) {
+            "Call" => self.by_name(&caller, &parts.headers, body).await.unwrap_or_else(refuse),
             "Multicall" => {
-                let answer = move |sent: tonic::Request<Streaming<Bytes>>| {
-                    let (shared, caller) = (shared.clone(), caller.clone());
-                    let answers = multicall::answer(shared, caller, sent.into_inner());
-                    std::future::ready(Ok::<_, Status>(tonic::Response::new(answers)))
+                let gzip = unary::accepts_gzip(&parts.headers);
+                let packed = match unary::is_packed(&parts.headers) {
+                    Ok(packed) => packed,
+                    Err(status) => return refuse(status),
                 };
-                grpc.streaming(tower::service_fn(answer), request).await.map(Body::new)
+                let sent = raw::messages(body, packed, self.limit());
+                let answers = multicall::answer(self.shared.clone(), caller, sent, gzip);
+                unary::begin(Body::new(answers), gzip)
             }
-            _ => refuse(Status::unimplemented(format!("Invalid method: {name}"))),
+            name => refuse(Status::unimplemented(format!("Invalid method: {name}"))),
         }
+    }
+
+    async fn by_name(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, Status> {
+        let sent = caller.waits(unary::read(headers, body, self.limit())).await??;
+        let named = door::off_thread(sent.len(), move || message::read_named(&sent)).await;
+        let named = named.map_err(|fault| status::of_fault(&fault))?;
+        let Named { method, args, .. } = named.map_err(status::malformed)?;
+        let known = self.shared.hub.declaration(&method);
+        let writes = known.is_none_or(|declaration| declaration.writes);
+        let (_place, value) = call(&self.shared, caller, &method, args, writes).await?;
+        let mut out = Back::default();
+        out.value(1, &value);
+        Ok(unary::answer(headers, out.framed()).await)
     }
 
     async fn caller(
         &self,
-        request: Request,
+        request: &Parts,
         logs_in: bool,
-    ) -> Result<(Request, Caller, Option<axum::http::HeaderValue>), Response> {
-        let Some(client) = request.extensions().get::<Client>().cloned() else {
+    ) -> Result<(Caller, Option<HeaderValue>), Response> {
+        if !unary::is_grpc(&request.headers) {
+            return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response());
+        }
+        let Some(client) = request.extensions.get::<Client>().cloned() else {
             return Err(refuse(Status::internal("the client of a request is not known")));
         };
-        let headers = request.headers();
+        let headers = &request.headers;
         let end = status::timeout(headers).map_err(refuse)?;
         let end =
             end.map(|time| tokio::time::Instant::now() + time.min(Duration::from_secs(86_400)));
         let caller = door::caller_or_bearer(headers, &client);
         let mut caller = caller.map_err(|fault| refuse(status::of_fault(&fault)))?;
         let login = door::identify(&self.shared, &client, headers, &mut caller, logs_in).await?;
-        Ok((request, Caller { request: caller, end }, login))
-    }
-}
-
-/// Whether the message of a call has come.
-#[derive(Clone, Default)]
-struct Begun(Arc<AtomicBool>);
-
-impl Begun {
-    /// The answer of a call, whose message must come in time.
-    async fn within(
-        &self,
-        answer: impl Future<Output = axum::http::Response<tonic::body::Body>>,
-    ) -> Response {
-        let late = async {
-            tokio::time::sleep(MESSAGE).await;
-            if self.0.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            response = answer => response.map(Body::new),
-            () = late => refuse(Status::deadline_exceeded("the message does not come")),
-        }
+        Ok((Caller { request: caller, end }, login))
     }
 }
 
 /// The method in the path of a request.
-fn method(request: &Request) -> String {
-    request.uri().path().rsplit('/').next().unwrap_or_default().to_owned()
+fn method(request: &Parts) -> &str {
+    request.uri.path().rsplit('/').next().unwrap_or_default()
 }
 
 fn refuse(status: Status) -> Response {
@@ -181,33 +179,20 @@ async fn call(
     method: &str,
     args: Args,
     writes: bool,
-) -> Result<Value, Status> {
-    let late = || Status::deadline_exceeded("the time for the call is over");
-    let Some(end) = caller.end else {
-        return shared.hub.call(&caller.request, method, args).await.map_err(|f| fault(method, &f));
-    };
-    if writes && end <= tokio::time::Instant::now() {
+) -> Result<(Option<Place<'static>>, Value), Status> {
+    if writes && caller.end.is_some_and(|end| end <= tokio::time::Instant::now()) {
         return Err(late());
     }
-    let done = timeout_at(end, shared.hub.call(&caller.request, method, args)).await;
-    done.map_err(|_| late())?.map_err(|f| fault(method, &f))
+    let call = crowd::call(&shared.hub, &caller.request, method, args);
+    let (place, done) = caller.waits(call).await?;
+    Ok((place, done.map_err(|f| fault(method, &f))?))
+}
+
+fn late() -> Status {
+    Status::deadline_exceeded("the time for the call is over")
 }
 
 fn fault(method: &str, fault: &Fault) -> Status {
     tracing::info!(method, code = fault.code, text = fault.message, "call failed");
     status::of_fault(fault)
-}
-
-async fn by_name(
-    shared: &Shared,
-    caller: &Caller,
-    sent: &[u8],
-) -> Result<tonic::Response<Vec<u8>>, Status> {
-    let Named { method, args, .. } = message::read_named(sent).map_err(status::malformed)?;
-    let writes = shared.hub.declaration(&method).is_none_or(|declaration| declaration.writes);
-    let args = Args { positional: args.positional, keywords: args.keywords };
-    let value = call(shared, caller, &method, args, writes).await?;
-    let mut out = Back::default();
-    out.value(1, &value);
-    Ok(tonic::Response::new(out.as_bytes().to_vec()))
 }

@@ -2,40 +2,42 @@
 //!
 //! Nothing of the database is held while a client thinks: the calls of a batch are kept in memory until its end.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::Stream;
 use toji_hub::batch::Item;
 use toji_proto::hub::message::{self, Said, Sent};
 use toji_proto::tonic::{Status, Streaming};
 use toji_value::Fault;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::calls::Caller;
-use super::status;
-use crate::Shared;
+use super::raw::Answers;
+use super::{status, unary};
+use crate::{Shared, crowd};
 
 /// A client that sends nothing for so long is given up.
 const SILENCE: Duration = Duration::from_secs(600);
 
-type Answers = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Status>> + Send>>;
-
-/// Answers a stream.
-pub(super) fn answer(shared: Shared, caller: Caller, calls: Streaming<Bytes>) -> Answers {
+/// Answers a stream; with `gzip` its longer messages are compressed.
+pub(super) fn answer(
+    shared: Shared,
+    caller: Caller,
+    calls: Streaming<Bytes>,
+    gzip: bool,
+) -> Answers {
     let (out, answers) = mpsc::channel(64);
-    let stream = Multicall { shared, caller, out, strict: false, batch: Batch::default() };
+    let stream = Multicall { shared, caller, out, gzip, strict: false, batch: Batch::default() };
     tokio::spawn(stream.run(calls));
-    Box::pin(ReceiverStream::new(answers))
+    Answers::new(answers)
 }
 
 struct Multicall {
     shared: Shared,
     caller: Caller,
-    out: mpsc::Sender<Result<Vec<u8>, Status>>,
+    out: mpsc::Sender<Result<Bytes, Status>>,
+    gzip: bool,
     strict: bool,
     batch: Batch,
 }
@@ -105,8 +107,10 @@ impl Multicall {
         let Batch { ids, items, .. } = std::mem::take(&mut self.batch);
         let calls = items.len();
         let request = &self.caller.request;
-        let outcomes = self.shared.hub.batch(request, items, self.strict).await;
+        let hub = &self.shared.hub;
+        let (place, outcomes) = crowd::batch(hub, request, items, self.strict).await;
         let outcomes = outcomes.map_err(|fault: Fault| status::of_fault(&fault))?;
+        drop(place);
         // The next batch is another call of the session.
         if let Some(session) = &mut self.caller.request.session {
             session.callnum = session.callnum.map(|number| number + 1);
@@ -119,7 +123,8 @@ impl Multicall {
     }
 
     async fn say(&self, said: &Said) -> Result<(), Status> {
-        let sent = self.out.send(Ok(message::write_said(said))).await;
+        let message = unary::frame(message::write_said(said).framed(), self.gzip).await;
+        let sent = self.out.send(Ok(message)).await;
         sent.map_err(|_| Status::cancelled("the client has gone"))
     }
 }

@@ -1,41 +1,21 @@
-//! Messages as their bytes: what they mean is the business of `toji_proto::hub`.
+//! Streams of messages as their bytes: what they mean is the business of `toji_proto::hub`.
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use toji_proto::tonic::Status;
-use toji_proto::tonic::codec::{
-    Codec, CompressionEncoding, DecodeBuf, Decoder, EnabledCompressionEncodings, EncodeBuf, Encoder,
-};
-use toji_proto::tonic::server::Grpc;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, HttpBody};
+use axum::http::HeaderMap;
+use bytes::{Buf as _, Bytes, BytesMut};
+use hyper::body::Frame;
+use toji_proto::tonic::codec::{CompressionEncoding, DecodeBuf, Decoder};
+use toji_proto::tonic::{Code, Status, Streaming};
+use tokio::sync::mpsc;
+
+/// Messages that are ready go out together, up to about so many bytes.
+const TOGETHER: usize = 32 << 10;
 
 /// Hands messages on as they are.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = Bytes;
-    type Encoder = Raw;
-    type Decoder = Raw;
-
-    fn encoder(&mut self) -> Raw {
-        Raw
-    }
-
-    fn decoder(&mut self) -> Raw {
-        Raw
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.reserve(item.len());
-        out.put_slice(&item);
-        Ok(())
-    }
-}
+struct Raw;
 
 impl Decoder for Raw {
     type Item = Bytes;
@@ -46,12 +26,65 @@ impl Decoder for Raw {
     }
 }
 
-/// The server's side of a call, with compression as the client wants it; `limit` holds for messages as they are
-/// after it.
-pub(super) fn grpc(limit: usize) -> Grpc<Raw> {
-    let mut gzip = EnabledCompressionEncodings::default();
-    gzip.enable(CompressionEncoding::Gzip);
-    Grpc::new(Raw)
-        .apply_compression_config(gzip, gzip)
-        .apply_max_message_size_config(Some(limit), None)
+/// The messages of a request; `limit` holds for each as it is sent and as it is unpacked.
+pub(super) fn messages(body: Body, packed: bool, limit: usize) -> Streaming<Bytes> {
+    let encoding = packed.then_some(CompressionEncoding::Gzip);
+    Streaming::new_request(Raw, body, encoding, Some(limit))
+}
+
+/// The messages of an answer, with their prefixes, and the status at their end.
+pub(super) struct Answers {
+    messages: mpsc::Receiver<Result<Bytes, Status>>,
+    status: Option<Status>,
+    ended: bool,
+}
+
+impl Answers {
+    pub(super) fn new(messages: mpsc::Receiver<Result<Bytes, Status>>) -> Self {
+        Answers { messages, status: None, ended: false }
+    }
+}
+
+impl HttpBody for Answers {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let mut together = BytesMut::new();
+        while self.status.is_none() && together.len() < TOGETHER {
+            let next = match self.messages.poll_recv(cx) {
+                Poll::Pending if !together.is_empty() => break,
+                next => ready!(next),
+            };
+            match next {
+                Some(Ok(message)) if together.is_empty() && message.len() >= TOGETHER => {
+                    return Poll::Ready(Some(Ok(Frame::data(message))));
+                }
+                Some(Ok(message)) => together.extend_from_slice(&message),
+                Some(Err(status)) => self.status = Some(status),
+                None => self.status = Some(Status::new(Code::Ok, "")),
+            }
+        }
+        if !together.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(together.freeze()))));
+        }
+        self.ended = true;
+        let mut trailers = HeaderMap::new();
+        if let Some(status) = self.status.take()
+            && status.add_header(&mut trailers).is_err()
+        {
+            tracing::error!(%status, "a status cannot be sent");
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
 }

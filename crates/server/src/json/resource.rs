@@ -7,11 +7,10 @@ use axum::response::{IntoResponse, Response};
 use toji_api::{Declaration, Type};
 use toji_value::{Args, Fault, Map, ParamKind, Value, map};
 
-use crate::Shared;
-use crate::door;
 use crate::front::Client;
 use crate::json::{self, get};
 use crate::reply::accepts_gzip;
+use crate::{Shared, crowd, door};
 
 /// The media type of faults (RFC 9457).
 pub(super) const PROBLEM: &str = "application/problem+json";
@@ -80,7 +79,8 @@ async fn call(
         Err(response) => return response,
     };
     let gzip = accepts_gzip(headers);
-    let mut response = match shared.hub.call(&caller, method, args).await {
+    let (_place, done) = crowd::call(&shared.hub, &caller, method, args).await;
+    let mut response = match done {
         Ok(value) if gets => {
             let anonymous = door::is_anonymous(&caller);
             get::kept(json::document(value), json::KIND, headers, anonymous, gzip)

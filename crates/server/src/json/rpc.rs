@@ -8,11 +8,11 @@ use toji_hub::Hub;
 use toji_hub::batch::Item;
 use toji_value::{Args, Fault, Map, Value, map};
 
-use crate::Shared;
 use crate::door::{self, Unread};
 use crate::front::Client;
 use crate::json::{self, get};
 use crate::reply::accepts_gzip;
+use crate::{Shared, crowd};
 
 /// The codes of JSON-RPC itself; calls that fail have Koji's.
 const PARSE_ERROR: i32 = -32700;
@@ -131,9 +131,10 @@ pub(crate) async fn get(
         let fault = Fault::generic(format!("Invalid method: {}", item.method));
         return json::answer(failed(&fault, id), gzip);
     }
-    match shared.hub.call(&caller, &item.method, item.args).await {
+    let (_place, done) = crowd::call(&shared.hub, &caller, &item.method, item.args).await;
+    match done {
         Ok(value) => {
-            let document = json::document(done(value, id));
+            let document = json::document(self::done(value, id));
             get::kept(document, json::KIND, &headers, door::is_anonymous(&caller), gzip)
         }
         Err(fault) => json::answer(failed(&fault, id), gzip),
@@ -175,7 +176,7 @@ async fn single(hub: &Hub, caller: &toji_hub::Request, asked: Asked, gzip: bool)
         Asked::Call { id, item } => (id, item),
         Asked::Wrong(wrong) => return json::answer(wrong, gzip),
     };
-    let result = hub.call(caller, &item.method, item.args).await;
+    let (_place, result) = crowd::call(hub, caller, &item.method, item.args).await;
     if let Err(fault) = &result {
         let (method, code) = (&item.method, fault.code);
         tracing::info!(method, code, text = fault.message, "call failed");
@@ -209,10 +210,10 @@ async fn batch(
         });
     }
     let count = items.len();
-    let results = if strict && broken {
-        Err(Fault::generic("not begun, because something in the batch is no call"))
+    let (_place, results) = if strict && broken {
+        (None, Err(Fault::generic("not begun, because something in the batch is no call")))
     } else {
-        hub.batch(caller, items, strict).await
+        crowd::batch(hub, caller, items, strict).await
     };
     let mut results = match results {
         Ok(results) => results,
