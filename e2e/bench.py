@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import bench_buildroot  # noqa: E402, F401
+import bench_clients  # noqa: E402, F401
 import bench_events  # noqa: E402, F401
 import bench_repo_create  # noqa: E402, F401
 import bench_repos  # noqa: E402, F401
