@@ -166,6 +166,8 @@ fn server(together: Together, patience: &Patience) -> auto::Builder<Together> {
     server.http1().keep_alive(true).header_read_timeout(None);
     server.http1().timer(hyper_util::rt::TokioTimer::new());
     server.http2().timer(hyper_util::rt::TokioTimer::new()).max_concurrent_streams(1024);
+    // Half of it is what h2 lets clients waste with small frames that are not read yet: streams of calls have many.
+    server.http2().initial_connection_window_size(8 << 20);
     server.http2().keep_alive_interval(patience.ping).keep_alive_timeout(patience.pong);
     server
 }

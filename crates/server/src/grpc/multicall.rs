@@ -7,13 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use toji_hub::batch::Item;
 use toji_proto::hub::message::{self, Said, Sent};
-use toji_proto::tonic::{Status, Streaming};
+use toji_proto::tonic::Status;
 use toji_value::Fault;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::Caller;
-use super::raw::Answers;
+use super::raw::{Answers, Messages};
 use super::{status, unary};
 use crate::{Shared, crowd};
 
@@ -21,12 +21,7 @@ use crate::{Shared, crowd};
 const SILENCE: Duration = Duration::from_secs(600);
 
 /// Answers a stream; with `gzip` its longer messages are compressed.
-pub(super) fn answer(
-    shared: Shared,
-    caller: Caller,
-    calls: Streaming<Bytes>,
-    gzip: bool,
-) -> Answers {
+pub(super) fn answer(shared: Shared, caller: Caller, calls: Messages, gzip: bool) -> Answers {
     let (out, answers) = mpsc::channel(64);
     let stream = Multicall { shared, caller, out, gzip, strict: false, batch: Batch::default() };
     tokio::spawn(stream.run(calls));
@@ -52,7 +47,7 @@ struct Batch {
 }
 
 impl Multicall {
-    async fn run(mut self, mut calls: Streaming<Bytes>) {
+    async fn run(mut self, mut calls: Messages) {
         let gone = self.out.clone();
         let draining = self.shared.draining.clone();
         let work = async {
@@ -71,12 +66,12 @@ impl Multicall {
         }
     }
 
-    async fn work(&mut self, calls: &mut Streaming<Bytes>) -> Result<(), Status> {
+    async fn work(&mut self, calls: &mut Messages) -> Result<(), Status> {
         let late = || Status::deadline_exceeded("the time for the stream is over");
         loop {
             let patience = Instant::now() + SILENCE;
             let end = self.caller.end.map_or(patience, |end| end.min(patience));
-            let Some(sent) = timeout_at(end, calls.message()).await.map_err(|_| late())?? else {
+            let Some(sent) = timeout_at(end, calls.next()).await.map_err(|_| late())?? else {
                 break;
             };
             match message::read_sent(&sent).map_err(status::malformed)? {

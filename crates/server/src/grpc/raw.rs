@@ -1,6 +1,8 @@
 //! Streams of messages as their bytes: what they mean is the business of `toji_proto::hub`.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, HttpBody};
@@ -26,10 +28,58 @@ impl Decoder for Raw {
     }
 }
 
+/// The messages of a request, and whether all of it has come.
+pub(super) struct Messages {
+    stream: Streaming<Bytes>,
+    whole: Arc<AtomicBool>,
+}
+
 /// The messages of a request; `limit` holds for each as it is sent and as it is unpacked.
-pub(super) fn messages(body: Body, packed: bool, limit: usize) -> Streaming<Bytes> {
+pub(super) fn messages(body: Body, packed: bool, limit: usize) -> Messages {
     let encoding = packed.then_some(CompressionEncoding::Gzip);
-    Streaming::new_request(Raw, body, encoding, Some(limit))
+    let whole = Arc::new(AtomicBool::new(false));
+    let body = Watched { body, whole: whole.clone() };
+    Messages { stream: Streaming::new_request(Raw, body, encoding, Some(limit)), whole }
+}
+
+impl Messages {
+    /// The next one; nothing at the end that the client has set.
+    ///
+    /// # Errors
+    /// When the stream is wrong, or breaks off: tonic takes a stream that its client cancels for one that has ended.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        match self.stream.message().await? {
+            None if !self.whole.load(Ordering::Relaxed) => {
+                Err(Status::cancelled("the stream broke off"))
+            }
+            message => Ok(message),
+        }
+    }
+}
+
+/// A body that notes its end.
+struct Watched {
+    body: Body,
+    whole: Arc<AtomicBool>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let ends = match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers(),
+            Some(Err(_)) => false,
+        };
+        self.whole.fetch_or(ends, Ordering::Relaxed);
+        Poll::Ready(frame)
+    }
 }
 
 /// The messages of an answer, with their prefixes, and the status at their end.
@@ -86,5 +136,25 @@ impl HttpBody for Answers {
 
     fn is_end_stream(&self) -> bool {
         self.ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_has_not_ended() {
+        let sent = || Ok::<_, Status>(Bytes::from_static(b"\0\0\0\0\x01x"));
+        let whole = Body::from_stream(futures::stream::iter([sent(), sent()]));
+        let mut messages = super::messages(whole, false, 10);
+        assert_eq!(messages.next().await.unwrap().as_deref(), Some(&b"x"[..]));
+        assert_eq!(messages.next().await.unwrap().as_deref(), Some(&b"x"[..]));
+        assert_eq!(messages.next().await.unwrap(), None);
+        let broken = [sent(), Err(Status::cancelled("the client has gone"))];
+        let mut messages =
+            super::messages(Body::from_stream(futures::stream::iter(broken)), false, 10);
+        assert_eq!(messages.next().await.unwrap().as_deref(), Some(&b"x"[..]));
+        assert!(messages.next().await.is_err());
     }
 }
