@@ -3,6 +3,7 @@
 Each fault prints a line of figures; the exit code is 0 only if every invariant held after each repetition."""
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -17,6 +18,22 @@ sys.path.insert(0, str(HERE))
 from faults.kinds import KINDS, why_not  # noqa: E402
 from faults.run import run  # noqa: E402
 from faults import store, thousand  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.s3 import S3  # noqa: E402
+from harness.server import Server  # noqa: E402
+
+
+@contextlib.contextmanager
+def database(engine, directory):
+    """The database server of the hubs that are started meanwhile, if there is one."""
+    if engine == "postgres":
+        Server.postgres = Postgres(directory / "pg", ["fsync = off"]).start()
+    try:
+        yield
+    finally:
+        if Server.postgres:
+            Server.postgres.stop("immediate")
+            Server.postgres = None
 
 
 def main():
@@ -26,6 +43,7 @@ def main():
     parser.add_argument("--times", type=int, default=200, help="repetitions of each fault")
     parser.add_argument("--minutes", type=float, default=1e6, help="the most that each fault may take; it is repeated less often then")
     parser.add_argument("--store-times", type=int, default=1100, help="interruptions of deeds that change the store")
+    parser.add_argument("--store-databases", nargs="*", choices=["sqlite", "postgres"], default=["sqlite", "postgres"], help="with each of these databases")
     parser.add_argument("--deeds", nargs="*", default=(), help=f"only these of them: {', '.join(kind.name for kind in store.DEEDS)}")
     parser.add_argument("--builds", type=int, default=1000, help="how many builds `thousand` makes")
     parser.add_argument("--usual-times", action="store_true", help="with the heartbeats and time-outs that a hub has by itself")
@@ -51,9 +69,12 @@ def main():
                       lambda begin=begin: time.monotonic() - begin > options.minutes * 60, options.usual_times)
         held &= figures.held()
         print(f"{figures.line()}; {time.monotonic() - begin:.0f} s", flush=True)
-    if stored:
+    for engine in options.store_databases if stored else ():
         begin = time.monotonic()
-        figures = store.run(options.toji, directory / "store", options.store_times, options.seed, options.deeds)
+        place = directory / f"store-{engine}"
+        place.mkdir()
+        with S3("s3s", place) as bucket, database(engine, place):
+            figures = store.run(options.toji, place / "hub", options.store_times, options.seed, options.deeds, bucket)
         held &= figures.held()
         print(f"{figures.line()}; {time.monotonic() - begin:.0f} s", flush=True)
     if many:

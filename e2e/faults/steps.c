@@ -2,7 +2,8 @@
  *
  * Loaded with LD_PRELOAD. STEPS_CONTROL names a file of three 64-bit integers, which the campaign maps, too: how many steps are left, what
  * happens then (0 nothing, 1 kill -9 before the step, 2 no space for this step and all later ones), and how many steps were counted.
- * What is written to the first three descriptors, to sockets and to pipes is no step. */
+ * What is written to the first three descriptors and to pipes is no step; what is sent through sockets is one with STEPS_SOCKETS in the
+ * environment, for a database or a store of objects that is another process. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,12 +14,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 struct control { int64_t left, what, counted; };
 static struct control *control;
+static int sockets;
 
 __attribute__((constructor)) static void begin(void) {
     const char *name = getenv("STEPS_CONTROL");
@@ -27,6 +30,7 @@ __attribute__((constructor)) static void begin(void) {
     if (fd < 0) return;
     void *at = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at != MAP_FAILED) control = at;
+    sockets = getenv("STEPS_SOCKETS") != NULL;
     close(fd);
 }
 
@@ -52,6 +56,12 @@ static int regular(int fd) {
     return fd > 2 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
 }
 
+/* Counts what is sent: nothing fails there for lack of space. */
+static void sent(int fd) {
+    struct stat found;
+    if (sockets && fd > 2 && fstat(fd, &found) == 0 && S_ISSOCK(found.st_mode)) step(0);
+}
+
 #define REAL(name) \
     static __typeof__(name) *real; \
     if (!real) real = dlsym(RTLD_NEXT, #name)
@@ -59,7 +69,9 @@ static int regular(int fd) {
 #define PLAIN(result, name, grows, parameters, arguments) \
     result name parameters { REAL(name); if (step(grows)) return -1; return real arguments; }
 #define ON_FILE(result, name, fd, grows, parameters, arguments) \
-    result name parameters { REAL(name); if (regular(fd) && step(grows)) return -1; return real arguments; }
+    result name parameters { REAL(name); sent(fd); if (regular(fd) && step(grows)) return -1; return real arguments; }
+#define ON_SOCKET(name, parameters, arguments) \
+    ssize_t name parameters { REAL(name); sent(fd); return real arguments; }
 
 #define OPEN(name, before, given) \
     int name(before const char *path, int flags, ...) { \
@@ -83,7 +95,10 @@ ON_FILE(int, ftruncate, fd, 1, (int fd, off_t size), (fd, size))
 ON_FILE(int, ftruncate64, fd, 1, (int fd, off64_t size), (fd, size))
 ON_FILE(int, fsync, fd, 0, (int fd), (fd))
 ON_FILE(int, fdatasync, fd, 0, (int fd), (fd))
-ON_FILE(ssize_t, copy_file_range, to, 1, (int from, off64_t *a, int to, off64_t *b, size_t size, unsigned flags), (from, a, to, b, size, flags))
+ON_FILE(ssize_t, copy_file_range, fd, 1, (int from, off64_t *a, int fd, off64_t *b, size_t size, unsigned flags), (from, a, fd, b, size, flags))
+ON_SOCKET(send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags))
+ON_SOCKET(sendto, (int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t length), (fd, data, size, flags, to, length))
+ON_SOCKET(sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 PLAIN(int, rename, 0, (const char *from, const char *to), (from, to))
 PLAIN(int, renameat, 0, (int a, const char *from, int b, const char *to), (a, from, b, to))
 PLAIN(int, renameat2, 0, (int a, const char *from, int b, const char *to, unsigned flags), (a, from, b, to, flags))

@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.gpg import Keyring
 from harness.hub import Fault, Hub
 from harness.rpms import binary_rpm
+from harness.s3 import BUCKET
 from harness.server import Server
 
 HERE = Path(__file__).resolve().parent
@@ -57,11 +58,16 @@ class Steps:
 class Stage:
     """A hub without builders and all that the deeds need."""
 
-    def __init__(self, toji, directory):
+    def __init__(self, toji, directory, bucket=None):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True)
-        self.steps = Steps(self.dir)
+        self.steps, self.bucket = Steps(self.dir), bucket
         self.server = Server(toji, self.dir / "data", extra=["--no-builder", "--no-repositories"], env=self.steps.env)
+        if bucket or Server.postgres:
+            self.server.env = {**self.steps.env, "STEPS_SOCKETS": "1"}
+        if bucket:
+            volumes = bucket.tell(self.server.data, "far")
+            (self.server.data / "hub.conf").write_text(f"[toji]\nObjectVolumes = {volumes}\n")
         self.server.start()
         self.server.listen = self.server.address
         ready = self.server.ready
@@ -89,6 +95,8 @@ class Stage:
         call = self.admin.call
         (self.top / "vol/one").mkdir(parents=True)
         call("addVolume", "one")
+        if self.bucket:
+            call("addVolume", "far")
         call("createTag", "t", arches="x86_64")
         call("packageListAdd", "t", "victim", self.user)
         call("grantCGAccess", self.user, "maker", True)
@@ -112,6 +120,9 @@ class Stage:
             self.server.kill()
         # What failed is tried again after a pause; it is over now.
         self.server.sql("UPDATE toji_statement SET not_before = (SELECT min(time) FROM events) WHERE due")
+        if Server.postgres:
+            # Another hub could be at work still; ten minutes later it is over, too.
+            self.server.sql("UPDATE toji_import SET created = created - interval '1 hour'")
         begin = time.monotonic()
         self.server.start()
         self.settle()
@@ -127,8 +138,20 @@ class Stage:
 
     def rows(self, sql):
         """What the database has."""
+        if Server.postgres:
+            lines = Server.postgres.psql(self.database(), sql).splitlines()
+            return [tuple(int(text) if re.fullmatch(r"[1-9]\d{0,17}|0", text) else text for text in line.split("|")) for line in lines]
         with contextlib.closing(sqlite3.connect(f"file:{self.server.data}/toji.db?mode=ro", uri=True, timeout=60)) as link:
             return link.execute(sql).fetchall()
+
+    def database(self):
+        """The name of the database in PostgreSQL."""
+        return self.server.database_url().split("?")[0].split("/")[-1]
+
+    def place(self, rel):
+        """Where a file of the store is, as this machine sees it: what is in the bucket lies in a directory of its server's."""
+        far = "vol/far/"
+        return self.bucket.dir / "bucket" / BUCKET / "store" / rel[len(far):] if rel.startswith(far) else self.top / rel
 
     def rename(self, build):
         """Gives a deleted build another name, so that its own is free again."""
@@ -339,13 +362,13 @@ class Unsign(Sign):
 class Move(OfImported):
     """A build goes to another volume and back."""
 
-    name = "move"
+    name, volume = "move", "one"
 
     def make(self):
         if self.call("getBuild", NVR)["volume_name"] == "DEFAULT" and not getattr(self, "there", False):
-            self.call("changeBuildVolume", NVR, "one")
+            self.call("changeBuildVolume", NVR, self.volume)
         self.there = True
-        if self.call("getBuild", NVR)["volume_name"] == "one":
+        if self.call("getBuild", NVR)["volume_name"] == self.volume:
             self.call("changeBuildVolume", NVR, "DEFAULT")
 
     def before(self):
@@ -354,6 +377,12 @@ class Move(OfImported):
 
     def done(self):
         return self.there and self.call("getBuild", NVR)["volume_name"] == "DEFAULT"
+
+
+class Away(Move):
+    """A build goes to a bucket and back."""
+
+    name, volume = "away", "far"
 
 
 class Delete(OfImported):
@@ -418,7 +447,7 @@ class Repository(OfImported):
         super().after()
 
 
-DEEDS = [Import, Build, Archive, Generator, Promote, Sign, Unsign, Move, Delete, Remove, Repository]
+DEEDS = [Import, Build, Archive, Generator, Promote, Sign, Unsign, Move, Away, Delete, Remove, Repository]
 
 
 def digest(path, kind):
@@ -442,7 +471,7 @@ class Look:
     def has(self, rel, size=None, kind=None, value=None, may_miss=False):
         """Wants a file with a size and a sum."""
         self.known.add(rel)
-        path = self.top / rel
+        path = self.stage.place(rel)
         if not path.is_file():
             if not may_miss:
                 self.wrong.append(f"a row has {rel}, which is missing")
@@ -462,7 +491,7 @@ class Look:
             base = "" if volume == "DEFAULT" else f"vol/{volume}/"
             self.dirs[ident] = f"{base}packages/{name}/{version}/{release}"
             link = self.top / f"packages/{name}/{version}/{release}"
-            if volume != "DEFAULT" and (not link.is_symlink() or not link.exists()):
+            if volume != "DEFAULT" and not (link.is_symlink() and (volume == "far" or link.exists())):
                 self.wrong.append(f"{link} does not lead to {volume}")
         for ident, build, name, version, release, arch, size in self.stage.rows(
                 "SELECT id, build_id, name, version, release, arch, size FROM rpminfo WHERE build_id IS NOT NULL"):
@@ -487,19 +516,23 @@ class Look:
     def files(self):
         """Every file belongs to a complete build, every link leads somewhere."""
         places = set(self.dirs.values())
-        for root in ("packages", "vol/one/packages", ".import-journal"):
-            for dir, names, files in os.walk(self.top / root):
+        for root in ("packages", "vol/one/packages", ".import-journal", *(["vol/far/packages"] if self.stage.bucket else [])):
+            base = self.stage.place(root)
+            for dir, names, files in os.walk(base):
                 for name in names + files:
                     path = Path(dir, name)
-                    rel = str(path.relative_to(self.top))
+                    rel = f"{root}/{path.relative_to(base)}"
                     if PASSING.match(name) or root.startswith("."):
                         self.wrong.append(f"{rel} is left")
                     elif path.is_symlink():
-                        if not path.exists():
+                        # What is in a bucket is not there for this machine.
+                        if not path.exists() and "/vol/far/" not in os.readlink(path):
                             self.wrong.append(f"{rel} leads to nothing")
                     elif path.is_file() and not self.explained(rel, places):
                         self.wrong.append(f"no row has {rel}")
-                if dir.count("/") - str(self.top / root).count("/") == 3 and str(Path(dir).relative_to(self.top)) not in places:
+                # The server of the bucket keeps directories of objects that are gone.
+                deep = dir.count("/") - str(base).count("/") == 3 and root != "vol/far/packages"
+                if deep and f"{root}/{Path(dir).relative_to(base)}" not in places:
                     self.wrong.append(f"no complete build has {dir}")
 
     def explained(self, rel, places):
@@ -526,6 +559,7 @@ class Figures:
 
     def __init__(self):
         self.struck, self.steps, self.broken, self.slowest = Counter(), {}, [], 0.0
+        self.where = "PostgreSQL" if Server.postgres else "SQLite"
 
     def held(self):
         """Whether every invariant held."""
@@ -535,17 +569,17 @@ class Figures:
         """One line for the report."""
         each = ", ".join(f"{deed} {count}" for deed, count in sorted(self.struck.items()))
         steps = ", ".join(f"{deed} {count}" for deed, count in self.steps.items())
-        return (f"store: {sum(self.struck.values())} interruptions ({each}); steps of an undisturbed deed: {steps}; slowest start with "
+        return (f"store on {self.where}: {sum(self.struck.values())} interruptions ({each}); steps of an undisturbed deed: {steps}; slowest start with "
                 f"recovery {self.slowest:.2f} s; {len(self.broken)} broken")
 
 
 class Campaign:
     """Each deed is interrupted at each of its steps, in turns, until there were enough interruptions."""
 
-    def __init__(self, toji, directory, seed, names=()):
+    def __init__(self, toji, directory, seed, names=(), bucket=None):
         self.toji, self.figures, self.dice = toji, Figures(), random.Random(seed)
-        self.stage = Stage(toji, directory)
-        self.deeds = [kind(self.stage) for kind in DEEDS if not names or kind.name in names]
+        self.stage = Stage(toji, directory, bucket)
+        self.deeds = [kind(self.stage) for kind in DEEDS if (not names or kind.name in names) and (bucket or kind is not Away)]
 
     def run(self, times):
         """Interrupts so often."""
@@ -625,7 +659,8 @@ class Campaign:
 
     def agree(self, name):
         """`toji fsck` must find nothing."""
-        done = subprocess.run([self.toji, "fsck", "--data", self.stage.server.data, "--json", "--quiet"], capture_output=True, text=True)
+        place = ["--data", self.stage.server.data, *(["--database", self.stage.server.database_url()] if Server.postgres else [])]
+        done = subprocess.run([self.toji, "fsck", *place, "--json", "--quiet"], capture_output=True, text=True)
         if done.returncode:
             self.note(f"{name}: fsck: {done.stdout}{done.stderr[-500:]}")
 
@@ -635,6 +670,6 @@ class Campaign:
         print(f"  !! {text}", flush=True)
 
 
-def run(toji, directory, times, seed, names=()):
-    """The figures of so many interruptions."""
-    return Campaign(toji, directory, seed, names).run(times)
+def run(toji, directory, times, seed, names=(), bucket=None):
+    """The figures of so many interruptions; with a bucket builds go there, too."""
+    return Campaign(toji, directory, seed, names, bucket).run(times)

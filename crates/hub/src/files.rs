@@ -46,6 +46,22 @@ pub struct Placement {
     pub after: Vec<After>,
 }
 
+impl Placement {
+    /// Where files are written or placed.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Path> {
+        let placed = self.steps.iter().map(|step| step.to.as_path());
+        placed.chain(self.written.iter().map(PathBuf::as_path))
+    }
+
+    /// Whether files below a directory are changed, now or after the commit.
+    pub(crate) fn changes(&self, dir: &Path) -> bool {
+        let later = self.after.iter().map(|after| match after {
+            After::Remove(path) | After::Rename(path, _) | After::Link(path, _) => path.as_path(),
+        });
+        self.targets().chain(later).any(|path| path.starts_with(dir))
+    }
+}
+
 /// Something that is done to files once the change is committed; doing it again changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
@@ -85,6 +101,11 @@ impl Files {
     /// Remembers files that were placed.
     pub fn placed(&mut self, placement: Placement) {
         self.placed.push(placement);
+    }
+
+    /// Whether an entry of the journal is the call's own.
+    pub(crate) fn has_entry(&self, id: i64) -> bool {
+        self.placed.iter().any(|placement| placement.journal == Some(id))
     }
 
     /// Tells that an entry of the journal is being worked on, as long as the call lasts: copying a large build takes longer

@@ -15,7 +15,7 @@ use toji_types::{BuildState, TagUpdate};
 use toji_value::{Fault, Value, map};
 
 use crate::build::Build;
-use crate::build::import::place;
+use crate::build::import::{others, place};
 use crate::files::{self, After, Placement};
 use crate::lookup::Entry;
 use crate::{Call, build, policy, task};
@@ -227,7 +227,9 @@ impl Copied {
     pub(crate) async fn unchanged(&self, call: &Call, build: &Build) -> Result<(), Fault> {
         let (store, from) = (call.hub.store.clone(), self.from.clone());
         let now = files::blocking(move || store.state(&from)).await?;
-        if self.state.get().is_some_and(|before| *before == now) {
+        if self.state.get().is_some_and(|before| *before == now)
+            && !others::unfinished(call, &self.from).await?
+        {
             return Ok(());
         }
         let text = format!("The files of build {} were changed meanwhile, try again", build.nvr());

@@ -7,6 +7,7 @@
 
 pub mod merge;
 mod noarch;
+pub(crate) mod others;
 pub(crate) mod place;
 mod read;
 mod scratch;

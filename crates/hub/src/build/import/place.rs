@@ -7,6 +7,7 @@ use toji_store::{Error, Plan, Step};
 use toji_value::{Fault, Value, list, map};
 
 use crate::build::Build;
+use crate::build::import::others::{alone, stays_there};
 use crate::files::{self, After, Placement};
 use crate::{Call, Hub};
 
@@ -44,9 +45,24 @@ pub(crate) async fn carry_out(
 ) -> Result<Option<i64>, Fault> {
     enter(call, build_id.into(), &mut plan).await?;
     let journal = plan.journal;
+    let free = stays_there(call, &plan).await;
+    if free.is_err() {
+        return given_up(call, plan, free);
+    }
     call.files.placed(plan);
     files::blocking(work).await?;
     Ok(journal)
+}
+
+/// Leaves a plan of which nothing was done yet: only its entry goes.
+fn given_up<T>(
+    call: &mut Call,
+    plan: Placement,
+    why: Result<T, Fault>,
+) -> Result<Option<i64>, Fault> {
+    let Placement { journal, note, own, .. } = plan;
+    call.files.placed(Placement { journal, note, own, ..Placement::default() });
+    why.map(|_| None)
 }
 
 /// The same, refused while another such work with the build is under way or waits to be taken back, and if the build has
@@ -61,16 +77,13 @@ pub(crate) async fn carry_out_alone(
     let journal = plan.journal;
     // Every entry is there before the first look for others, so of two at least one sees the other; what had come to its
     // end before the entry is seen by the second look.
-    let free = match other_moves(call, &plan).await {
-        Ok(false) => stays(call, build).await,
-        other => other.map(|other| !other),
+    let free = match alone(call, build, &plan).await {
+        Ok(true) => stays(call, build).await,
+        other => other,
     };
     if !matches!(free, Ok(true)) {
-        let (note, own) = (plan.note, plan.own);
-        // Nothing was done yet: only the entry goes.
-        call.files.placed(Placement { journal, note, own, ..Placement::default() });
-        free?;
-        return Err(Fault::generic(format!("The files of build {} are being moved", build.id)));
+        let text = format!("The files of build {} are being moved", build.id);
+        return given_up(call, plan, free.and_then(|_| Err::<(), _>(Fault::generic(text))));
     }
     call.files.placed(plan);
     files::blocking(work).await?;
@@ -101,22 +114,6 @@ async fn stays(call: &mut Call, build: &Build) -> Result<bool, Fault> {
         false => crate::build::by_id(&mut call.hub.reading(), build.id).await?,
     };
     Ok(now.is_some_and(|now| call.hub.paths.build(now.at()) == call.hub.paths.build(build.at())))
-}
-
-/// Whether another entry of the journal makes one of the same directories.
-async fn other_moves(call: &Call, plan: &Placement) -> Result<bool, Fault> {
-    let mut tx = call.hub.db.begin();
-    let rows = toji_db::journal::older_than(&mut tx, 0.0).await?;
-    tx.rollback().await?;
-    for row in rows {
-        let id: i64 = row.get("id")?;
-        let other = of_value(Some(id), row.value("steps"));
-        let same = other.trees.iter().any(|tree| plan.trees.contains(tree));
-        if same && plan.journal != Some(id) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Does something to files after the commit, and at the next start if a crash comes between.
@@ -151,6 +148,10 @@ pub(crate) async fn place_new(
     let written: Vec<PathBuf> = plan.written.iter().map(|(path, _)| path.clone()).collect();
     let mut placement = Placement { steps: plan.steps.clone(), written, ..Placement::default() };
     enter(call, build_id, &mut placement).await?;
+    let free = stays_there(call, &placement).await;
+    if free.is_err() {
+        return given_up(call, placement, free);
+    }
     let (journal, note) = (placement.journal, placement.note.clone());
     let stop = PathBuf::from(call.hub.paths.topdir());
     let (work, store) = (plan.clone(), call.hub.store.clone());
@@ -215,7 +216,7 @@ fn to_value(plan: &Placement) -> Value {
     Value::Array(moves.chain(written).chain(note).chain(trees).chain(after).collect())
 }
 
-fn of_value(id: Option<i64>, steps: &Value) -> Placement {
+pub(super) fn of_value(id: Option<i64>, steps: &Value) -> Placement {
     let mut plan = Placement { journal: id, ..Placement::default() };
     let pair = |value: &Value| {
         let at = |i: usize| value.as_array()?.get(i)?.as_str().map(PathBuf::from);
