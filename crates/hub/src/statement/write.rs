@@ -14,7 +14,7 @@ use toji_db::{Engine, Time, Tx, statement as sql};
 use toji_rpmfile::{Limits, Package, tag};
 use toji_store::{Algorithm, Error, Store};
 use toji_types::BuildState;
-use toji_value::Fault;
+use toji_value::{Fault, code};
 
 use super::gather::{self, Facts, Rpm};
 use super::{BILL, DIR, ENVELOPE, bill, compose};
@@ -26,6 +26,9 @@ use crate::{Call, Hub, build};
 const FALLBACK: Duration = Duration::from_secs(30);
 /// Time until the next try after a failure of the database, and while another hub writes.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How often a build that is being moved is looked at, and after which times: a move between directories takes less.
+const MOVES: u32 = 20;
+const MOVE: Duration = Duration::from_millis(100);
 /// Statements that are read at a time.
 const BATCH: i64 = 50;
 /// The pause of a statement that could not be written, in seconds; it doubles up to an hour.
@@ -110,10 +113,22 @@ impl Writer {
             }
             for row in rows {
                 let (id, turn) = (row.get("build_id")?, row.get("turn")?);
-                if let Err(fault) = self.write(id, turn).await {
+                if let Err(fault) = self.patiently(id, turn).await {
                     self.put_off(id, turn, row.get("failures")?, &fault).await?;
                 }
             }
+        }
+    }
+
+    /// Writes a statement, and tries again while the build's files are being moved.
+    async fn patiently(&self, id: i64, turn: i64) -> Result<(), Fault> {
+        let mut tries = 0;
+        loop {
+            match self.write(id, turn).await {
+                Err(fault) if fault.code == code::LOCK && tries < MOVES => tries += 1,
+                done => return done,
+            }
+            tokio::time::sleep(MOVE).await;
         }
     }
 
@@ -159,7 +174,7 @@ impl Writer {
         let Call { tx, files, .. } = call;
         tx.rollback().await?;
         files.abandon(&self.hub).await;
-        done.and_then(|_| Err(Fault::generic("the build has gone elsewhere")))
+        done.and_then(|_| Err(Fault::lock("the build has gone elsewhere")))
     }
 
     /// Writes the files and enters them, unless the build is gone or elsewhere by then; tells whether it is there.

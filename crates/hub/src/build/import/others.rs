@@ -43,6 +43,9 @@ pub(super) async fn alone(call: &Call, build: &Build, plan: &Placement) -> Resul
 }
 
 /// Refuses to write where a move is copying from.
+///
+/// # Errors
+/// With the code of [`Fault::lock`]: it may be tried again.
 pub(super) async fn stays_there(call: &Call, plan: &Placement) -> Result<(), Fault> {
     let others = others(call, plan).await?;
     let moves = |other: &Placement, path: &Path| {
@@ -52,7 +55,7 @@ pub(super) async fn stays_there(call: &Call, plan: &Placement) -> Result<(), Fau
     for path in plan.targets() {
         if others.iter().any(|(_, other)| moves(other, path)) {
             let text = format!("The build's files are being moved, try again: {}", path.display());
-            return Err(Fault::generic(text));
+            return Err(Fault::lock(text));
         }
     }
     Ok(())
