@@ -2,6 +2,7 @@
 
 mod injected;
 mod runs;
+mod silent;
 
 use std::fs;
 use std::path::{Path, PathBuf};
