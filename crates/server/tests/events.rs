@@ -99,7 +99,7 @@ impl World {
     async fn refused(&self, request: WatchRequest) -> Code {
         let url = format!("http://{}", self.address);
         let mut client = EventsClient::connect(url).await.unwrap();
-        client.watch(request).await.err().expect("refused").code()
+        client.watch(request).await.expect_err("refused").code()
     }
 }
 
