@@ -90,6 +90,12 @@ pub fn remove_file(path: &Path, stop: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path)(e)),
         _ => {}
     }
+    remove_empty(path, stop);
+    Ok(())
+}
+
+/// Removes the directories above a path that are empty, up to `stop`.
+pub(crate) fn remove_empty(path: &Path, stop: &Path) {
     let mut dir = path.parent();
     while let Some(path) = dir.filter(|p| p.starts_with(stop) && *p != stop) {
         // The first directory that is not empty ends it; one that was never made does not.
@@ -98,7 +104,6 @@ pub fn remove_file(path: &Path, stop: &Path) -> Result<()> {
             _ => dir = path.parent(),
         }
     }
-    Ok(())
 }
 
 /// The way from a directory to a path, for a link that survives a move of the whole tree.

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::passing::own_file;
+use crate::place::remove_empty;
 use crate::{Error, Result, Step, remove_file, undo};
 
 /// What is written beside the placed files.
@@ -41,12 +42,14 @@ impl Plan {
 pub fn place_new(plan: &Plan, stop: &Path) -> Result<()> {
     for (done, step) in plan.steps.iter().enumerate() {
         if let Err(error) = place(step) {
+            remove_empty(&step.to, stop);
             take_back(&plan.steps[..done], &[], stop);
             return Err(error);
         }
     }
     for (done, (path, content)) in plan.written.iter().enumerate() {
         if let Err(error) = write(path, content) {
+            remove_empty(path, stop);
             take_back(&plan.steps, &plan.written[..done], stop);
             return Err(error);
         }

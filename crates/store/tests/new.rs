@@ -73,3 +73,20 @@ fn broken_containers_are_told() {
         assert!(members(&file, Container::Tar).is_err(), "tar {content:?}");
     }
 }
+
+#[test]
+fn directories_made_for_what_cannot_be_placed_go_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = dir.path();
+    let from = top.join("from");
+    fs::write(&from, "text").unwrap();
+    // No file system takes such a name.
+    let name = "x".repeat(300);
+    let to = top.join("a/b").join(&name);
+    let step = Plan { steps: vec![Step { from, to }], written: Vec::new() };
+    let content = vec![(top.join("a/c").join(&name), Content::Bytes(b"text".to_vec()))];
+    for plan in [step, Plan { steps: Vec::new(), written: content }] {
+        assert!(place_new(&plan, top).is_err());
+        assert!(!top.join("a").exists());
+    }
+}
