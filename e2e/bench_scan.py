@@ -64,7 +64,8 @@ def fill(database, store, files):
     with contextlib.closing(sqlite3.connect(database)) as link, link:
         link.execute("PRAGMA foreign_keys = OFF")
         link.execute("INSERT INTO package (id, name) VALUES (9000, 'heap')")
-        link.executemany("INSERT INTO build (id, volume_id, pkg_id, version, release, draft, create_event, state, owner) VALUES (?, 0, 9000, ?, '1', 0, 1, 1, 1)",
+        link.executemany("INSERT INTO build (id, volume_id, pkg_id, version, release, draft, create_event, completion_time, state, owner) "
+                         "VALUES (?, 0, 9000, ?, '1', 0, 1, (SELECT max(time) FROM events), 1, 1)",
                          [(build, str(build)) for build in sorted({row[1] for row in rows})])
         image = link.execute("SELECT id FROM btype WHERE name = 'image'").fetchone()[0]
         kind = link.execute("SELECT min(id) FROM archivetypes").fetchone()[0]
