@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_millis(20);
 /// Short calls at a time: with the long ones, less than the connections to the database.
 const SHORT_PLACES: usize = 5;
 /// Calls of one address that may wait in a lane.
-const WAITING: usize = 64;
+const WAITING: usize = 512;
 /// All calls that may wait in a lane.
 const ALL_WAITING: usize = 4096;
 /// How long they wait.
