@@ -79,6 +79,9 @@ class Runner:
         else:
             self.passed.append(tale.label)
             self.say(f"ok   {tale.label} ({time.monotonic() - begin:.1f} s)")
+            # All together take more than some machines have.
+            if tale.own and not self.options.keep:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def run_all(self, tales):
         """Runs all stories, the slow ones first, and ends the shared server."""

@@ -3,6 +3,7 @@
 mod codec;
 mod connect;
 mod export;
+mod home;
 mod tls;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ pub(crate) use codec::error;
 use codec::{Bound, Cell};
 pub(crate) use connect::{Target, environment, target};
 pub(crate) use export::Exported;
+use home::AtHome;
 
 /// The channel on which commits with outbox entries are told.
 pub(crate) const CHANNEL: &str = "toji_outbox";
@@ -60,7 +62,7 @@ impl Pool {
         let Target { config, tls, .. } = tuned(url)?;
         // Whether a connection is alive shows when it is used: a test on taking it costs a round trip.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, tls.clone(), recycling);
+        let manager = Manager::from_connect(config, AtHome::new(tls.clone()), recycling);
         let timeouts = Timeouts {
             wait: Some(options.wait),
             create: Some(options.wait),

@@ -124,14 +124,14 @@ pub async fn descendants(tx: &mut Tx, id: i64) -> Result<Vec<Row>> {
     tx.query(sql, params![id]).await
 }
 
-/// The numbers of all tasks below one, at most `limit`.
-pub async fn below(tx: &mut Tx, id: i64, limit: i64) -> Result<Vec<i64>> {
+/// The numbers of all tasks below some, at most `limit`.
+pub async fn below(tx: &mut Tx, ids: &[i64], limit: i64) -> Result<Vec<i64>> {
     let sql = "WITH RECURSIVE below(id) AS (
-                   SELECT t.id FROM task t WHERE t.parent = $1
+                   SELECT t.id FROM task t WHERE t.parent = ANY($1)
                     UNION
                    SELECT t.id FROM task t JOIN below ON t.parent = below.id)
                SELECT id FROM below LIMIT $2";
-    let rows = tx.query(sql, params![id, limit]).await?;
+    let rows = tx.query(sql, params![ids, limit]).await?;
     rows.iter().map(|row| row.get("id")).collect()
 }
 

@@ -4,6 +4,7 @@ pub mod parts;
 pub(crate) mod token;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -171,11 +172,26 @@ pub(crate) fn store_fault(error: toji_store::Error) -> Fault {
             "Incorrect upload length for {path} - Expected {expected}, actual {found}"
         )),
         Error::Digest { .. } => Fault::generic(error.to_string()),
-        Error::Io { .. } | Error::Container { .. } | Error::Halted => {
+        Error::Io { ref source, .. } => {
             tracing::error!(%error, "a file operation failed");
-            Fault::unexpected("the file operation failed, the hub's log tells more")
+            io_fault(source.kind())
+        }
+        Error::Container { .. } | Error::Halted => {
+            tracing::error!(%error, "a file operation failed");
+            io_fault(ErrorKind::Other)
         }
     }
+}
+
+/// What the caller is told when the system refuses, which is in the log. A full disk is nobody's secret: whoever
+/// waits for a build wants to know that it is neither theirs nor the package's fault.
+pub(crate) fn io_fault(kind: ErrorKind) -> Fault {
+    Fault::unexpected(match kind {
+        ErrorKind::StorageFull => "the hub cannot write: no space left on its disk",
+        ErrorKind::QuotaExceeded => "the hub cannot write: its disk quota is used up",
+        ErrorKind::ReadOnlyFilesystem => "the hub cannot write: its disk is read-only",
+        _ => "the file operation failed, the hub's log tells more",
+    })
 }
 
 impl Hub {

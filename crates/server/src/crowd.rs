@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use toji_db::Engine;
 use toji_hub::batch::{Answer, Item};
 use toji_hub::{Hub, Request};
 use toji_value::{Args, Fault, Value};
@@ -17,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::door;
+use crate::{door, strangers};
 
 /// Calls that take longer go to the lane of the long ones.
 const LONG: Duration = Duration::from_millis(20);
@@ -34,15 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static CROWD: LazyLock<Crowd> = LazyLock::new(|| Crowd::new(SHORT_PLACES, long_places(), PATIENCE));
 
 /// Where long calls are done: on threads that the system lets run when no others want to.
-static BESIDE: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(long_places()).enable_all().thread_name("anonymous");
-    // Where it may not be done, they are threads like others.
-    builder.on_thread_start(|| {
-        let _ = rustix::process::nice(10);
-    });
-    builder.build().inspect_err(|error| tracing::warn!(%error, "no threads for long calls")).ok()
-});
+static BESIDE: LazyLock<Option<Runtime>> =
+    LazyLock::new(|| strangers::runtime("anonymous", Some(long_places()), 10));
 
 /// Long calls at a time.
 fn long_places() -> usize {
@@ -59,13 +51,12 @@ pub(crate) async fn call(
     args: Args,
 ) -> (Option<Place<'static>>, Result<Value, Fault>) {
     if !door::is_anonymous(caller) {
-        return (None, hub.call(caller, method, args).await);
+        return (None, hub.call(caller, method, args).await.inspect(|_| strangers::known()));
     }
     // Names that nobody has declared are taken for what carries other calls.
     let name = hub.declaration(method).map_or("multiCall", |known| known.signature.name);
     let (hub, who, method) = (hub.clone(), caller.clone(), method.to_owned());
-    let beside = beside(&hub);
-    in_turn(caller, name, beside, async move { hub.call(&who, &method, args).await }).await
+    in_turn(caller, name, async move { hub.call(&who, &method, args).await }).await
 }
 
 /// Does a batch of calls, likewise.
@@ -76,24 +67,16 @@ pub(crate) async fn batch(
     strict: bool,
 ) -> (Option<Place<'static>>, Result<Vec<Answer>, Fault>) {
     if !door::is_anonymous(caller) {
-        return (None, hub.batch(caller, items, strict).await);
+        return (None, hub.batch(caller, items, strict).await.inspect(|_| strangers::known()));
     }
     let (hub, who) = (hub.clone(), caller.clone());
-    let beside = beside(&hub);
     let work = async move { hub.batch(&who, items, strict).await };
-    in_turn(caller, "multiCall", beside, work).await
-}
-
-/// Whether long calls are done by threads of their own. A connection to PostgreSQL belongs to the runtime that has
-/// made it, and serves everybody afterwards; most of a call's work is the server's there.
-fn beside(hub: &Hub) -> bool {
-    hub.db.engine() == Engine::Sqlite
+    in_turn(caller, "multiCall", work).await
 }
 
 async fn in_turn<T: Send + 'static>(
     caller: &Request,
     name: &'static str,
-    beside: bool,
     work: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> (Option<Place<'static>>, Result<T, Fault>) {
     let place = match CROWD.enter(address(&caller.remote), name).await {
@@ -101,7 +84,7 @@ async fn in_turn<T: Send + 'static>(
         Err(fault) => return (None, Err(fault)),
     };
     let long = std::ptr::eq(place.lane, &CROWD.lanes[1]);
-    let threads = if beside && long { BESIDE.as_ref() } else { None };
+    let threads = if long { BESIDE.as_ref() } else { None };
     let done = match threads {
         Some(threads) => {
             let done = AbortOnDropHandle::new(threads.spawn(work)).await;

@@ -20,6 +20,7 @@ mod reply;
 mod rpc;
 mod serve;
 mod socket;
+mod strangers;
 mod tls;
 mod together;
 mod uploads;

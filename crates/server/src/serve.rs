@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 use crate::front::{Front, Peer};
 use crate::patience::{Patience, Patient, Stage};
 use crate::socket::{Parts, Socket};
+use crate::strangers::{self, Moving, Whereabouts};
 use crate::together::{self, Together};
 use crate::{Inner, Shared, events, files, rpc, tls};
 
@@ -150,7 +151,14 @@ pub async fn serve(
             current: current.subscribe(),
             patience: options.patience,
         };
-        tokio::spawn(connection.run(stream, address, encrypted));
+        // No runtime watches the socket until somebody serves it.
+        match stream.into_std() {
+            Ok(stream) => {
+                let here = Whereabouts::default();
+                strangers::serve(here.clone(), connection.run(stream, address, encrypted, here));
+            }
+            Err(error) => tracing::warn!(%error, "a connection is lost"),
+        }
     }
     draining.cancel();
     drop(listeners);
@@ -194,11 +202,21 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, address: SocketAddr, encrypted: bool) {
+    async fn run(
+        self,
+        stream: std::net::TcpStream,
+        address: SocketAddr,
+        encrypted: bool,
+        here: Whereabouts,
+    ) {
         stream.set_nodelay(true).ok();
         if let Err(error) = set_tcp_user_timeout(&stream, UNREAD) {
             tracing::debug!(%error, "a client that stops reading will hold its connection");
         }
+        let stream = match Moving::new(stream, here) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
+        };
         let peer = Peer { address, tls: encrypted, subject: None };
         if !encrypted {
             let parts = Parts::default();

@@ -15,7 +15,8 @@ use bytes::Bytes;
 use rustix::net::sockopt::set_tcp_cork;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::strangers::Moving;
 
 /// The most that one place stands for, in bytes: about as much as the system takes at a time for a fast reader.
 pub(crate) const PLACE: usize = 4 << 20;
@@ -63,34 +64,35 @@ impl Part {
 
 /// A connection in the clear.
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Moving,
     parts: Parts,
     /// Whether the system keeps what fills no packet.
     corked: bool,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, parts: Parts) -> Self {
+    pub(crate) fn new(stream: Moving, parts: Parts) -> Self {
         Socket { stream, parts, corked: false }
     }
 
     /// Sends the next part of a file, at most so many bytes.
     fn poll_send(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        let stream = &*self.stream.get()?;
         let mut parts = self.parts.lock();
         let lost = || io::Error::other("an answer has a place and no file for it");
         let Some(part) = parts.front_mut() else { return Poll::Ready(Err(lost())) };
         if !self.corked && part.left > SHORT {
             // Pages go out as they come from the file, and no packet is cut at their ends.
-            self.corked = set_tcp_cork(&self.stream, true).is_ok();
+            self.corked = set_tcp_cork(stream, true).is_ok();
         }
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
+            ready!(stream.poll_write_ready(cx))?;
             let mut offset = part.offset;
             let send = || {
                 let length = wanted.min(part.left);
-                Ok(rustix::fs::sendfile(&self.stream, &part.file, Some(&mut offset), length)?)
+                Ok(rustix::fs::sendfile(stream, &part.file, Some(&mut offset), length)?)
             };
-            match self.stream.try_io(Interest::WRITABLE, send) {
+            match stream.try_io(Interest::WRITABLE, send) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => {
                     part.offset += sent as u64;
@@ -99,7 +101,7 @@ impl Socket {
                         parts.pop_front();
                     }
                     if self.corked && parts.is_empty() {
-                        set_tcp_cork(&self.stream, false)?;
+                        set_tcp_cork(stream, false)?;
                         self.corked = false;
                     }
                     return Poll::Ready(Ok(sent));
@@ -119,14 +121,15 @@ impl Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let stream = &*self.stream.get()?;
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
+            ready!(stream.poll_write_ready(cx))?;
             let send = || {
                 let mut control = SendAncillaryBuffer::default();
                 let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-                Ok(rustix::net::sendmsg(&self.stream, bufs, &mut control, flags)?)
+                Ok(rustix::net::sendmsg(stream, bufs, &mut control, flags)?)
             };
-            match self.stream.try_io(Interest::WRITABLE, send) {
+            match stream.try_io(Interest::WRITABLE, send) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 sent => return Poll::Ready(sent),

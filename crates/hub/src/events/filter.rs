@@ -9,9 +9,9 @@ use toji_value::Value;
 use super::End;
 use crate::Call;
 
-/// Names and numbers in a filter at most.
-const MOST: usize = 1000;
-/// Tasks below those that are watched at most.
+/// Names and numbers in a filter at most: anybody may ask, and each name is looked up.
+const MOST: usize = 100;
+/// Tasks that are watched at most, with those below.
 const TREE: i64 = 20_000;
 
 /// What a reader asks for: of each list that is not empty, one must fit.
@@ -67,8 +67,9 @@ impl Filter {
             users.push(found.ok_or_else(missing)?.id);
         }
         let mut tree: HashSet<i64> = tasks.iter().copied().collect();
-        for task in tasks.iter().copied() {
-            tree.extend(toji_db::task::below(&mut call.tx, crate::lookup::fit(task), TREE).await?);
+        if !tasks.is_empty() {
+            let roots: Vec<i64> = tasks.iter().map(|task| crate::lookup::fit(*task)).collect();
+            tree.extend(toji_db::task::below(&mut call.tx, &roots, TREE).await?);
         }
         let owners = (!owners.is_empty()).then_some(users);
         let tasks = (!tasks.is_empty()).then_some(tree);

@@ -145,7 +145,7 @@ fn hash(file: &mut impl Read, algorithm: Algorithm) -> std::io::Result<String> {
 
 fn io_fault(error: std::io::Error) -> Fault {
     tracing::error!(%error, "a file operation failed");
-    Fault::unexpected("the file operation failed, the hub's log tells more")
+    crate::upload::io_fault(error.kind())
 }
 
 /// Runs file work on a thread for blocking work.
