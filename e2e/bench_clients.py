@@ -67,8 +67,9 @@ def client(b):
     """10,000 getBuild by the Rust client, the stock client and txkoji: one by one, sixteen side by side, in multicalls of a thousand."""
     url, count = filled(b)["hub"], 1000 if b.quick else 10_000
     home = b.dir / "home"
-    (home / ".koji").mkdir(parents=True)
-    (home / ".koji" / "config").write_text(f"[toji]\nserver = {url}\n")
+    # The only place of a user's where txkoji looks.
+    (home / ".koji/config.d").mkdir(parents=True)
+    (home / ".koji/config.d/toji.conf").write_text(f"[toji]\nserver = {url}\n")
     ours = [Path(b.toji).parent / "examples/calls", url]
     stock = [ROOT / ".x/venv/bin/python", "-W", "ignore", "-c", STOCK, url]
     txkoji = [ROOT / ".x/txkoji/bin/python", "-W", "ignore", "-c", TXKOJI]
