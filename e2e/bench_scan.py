@@ -18,13 +18,16 @@ SMALLEST, LARGEST = 1_000, 120_000
 
 @bench
 def checksum_scan(b):
-    """`toji checksum scan` of a store of 100,000 files, against the same cores that hash the same bytes; then the same with kill -9 in the middle."""
+    """`toji checksum scan` of a store of 100,000 files, against the same cores that hash the same bytes; then the same with kill -9 in the middle.
+
+    With --times N each file is N times as long: what a file costs beside its bytes counts less then.
+    """
     b.server.extra.append("--no-builder")
     b.start()
     b.close()
     files = FILES // (10 if b.quick else 1)
     store = b.server.data / "koji"
-    size = fill(b.server.data / "toji.db", store, files)
+    size = fill(b.server.data / "toji.db", store, files, b.times)
     # Once before, so that each of the measured ones finds the files in memory, or none does.
     speed(b, store)
     limit = speed(b, store)
@@ -38,24 +41,25 @@ def checksum_scan(b):
     if not rest["resumed"] or rest["files"] != files:
         raise RuntimeError(f"the run does not go on: {rest}")
     figures = {
-        "files": files, "megabytes": size / 1e6, "hash_seconds": limit["hash_seconds"], "read_and_hash_seconds": limit["read_and_hash_seconds"],
+        "files": files, "megabytes": size / 1e6, "mean_file_kilobytes": size / files / 1e3, "hash_seconds": limit["hash_seconds"], "read_and_hash_seconds": limit["read_and_hash_seconds"],
         "first_scan_seconds": whole["seconds"], "later_scan_seconds": again["seconds"], "kept_files_after_kill": kept,
         "seconds_until_kill": first, "resumed_seconds": rest["seconds"], "repeated_seconds": max(0.0, first + rest["seconds"] - again["seconds"]),
     }
     return figures, {"first_scan_to_hashing": limit["hash_seconds"] / whole["seconds"],
                      "first_scan_to_read_and_hash": limit["read_and_hash_seconds"] / whole["seconds"],
-                     "later_scan_to_hashing": limit["hash_seconds"] / again["seconds"]}
+                     "later_scan_to_hashing": limit["hash_seconds"] / again["seconds"],
+                     "later_scan_to_read_and_hash": limit["read_and_hash_seconds"] / again["seconds"]}
 
 
-def fill(database, store, files):
+def fill(database, store, files, times=1):
     """Builds with their files, of which the database has lengths only; returns the bytes of all."""
-    dice, noise = random.Random(7), os.urandom(LARGEST * 4)
+    dice, noise = random.Random(7), os.urandom(LARGEST * 4 * times)
     total, rows = 0, []
     each = files // BUILDS
     for number in range(files):
         build, name = 10_000 + number // each, f"file{number % each}.bin"
-        size = int(SMALLEST * (LARGEST / SMALLEST) ** dice.random())
-        at = dice.randrange(LARGEST * 3)
+        size = int(SMALLEST * (LARGEST / SMALLEST) ** dice.random()) * times
+        at = dice.randrange(LARGEST * times * 3)
         path = store / f"packages/heap/{build}/1/images"
         path.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(noise[at:at + size])
@@ -105,4 +109,4 @@ def killed(b, seconds):
 def read_so_far(b):
     """Files that the last run has noted."""
     with contextlib.closing(sqlite3.connect(b.server.data / "toji.db")) as link:
-        return link.execute("SELECT count(*) FROM toji_file WHERE run = (SELECT max(id) FROM toji_scan)").fetchone()[0]
+        return link.execute("SELECT files FROM toji_scan ORDER BY id DESC LIMIT 1").fetchone()[0]

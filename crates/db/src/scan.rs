@@ -79,10 +79,28 @@ pub async fn archives(tx: &mut Tx, builds: &[i64]) -> Result<Vec<Row>> {
     tx.query(sql, params![builds]).await
 }
 
-/// What is recorded of files: `path`, `size`, `sha256`, `run`.
-pub async fn recorded(tx: &mut Tx, paths: &[String]) -> Result<Vec<Row>> {
-    let sql = "SELECT path, size, sha256, run FROM toji_file WHERE path = ANY($1)";
-    tx.query(sql, params![paths]).await
+/// What is recorded of the files below directories: `dir` (its number in the list, from zero), `path`, `size`, `sha256`,
+/// `run`.
+pub async fn recorded_in(tx: &mut Tx, dirs: &[String]) -> Result<Vec<Row>> {
+    let columns = "SELECT dir.key AS dir, file.path AS path, file.size AS size,
+                          file.sha256 AS sha256, file.run AS run FROM ";
+    // What follows a slash in the order of the bytes is a zero.
+    let sql = match tx.engine() {
+        Engine::Postgres => sql![
+            columns,
+            "(SELECT value, number - 1 AS key
+                FROM unnest($1::text[]) WITH ORDINALITY AS line(value, number)) AS dir
+               JOIN toji_file file ON file.path COLLATE \"C\" >= dir.value || '/'
+                                  AND file.path COLLATE \"C\" < dir.value || '0'"
+        ],
+        // In this order: a few directories, and the records of each from the index.
+        Engine::Sqlite => sql![
+            columns,
+            "json_each($1) AS dir CROSS JOIN toji_file file
+               WHERE file.path >= dir.value || '/' AND file.path < dir.value || '0'"
+        ],
+    };
+    tx.query(sql, params![dirs]).await
 }
 
 /// Records in the order of their paths, after one: `path`, `size`, `sha256`.
@@ -195,8 +213,28 @@ pub async fn save(tx: &mut Tx, run: i64, files: &[Read]) -> Result<()> {
         ];
         tx.execute(sql, params![further]).await?;
     }
-    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-    tx.execute("DELETE FROM toji_damage WHERE path = ANY($1)", params![paths]).await.map(drop)
+    Ok(())
+}
+
+/// Notes that recorded files were read in a run and are as they are recorded.
+pub async fn mark(tx: &mut Tx, run: i64, paths: &[String]) -> Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE toji_file SET checked = NOW(), run = $2::integer WHERE path = ANY($1)";
+    tx.execute(sql, params![paths, run]).await.map(drop)
+}
+
+/// At most so many of the files that are known to be damaged.
+pub async fn damaged(tx: &mut Tx, limit: i64) -> Result<Vec<String>> {
+    let rows = tx.query("SELECT path FROM toji_damage LIMIT $1", params![limit]).await?;
+    rows.iter().map(|row| row.get("path")).collect()
+}
+
+/// Forgets that files were damaged.
+pub async fn undamaged(tx: &mut Tx, paths: &[String]) -> Result<()> {
+    let sql = "DELETE FROM toji_damage WHERE path = ANY($1)";
+    tx.execute(sql, params![paths]).await.map(drop)
 }
 
 /// Further digests of files: `path`, `kind`, `sum`.

@@ -24,7 +24,7 @@ pub use toji_store::Algorithm;
 /// The hashing of files, for measuring.
 pub mod hashing {
     pub use toji_store::Kind as Content;
-    pub use toji_store::sums::{BUFFER, Rate, Wanted, sums};
+    pub use toji_store::sums::{Rate, Reader, Wanted, sums};
     pub use toji_store::{Hasher, Local, Volume};
 }
 

@@ -34,4 +34,4 @@ pub use place_new::{Content, Plan, place_new, write_durably};
 pub use store::{Source, Store};
 pub use tree::copy_tree;
 pub use upload::{Begin, Upload};
-pub use volume::{Item, Kind, Volume, Volumes};
+pub use volume::{Item, Kind, Near, Opened, Volume, Volumes};

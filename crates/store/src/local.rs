@@ -5,16 +5,17 @@ mod change;
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
 use crate::inside::open_inside;
 use crate::path::normalize;
+use crate::volume::{self, Near, Opened};
 use crate::{Error, Item, Kind, Result, Volume, packed};
 
 /// A directory of this machine.
@@ -72,6 +73,22 @@ impl Local {
         }
     }
 
+    /// What is read of a file that was opened.
+    fn content(&self, path: &str, file: File) -> Result<Opened> {
+        let io = |e| Error::io(self.shown(path))(e);
+        let meta = file.metadata().map_err(io)?;
+        if !meta.is_file() {
+            return Err(Error::NotAFile(self.shown(path).display().to_string()));
+        }
+        if packed::is_log(path) {
+            return Ok(match packed::Content::new(file).map_err(io)?.into_plain() {
+                Ok(file) => Opened::File(file, meta.len()),
+                Err(content) => Opened::Stream(Box::new(content)),
+            });
+        }
+        Ok(Opened::File(file, meta.len()))
+    }
+
     /// What an entry of an open directory is; nothing if it went meanwhile.
     fn entry(&self, dir: impl AsFd, name: &std::ffi::OsStr, path: String) -> Result<Option<Item>> {
         let io = |e: Errno| Error::io(self.shown(&path))(e.into());
@@ -103,6 +120,23 @@ impl Local {
             };
             return Ok(Some(Item { path, kind, size, modified: modified(&stat) }));
         }
+    }
+}
+
+impl Local {
+    /// Opens a file by its name in the directory that is kept open; nothing if that cannot be done so simply.
+    fn open_beside(&self, path: &str, near: &mut Near) -> Option<File> {
+        let root = self.handle.as_ref()?.as_raw_fd();
+        let (above, name) = split(path);
+        if !above.starts_with(|c: char| c != '/') || matches!(name, "" | "." | "..") {
+            return None;
+        }
+        if near.0.as_ref().is_none_or(|dir| dir.path.0 != root || dir.path.1 != above) {
+            let handle = self.dir(&normalize(above).ok()?, DIRECTORY).ok()??;
+            near.0 = Some(volume::Dir { path: (root, above.to_owned()), handle });
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&near.0.as_ref()?.handle, name, flags, Mode::empty()).ok().map(File::from)
     }
 }
 
@@ -157,20 +191,20 @@ impl Volume for Local {
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>> {
-        let file = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        let shown = self.shown(path);
-        let meta = file.metadata().map_err(Error::io(&shown))?;
-        if !meta.is_file() {
-            return Err(Error::NotAFile(shown.display().to_string()));
+        self.content(path, self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?).map(|opened| {
+            match opened {
+                Opened::File(file, _) => Box::new(file) as Box<dyn Read + Send>,
+                Opened::Stream(stream) => stream,
+            }
+        })
+    }
+
+    fn open_near(&self, path: &str, near: &mut Near) -> Result<Opened> {
+        match self.open_beside(path, near) {
+            Some(file) => self.content(path, file),
+            // A link, or nothing, or no directory: the long way tells what.
+            None => self.content(path, self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?),
         }
-        if packed::is_log(path) {
-            let content = packed::Content::new(file).map_err(Error::io(&shown))?;
-            return Ok(match content.into_plain() {
-                Ok(file) => Box::new(file),
-                Err(content) => Box::new(content),
-            });
-        }
-        Ok(Box::new(file))
     }
 
     fn put(&self, path: &str, content: &[u8]) -> Result<()> {

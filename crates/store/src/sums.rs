@@ -1,14 +1,14 @@
 //! Sums of many files: each is read once, at no more than a rate, by as many threads as are wanted.
 
-use std::io::Read;
+use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Algorithm, Error, Hasher, Result, Volume};
+use crate::{Algorithm, Error, Hasher, Near, Opened, Result, Volume};
 
 /// Bytes that are read at once: they are hashed while the processor still has them.
-pub const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 18;
 
 /// Tells from the first bytes of a file where its second part begins.
 pub type Split = fn(&[u8]) -> Option<u64>;
@@ -90,17 +90,53 @@ impl Rate {
     }
 }
 
-/// Reads a file once and computes what is wanted of it; `buffer` is space to read into.
+/// What one who reads many files keeps from one to the next.
+pub struct Reader {
+    buffer: Vec<u8>,
+    near: Near,
+}
+
+impl Reader {
+    /// One that reads so many bytes at once.
+    pub fn new(buffer: usize) -> Reader {
+        Reader { buffer: vec![0; buffer], near: Near::default() }
+    }
+
+    /// Has it look for directories anew, which may have been moved.
+    pub fn look_anew(&mut self) {
+        self.near = Near::default();
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Reader::new(BUFFER)
+    }
+}
+
+/// Reads a file once and computes what is wanted of it: of one that grows, what it has when it is opened.
 ///
 /// # Errors
 /// When it is missing, no regular file, or cannot be read to its end; [`Error::Halted`] when reading shall stop.
-pub fn sums(volume: &dyn Volume, wanted: &Wanted, rate: &Rate, buffer: &mut [u8]) -> Result<Sums> {
-    let mut file = volume.open(&wanted.path)?;
+pub fn sums(
+    volume: &dyn Volume,
+    wanted: &Wanted,
+    rate: &Rate,
+    reader: &mut Reader,
+) -> Result<Sums> {
+    let Reader { buffer, near } = reader;
+    let mut file = volume.open_near(&wanted.path, near)?;
+    // Places that do not know the length say that it is none.
+    let length = match &file {
+        Opened::File(_, length) if *length > 0 => *length,
+        _ => u64::MAX,
+    };
     let mut hashers: Vec<Hasher> = wanted.kinds.iter().map(|kind| Hasher::new(*kind)).collect();
     let mut parts: Option<Parts> = None;
     let mut size = 0u64;
     loop {
-        let n = fill(&mut *file, buffer).map_err(Error::io(&wanted.path))?;
+        let space = usize::try_from(length - size).unwrap_or(usize::MAX).min(buffer.len());
+        let n = fill(&mut file, &mut buffer[..space]).map_err(Error::io(&wanted.path))?;
         let data = &buffer[..n];
         if size == 0
             && let Some((begin, split)) = wanted.split
@@ -116,7 +152,8 @@ pub fn sums(volume: &dyn Volume, wanted: &Wanted, rate: &Rate, buffer: &mut [u8]
             parts.update(size, data);
         }
         size += n as u64;
-        if n < buffer.len() {
+        // One question less for each file: what has its length is at its end.
+        if n < space || size == length {
             break;
         }
     }
@@ -125,7 +162,7 @@ pub fn sums(volume: &dyn Volume, wanted: &Wanted, rate: &Rate, buffer: &mut [u8]
 }
 
 /// Reads until the buffer is full or the file ends.
-fn fill(file: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+fn fill(file: &mut Opened, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..]) {
@@ -195,12 +232,12 @@ mod tests {
             parts: Some((md5(&data[96..4_321]), md5(&data[4_321..]))),
         };
         for size in [100, 4_321, 5_000, 10_000, 10_001, 65_536] {
-            let found = sums(&volume, &wanted, &Rate::new(None), &mut vec![0; size]).unwrap();
+            let found = sums(&volume, &wanted, &Rate::new(None), &mut Reader::new(size)).unwrap();
             assert_eq!(found, expected, "{size}");
         }
         let late: Split = |_| Some(10_001);
         let wanted = Wanted { split: Some((96, late)), ..wanted };
-        let found = sums(&volume, &wanted, &Rate::new(None), &mut vec![0; 777]).unwrap();
+        let found = sums(&volume, &wanted, &Rate::new(None), &mut Reader::new(777)).unwrap();
         assert_eq!(found.parts, None, "the second part lies behind the end");
     }
 
@@ -215,7 +252,7 @@ mod tests {
         let rate = Rate::new(Some(10)).until(flag.clone());
         let begin = Instant::now();
         let done = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| sums(&volume, &wanted, &rate, &mut vec![0; 1000]));
+            let reader = scope.spawn(|| sums(&volume, &wanted, &rate, &mut Reader::new(1000)));
             flag.store(true, Ordering::Relaxed);
             reader.join().unwrap()
         });

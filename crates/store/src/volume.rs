@@ -1,7 +1,9 @@
 //! Where files lie: what checks need to know of a place, whether it is a directory or an object store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -41,6 +43,37 @@ impl Item {
     }
 }
 
+/// The directory that a file was opened in last, so that the next one of it is found by its name alone.
+///
+/// It is for files that are read one after another: what is kept here stays the directory that it was, wherever that goes.
+#[derive(Debug, Default)]
+pub struct Near(pub(crate) Option<Dir>);
+
+/// A directory that is kept open.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    /// Its path, with the volume's number: what two volumes call the same is not the same.
+    pub(crate) path: (i32, String),
+    pub(crate) handle: OwnedFd,
+}
+
+/// A file that was opened to be read from its first byte on.
+pub enum Opened {
+    /// A file of this machine, and its length.
+    File(File, u64),
+    /// Anything else, whose length its end tells.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Read for Opened {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Opened::File(file, _) => file.read(buffer),
+            Opened::Stream(stream) => stream.read(buffer),
+        }
+    }
+}
+
 /// A place with files in it. Paths are relative and never leave it.
 pub trait Volume: Send + Sync {
     /// What is at a path, or nothing.
@@ -58,6 +91,13 @@ pub trait Volume: Send + Sync {
     /// # Errors
     /// When it is no regular file, or cannot be opened.
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>>;
+    /// The same, for one of many files of which most lie beside each other.
+    ///
+    /// # Errors
+    /// When it is no regular file, or cannot be opened.
+    fn open_near(&self, path: &str, _near: &mut Near) -> Result<Opened> {
+        self.open(path).map(Opened::Stream)
+    }
 
     /// Writes a file so that it is whole or not there; one that is there is replaced.
     ///
@@ -201,6 +241,11 @@ impl Volume for Volumes {
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>> {
         let (volume, below, _) = self.at(path);
         self.ask(path, || volume.open(below))
+    }
+
+    fn open_near(&self, path: &str, near: &mut Near) -> Result<Opened> {
+        let (volume, below, _) = self.at(path);
+        self.ask(path, || volume.open_near(below, near))
     }
 
     fn put(&self, path: &str, content: &[u8]) -> Result<()> {

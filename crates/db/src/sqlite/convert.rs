@@ -26,7 +26,8 @@ fn bind(param: &Param) -> Sql {
         Param::Time(t) => Sql::Text(t.to_stored()),
         Param::Json(v) => Sql::Text(v.to_json().to_string()),
         Param::Ints(list) => Sql::Text(serde_json::json!(list).to_string()),
-        Param::Texts(list) => Sql::Text(serde_json::json!(list).to_string()),
+        // Texts can always be written.
+        Param::Texts(list) => Sql::Text(serde_json::to_string(list).unwrap_or_default()),
     }
 }
 

@@ -12,9 +12,6 @@ use toji_value::Fault;
 use super::finding::What;
 use crate::{Hub, files};
 
-/// Paths that are asked for in one statement.
-const PATHS: usize = 5_000;
-
 /// A build and where its files are.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -120,6 +117,19 @@ pub(super) async fn gather(
     expect(hub, &mut all).await?;
     record(hub, &mut all).await?;
     Ok(all)
+}
+
+impl Gathered {
+    /// Files that are recorded, are not there, and that no row of the build wants: their paths, and what they were.
+    pub(super) fn recorded_only(&self) -> impl Iterator<Item = (&str, What)> {
+        let gone = self.records.keys().filter(|path| !self.lost && !self.found.contains_key(*path));
+        gone.filter_map(|path| match self.expected.get(path) {
+            Some(expected) if expected.optional => Some((path.as_str(), expected.what)),
+            Some(_) => None,
+            None if path.contains("/data/logs/") => Some((path.as_str(), What::Log)),
+            None => Some((path.as_str(), What::File)),
+        })
+    }
 }
 
 /// Gathers all of those of these builds that exist.
@@ -297,23 +307,16 @@ fn expect_archive(one: &mut Gathered, row: &Row) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Adds what is recorded of the files that are there or should be.
+/// Adds what is recorded of the files in the builds' directories.
 async fn record(hub: &Hub, all: &mut [Gathered]) -> Result<(), Fault> {
-    let mut owner: HashMap<String, usize> = HashMap::new();
-    for (number, one) in all.iter().enumerate() {
-        let names = one.found.keys().chain(one.expected.keys());
-        owner.extend(names.map(|path| (path.clone(), number)));
-    }
-    let paths: Vec<String> = owner.keys().cloned().collect();
+    let dirs: Vec<String> = all.iter().map(|one| one.place.dir.clone()).collect();
     let mut call = hub.reading();
-    for some in paths.chunks(PATHS) {
-        for row in db::recorded(&mut call.tx, some).await? {
-            let path: String = row.get("path")?;
-            let size = u64::try_from(row.get::<i64>("size")?).unwrap_or_default();
-            let record = Record { size, sha256: row.get("sha256")?, run: row.get("run")? };
-            if let Some(number) = owner.get(&path) {
-                all[*number].records.insert(path, record);
-            }
+    for row in db::recorded_in(&mut call.tx, &dirs).await? {
+        let size = u64::try_from(row.get::<i64>("size")?).unwrap_or_default();
+        let record = Record { size, sha256: row.get("sha256")?, run: row.get("run")? };
+        let one = usize::try_from(row.get::<i64>("dir")?).ok().and_then(|dir| all.get_mut(dir));
+        if let Some(one) = one {
+            one.records.insert(row.get("path")?, record);
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use toji_db::scan::{self as db, Progress};
-use toji_store::sums::{BUFFER, Rate};
+use toji_store::sums::{Rate, Reader};
 use toji_store::{Algorithm, Volumes};
 use toji_value::Fault;
 
@@ -204,15 +204,15 @@ impl Check<'_> {
         }
         let (volumes, halted) = (self.volumes.clone(), self.watch.halted());
         let verdicts: Vec<Verdict> = files::blocking(move || {
-            let (mut buffer, rate) = (vec![0; BUFFER], Rate::new(None).until(halted));
-            Ok(jobs.iter().map_while(|job| job.run(&*volumes, &rate, &mut buffer)).collect())
+            let (mut reader, rate) = (Reader::default(), Rate::new(None).until(halted));
+            Ok(jobs.iter().map_while(|job| job.run(&*volumes, &rate, &mut reader)).collect())
         })
         .await?;
         let mut bad: Vec<Bad> = verdicts
             .into_iter()
             .filter_map(|verdict| match verdict {
                 Verdict::Bad(bad) => Some(bad),
-                Verdict::Good(_) => None,
+                Verdict::Same(_) | Verdict::Good(_) => None,
             })
             .collect();
         named::name(self.hub, &mut bad).await?;

@@ -2,7 +2,7 @@
 
 use toji_db::scan::Read;
 use toji_rpmfile::{LEAD_END, Limits, digest, main_header_offset};
-use toji_store::sums::{Rate, Sums, Wanted, sums};
+use toji_store::sums::{Rate, Reader, Sums, Wanted, sums};
 use toji_store::{Algorithm, Error, Volume};
 
 use super::expect::{Expected, Record};
@@ -25,7 +25,9 @@ pub(super) struct Job {
 /// What reading a file has shown.
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
-    /// It is what it was, or nothing was known of it but its name.
+    /// It is what was read before, and nothing new is known of it: its path.
+    Same(String),
+    /// It is what the database says, or nothing was known of it but its name.
     Good(Read),
     /// It is not; the sums tell whose content it may be.
     Bad(Bad),
@@ -72,9 +74,9 @@ impl Job {
         &self,
         volume: &dyn Volume,
         rate: &Rate,
-        buffer: &mut [u8],
+        reader: &mut Reader,
     ) -> Option<Verdict> {
-        match sums(volume, &self.wanted, rate, buffer) {
+        match sums(volume, &self.wanted, rate, reader) {
             Err(Error::Halted) => None,
             found => Some(self.judge(volume, found)),
         }
@@ -88,6 +90,7 @@ impl Job {
             Err(error) => return self.bad(Kind::Unreadable, error.to_string(), vec![]),
         };
         match self.problem(volume, &found) {
+            None if self.knows(&found) => Verdict::Same(self.wanted.path.clone()),
             None => Verdict::Good(self.read(found)),
             Some(problem) => self.differs(problem, &found),
         }
@@ -96,6 +99,13 @@ impl Job {
     fn bad(&self, kind: Kind, detail: impl Into<String>, sums: Vec<String>) -> Verdict {
         let (path, detail) = (self.wanted.path.clone(), detail.into());
         Verdict::Bad(Bad { build: self.build, path, what: self.what, kind, detail, sums })
+    }
+
+    /// Whether all that was computed is recorded already.
+    fn knows(&self, found: &Sums) -> bool {
+        // That the content is the same was seen before.
+        let size = self.record.as_ref().map(|record| record.size);
+        self.further.is_empty() && size == Some(found.size)
     }
 
     fn read(&self, found: Sums) -> Read {

@@ -16,16 +16,6 @@ use crate::{Hub, files};
 /// Records that are looked at together.
 const RECORDS: i64 = 5_000;
 
-/// Recorded files that are gone and that no other row expects, as [`Kind::Missing`].
-pub(super) async fn absent(
-    hub: &Hub,
-    volumes: &Arc<Volumes>,
-    watch: &dyn Watch,
-) -> Result<Vec<Finding>, Fault> {
-    let all = run(hub, volumes, watch).await?;
-    Ok(all.into_iter().filter(|finding| finding.kind == Kind::Missing).collect())
-}
-
 /// All records without a file that is where it should be.
 pub(super) async fn run(
     hub: &Hub,

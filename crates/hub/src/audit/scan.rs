@@ -3,7 +3,7 @@
 mod collect;
 mod crew;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +16,15 @@ use toji_value::Fault;
 use super::expect::{Gathered, gather};
 use super::finding::{Finding, Kind, What};
 use super::judge::Job;
-use super::{Run, Watch, begin, build, places, records, volumes};
+use super::{Run, Watch, begin, build, places, volumes};
 use crate::Hub;
 use collect::Collector;
 use crew::{Crew, Note};
 
 /// Builds whose files are looked for at a time.
 const BUILDS: i64 = 100;
+/// The same at the beginning, when everybody waits for the first.
+const FIRST_BUILDS: i64 = 8;
 /// Paths that are asked for in one statement.
 const PATHS: usize = 5_000;
 
@@ -99,10 +101,6 @@ pub async fn run(hub: &Hub, options: &Options, watch: &dyn Watch) -> Result<Summ
     fed?;
     collected?;
     let whole = !watch.stopped();
-    if whole && !options.only_missing {
-        let found = records::absent(hub, &volumes, watch).await?;
-        collector.missing(&found).await?;
-    }
     let progress = collector.end(whole).await?;
     Ok(Summary { progress, resumed, whole })
 }
@@ -120,19 +118,34 @@ struct Store<'a> {
 impl Store<'_> {
     /// Hands out the files of all builds above a number; the readers end when this does.
     async fn feed(&self, crew: Crew, mut after: i64) -> Result<(), Fault> {
-        let mut batch = 0;
+        let (mut number, mut ahead) = (FIRST_BUILDS, VecDeque::new());
+        // What comes next is gathered while this is read; many readers are faster than one who gathers.
+        let most = 2 + self.options.jobs / 8;
         while !self.watch.stopped() {
-            let mut call = self.hub.reading();
-            let rows = db::builds(&mut call.tx, after, BUILDS).await?;
-            drop(call);
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.get("id")?;
-            let gathered = gather(self.hub, self.volumes, &rows).await?;
+            while ahead.len() < most && number > 0 {
+                let mut call = self.hub.reading();
+                let rows = db::builds(&mut call.tx, after, number).await?;
+                drop(call);
+                let Some(last) = rows.last() else {
+                    number = 0;
+                    break;
+                };
+                (after, number) = (last.get("id")?, BUILDS);
+                let (hub, volumes) = (self.hub.clone(), self.volumes.clone());
+                ahead.push_back(tokio::spawn(async move { gather(&hub, &volumes, &rows).await }));
+            }
+            let Some(next) = ahead.pop_front() else { return Ok(()) };
+            let lost = |_| Fault::unexpected("gathering of builds ended early");
+            let gathered = next.await.map_err(lost)??;
             let further = self.known_further(&gathered).await?;
-            let mut jobs = Vec::new();
+            let (mut jobs, mut files) = (Vec::new(), Vec::new());
             let (mut suspects, mut lost) = (HashSet::new(), HashSet::new());
-            for one in gathered.iter().filter(|one| one.place.state == BuildState::Complete) {
-                let (own, wrong) = jobs_of(one, self.options, &further, Some(self.run));
+            for one in &gathered {
+                let (own, wrong) = match one.place.state {
+                    BuildState::Complete => jobs_of(one, self.options, &further, Some(self.run)),
+                    _ => (Vec::new(), false),
+                };
+                files.push((one.place.id, own.len()));
                 jobs.extend(own);
                 if wrong {
                     suspects.insert(one.place.id);
@@ -141,11 +154,9 @@ impl Store<'_> {
                     lost.insert(places::volume_dir(&one.place.volume));
                 }
             }
-            let begin = Note::Batch { batch, last: after, files: jobs.len(), suspects, lost };
-            if !crew.hand_out(begin, jobs).await {
+            if !crew.hand_out(Note::Builds { files, suspects, lost }, jobs).await {
                 return Ok(());
             }
-            batch += 1;
         }
         Ok(())
     }
@@ -179,7 +190,8 @@ fn jobs_of(
         return (jobs, false);
     }
     let mut wrong =
-        one.expected.iter().any(|(path, e)| !e.optional && !one.found.contains_key(path));
+        one.expected.iter().any(|(path, e)| !e.optional && !one.found.contains_key(path))
+            || !options.only_missing && one.recorded_only().next().is_some();
     for (path, item) in &one.found {
         let expected = one.expected.get(path);
         let what = match expected {
@@ -212,8 +224,15 @@ fn jobs_of(
 }
 
 /// What the names alone show of a build: files that are missing, or are none.
-fn wrong_names(one: &Gathered) -> Vec<Finding> {
+fn wrong_names(one: &Gathered, options: &Options) -> Vec<Finding> {
     let kinds = [Kind::Missing, Kind::NotAFile];
     let all = build::compare(one).into_iter();
-    all.filter(|finding| kinds.contains(&finding.kind) && finding.what != What::Build).collect()
+    let wrong = |finding: &Finding| kinds.contains(&finding.kind) && finding.what != What::Build;
+    let mut all: Vec<Finding> = all.filter(wrong).collect();
+    if !options.only_missing {
+        let gone = one.recorded_only();
+        let missing = |(path, what)| Finding::new(Kind::Missing, what, path, "recorded");
+        all.extend(gone.map(missing).map(|finding| finding.of(one.place.id)));
+    }
+    all
 }

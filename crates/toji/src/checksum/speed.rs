@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use toji_hub::audit::hashing::{BUFFER, Content, Local, Rate, Volume, Wanted, sums};
+use toji_hub::audit::hashing::{Content, Local, Rate, Reader, Volume, Wanted, sums};
 use toji_hub::audit::{Algorithm, hashing::Hasher};
 use toji_value::{Value, map};
 
@@ -18,6 +18,9 @@ pub(super) struct Options {
     #[arg(short, long, value_name = "NUMBER")]
     jobs: Option<usize>,
 }
+
+/// Bytes that are hashed at once.
+const PIECE: usize = 1 << 18;
 
 /// Hashes everything twice: as it is read, and as many bytes that are in memory already.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
@@ -35,20 +38,25 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = options.jobs.unwrap_or_else(processors).max(1);
     let rate = Rate::new(None);
-    let reading = timed(jobs, &files, |wanted, _, buffer| {
-        sums(&volume, wanted, &rate, buffer).map(drop).context("failed to read a file")
+    let reading = timed(jobs, &files, Reader::default, |wanted, _, reader| {
+        sums(&volume, wanted, &rate, reader).map(drop).context("failed to read a file")
     })?;
-    let hashing = timed(jobs, &files, |_, size, buffer| {
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        let mut left = size;
-        while left > 0 {
-            let piece = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            hasher.update(&buffer[..piece]);
-            left -= piece as u64;
-        }
-        std::hint::black_box(hasher.finish());
-        Ok(())
-    })?;
+    let hashing = timed(
+        jobs,
+        &files,
+        || vec![0; PIECE],
+        |_, size, buffer| {
+            let mut hasher = Hasher::new(Algorithm::Sha256);
+            let mut left = size;
+            while left > 0 {
+                let piece = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+                hasher.update(&buffer[..piece]);
+                left -= piece as u64;
+            }
+            std::hint::black_box(hasher.finish());
+            Ok(())
+        },
+    )?;
     let sum = map! {
         "command" => "speed", "files" => files.len() as u64, "bytes" => bytes, "jobs" => jobs as u64,
         "read_and_hash_seconds" => reading, "hash_seconds" => hashing,
@@ -58,10 +66,11 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// The seconds that threads take for all files.
-fn timed(
+fn timed<T>(
     jobs: usize,
     files: &[(Wanted, u64)],
-    work: impl Fn(&Wanted, u64, &mut [u8]) -> anyhow::Result<()> + Sync,
+    tools: impl Fn() -> T + Sync,
+    work: impl Fn(&Wanted, u64, &mut T) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<f64> {
     let next = AtomicUsize::new(0);
     let begin = Instant::now();
@@ -69,10 +78,10 @@ fn timed(
         let threads: Vec<_> = (0..jobs)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut buffer = vec![0; BUFFER];
+                    let mut tools = tools();
                     while let Some((wanted, size)) = files.get(next.fetch_add(1, Ordering::Relaxed))
                     {
-                        work(wanted, *size, &mut buffer)?;
+                        work(wanted, *size, &mut tools)?;
                     }
                     anyhow::Ok(())
                 })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use toji_db::scan::{self as db, Progress, Read};
-use toji_store::sums::BUFFER;
+use toji_store::sums::Reader;
 use toji_types::BuildState;
 use toji_value::{Fault, map};
 use tokio::sync::mpsc;
@@ -12,18 +12,14 @@ use super::super::expect::gather_ids;
 use super::super::finding::Finding;
 use super::super::judge::{Bad, Verdict};
 use super::super::{named, places};
-use super::crew::Note;
+use super::crew::{Note, Outcome};
 use super::{Store, jobs_of, wrong_names};
 use crate::files;
 
 /// Files that are written in one transaction.
-const FILES: usize = 5_000;
-
-/// A batch of builds of which not everything is written.
-struct Batch {
-    last: i64,
-    left: usize,
-}
+const FILES: usize = 10_000;
+/// Damaged files that are compared in memory with those that are whole.
+const DAMAGED: i64 = 10_000;
 
 /// What seems wrong with a build.
 #[derive(Default)]
@@ -38,8 +34,12 @@ struct Suspect {
 pub(super) struct Collector<'a> {
     store: &'a Store<'a>,
     progress: Progress,
-    open: BTreeMap<u64, Batch>,
+    /// Builds of which not everything is written, and how many of their files are not read yet.
+    open: BTreeMap<i64, usize>,
+    /// What was not known before.
     reads: Vec<Read>,
+    /// Files that are as they are recorded, with their builds.
+    same: Vec<(i64, String)>,
     suspects: HashMap<i64, Suspect>,
     /// Volumes that are not there and were not told yet.
     lost: Vec<Finding>,
@@ -53,9 +53,17 @@ impl<'a> Collector<'a> {
     pub(super) async fn new(store: &'a Store<'a>, progress: Progress) -> Result<Self, Fault> {
         let mut call = store.hub.reading();
         let told = db::damaged_since(&mut call.tx, store.run, progress.last_build).await?;
-        let (open, reads, suspects) = (BTreeMap::new(), Vec::new(), HashMap::new());
-        let (lost, told) = (Vec::new(), told.into_iter().collect());
-        Ok(Collector { store, progress, open, reads, suspects, lost, told, halted: false })
+        Ok(Collector {
+            store,
+            progress,
+            open: BTreeMap::new(),
+            reads: Vec::new(),
+            same: Vec::new(),
+            suspects: HashMap::new(),
+            lost: Vec::new(),
+            told: told.into_iter().collect(),
+            halted: false,
+        })
     }
 
     /// Takes notes until nobody is left to write any.
@@ -70,7 +78,7 @@ impl<'a> Collector<'a> {
                 },
                 _ = tick.tick() => self.flush().await?,
             }
-            if self.reads.len() >= FILES {
+            if self.reads.len() + self.same.len() >= FILES {
                 self.flush().await?;
             }
         }
@@ -78,22 +86,23 @@ impl<'a> Collector<'a> {
 
     fn take(&mut self, note: Note) {
         match note {
-            Note::Batch { batch, last, files, suspects, lost } => {
-                self.open.insert(batch, Batch { last, left: files });
+            Note::Builds { files, suspects, lost } => {
+                self.open.extend(files);
                 for build in suspects {
                     self.suspects.entry(build).or_default().names = true;
                 }
                 let lost = lost.into_iter().map(places::lost);
                 self.lost.extend(lost.filter(|finding| self.told.insert(finding.path.clone())));
             }
-            Note::Read { batch, verdicts } => {
-                if let Some(batch) = self.open.get_mut(&batch) {
-                    batch.left = batch.left.saturating_sub(verdicts.len());
-                }
-                for (size, verdict) in verdicts {
+            Note::Read(outcomes) => {
+                for Outcome { build, size, verdict } in outcomes {
+                    if let Some(left) = self.open.get_mut(&build) {
+                        *left = left.saturating_sub(1);
+                    }
                     self.progress.files += 1;
                     self.progress.bytes += size;
                     match verdict {
+                        Verdict::Same(path) => self.same.push((build, path)),
                         Verdict::Good(read) => self.reads.push(read),
                         Verdict::Bad(bad) => {
                             let suspect = self.suspects.entry(bad.build).or_default();
@@ -116,14 +125,20 @@ impl<'a> Collector<'a> {
         let lost = std::mem::take(&mut self.lost);
         // What was not looked at again is read once more by the run that goes on.
         while let Some(first) =
-            self.open.first_entry().filter(|first| first.get().left == 0 && !self.halted)
+            self.open.first_entry().filter(|first| *first.get() == 0 && !self.halted)
         {
-            self.progress.last_build = first.remove().last;
+            self.progress.last_build = first.remove_entry().0;
         }
         self.progress.damaged += (wrong.len() + lost.len()) as u64;
         let reads = std::mem::take(&mut self.reads);
+        let same = std::mem::take(&mut self.same);
         let mut call = self.store.hub.internal().await?;
+        whole_again(&mut call, &reads, &same).await?;
         db::save(&mut call.tx, self.store.run, &reads).await?;
+        // Of builds that are through, the run's own row tells that nothing is to be read again.
+        let begun = same.into_iter().filter(|(build, _)| *build > self.progress.last_build);
+        let begun: Vec<String> = begun.map(|(_, path)| path).collect();
+        db::mark(&mut call.tx, self.store.run, &begun).await?;
         note(&mut call, &wrong).await?;
         lost.iter().for_each(|finding| emit(&mut call, finding));
         db::progress(&mut call.tx, self.store.run, self.progress, false).await?;
@@ -147,21 +162,21 @@ impl<'a> Collector<'a> {
             let below = format!("{}/", one.place.dir);
             let moved = suspect.paths.iter().any(|path| !path.starts_with(&below));
             if suspect.names || moved {
-                found.extend(wrong_names(one));
+                found.extend(wrong_names(one, options));
             }
             let again = jobs_of(one, options, &HashMap::new(), Some(*run)).0.into_iter();
             jobs.extend(again.filter(|job| moved || suspect.paths.contains(&job.wanted.path)));
         }
         let (volumes, rate, wanted) = ((*volumes).clone(), rate.clone(), jobs.len());
         let verdicts: Vec<Verdict> = files::blocking(move || {
-            let mut buffer = vec![0; BUFFER];
-            Ok(jobs.iter().map_while(|job| job.run(&*volumes, &rate, &mut buffer)).collect())
+            let mut reader = Reader::default();
+            Ok(jobs.iter().map_while(|job| job.run(&*volumes, &rate, &mut reader)).collect())
         })
         .await?;
         self.halted |= verdicts.len() < wanted;
         let bad = verdicts.into_iter().filter_map(|verdict| match verdict {
             Verdict::Bad(bad) => Some(bad),
-            Verdict::Good(_) => None,
+            Verdict::Same(_) | Verdict::Good(_) => None,
         });
         let mut bad: Vec<Bad> = bad.collect();
         named::name(hub, &mut bad).await?;
@@ -173,18 +188,6 @@ impl<'a> Collector<'a> {
         Ok(found)
     }
 
-    /// Notes files that are recorded and gone, which no row expects.
-    pub(super) async fn missing(&mut self, found: &[Finding]) -> Result<(), Fault> {
-        let fresh = found.iter().filter(|finding| self.told.insert(finding.path.clone()));
-        let fresh: Vec<Finding> = fresh.cloned().collect();
-        self.progress.damaged += fresh.len() as u64;
-        let mut call = self.store.hub.internal().await?;
-        note(&mut call, &fresh).await?;
-        call.commit().await?;
-        fresh.iter().for_each(|finding| self.store.watch.tell(finding));
-        Ok(())
-    }
-
     /// Notes the end of the run, or how far it is.
     pub(super) async fn end(self, whole: bool) -> Result<Progress, Fault> {
         let mut call = self.store.hub.internal().await?;
@@ -192,6 +195,27 @@ impl<'a> Collector<'a> {
         call.commit().await?;
         Ok(self.progress)
     }
+}
+
+/// Forgets what was wrong with files that are whole.
+async fn whole_again(
+    call: &mut crate::Call,
+    reads: &[Read],
+    same: &[(i64, String)],
+) -> Result<(), Fault> {
+    let damaged = db::damaged(&mut call.tx, DAMAGED).await?;
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let paths = reads.iter().map(|read| &read.path).chain(same.iter().map(|(_, path)| path));
+    let whole: Vec<String> = match damaged.len() as i64 == DAMAGED {
+        true => paths.cloned().collect(),
+        false => {
+            let paths: HashSet<&String> = paths.collect();
+            damaged.into_iter().filter(|path| paths.contains(path)).collect()
+        }
+    };
+    Ok(db::undamaged(&mut call.tx, &whole).await?)
 }
 
 /// Keeps what is wrong, and tells those who listen to events.

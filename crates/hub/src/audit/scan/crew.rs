@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use toji_store::Volumes;
-use toji_store::sums::{BUFFER, Rate};
+use toji_store::sums::{Rate, Reader};
 use tokio::sync::mpsc;
 
 use super::super::judge::{Job, Verdict};
@@ -18,36 +18,32 @@ const WAITING: usize = 64;
 
 /// What the collector hears.
 pub(super) enum Note {
-    /// A batch of builds begins; it comes before anything else of that batch.
-    Batch {
-        /// Its number, counted from zero.
-        batch: u64,
-        /// The last build in it.
-        last: i64,
-        /// How many files are read.
-        files: usize,
-        /// Builds in it whose names alone show that something is wrong.
+    /// Builds are begun; it comes before anything else of them.
+    Builds {
+        /// Their numbers, each above those that came before, and how many of their files are read.
+        files: Vec<(i64, usize)>,
+        /// Those of them whose names alone show that something is wrong.
         suspects: HashSet<i64>,
-        /// The directories of volumes that builds in it should lie on and that are not there.
+        /// The directories of volumes that they should lie on and that are not there.
         lost: HashSet<String>,
     },
-    /// Files of a batch that were read.
-    Read {
-        /// The batch.
-        batch: u64,
-        /// What they have shown, with the lengths.
-        verdicts: Vec<(u64, Verdict)>,
-    },
+    /// Files that were read.
+    Read(Vec<Outcome>),
 }
 
-struct Bundle {
-    batch: u64,
-    jobs: Vec<Job>,
+/// What a file has shown.
+pub(super) struct Outcome {
+    /// The build that it is of.
+    pub(super) build: i64,
+    /// Its length in bytes.
+    pub(super) size: u64,
+    /// Whether it is what it was.
+    pub(super) verdict: Verdict,
 }
 
 /// Threads that read files; they end when this is dropped and all is read, or when the rate's flag is set.
 pub(super) struct Crew {
-    bundles: mpsc::Sender<Bundle>,
+    bundles: mpsc::Sender<Vec<Job>>,
     notes: mpsc::Sender<Note>,
 }
 
@@ -58,23 +54,24 @@ impl Crew {
         volumes: Arc<Volumes>,
         rate: Arc<Rate>,
     ) -> (Crew, mpsc::Receiver<Note>) {
-        let (bundles, waiting) = mpsc::channel::<Bundle>(WAITING);
+        let (bundles, waiting) = mpsc::channel::<Vec<Job>>(WAITING);
         let (notes, found) = mpsc::channel(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..threads.max(1) {
             let (volumes, rate, notes) = (volumes.clone(), rate.clone(), notes.clone());
             let waiting = waiting.clone();
             tokio::task::spawn_blocking(move || {
-                let mut buffer = vec![0; BUFFER];
+                let mut reader = Reader::default();
                 let next =
                     || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-                while let Some(Bundle { batch, jobs }) = next() {
-                    let mut verdicts = Vec::with_capacity(jobs.len());
+                while let Some(jobs) = next() {
+                    let mut outcomes = Vec::with_capacity(jobs.len());
+                    reader.look_anew();
                     for job in jobs {
-                        let Some(verdict) = job.run(&*volumes, &rate, &mut buffer) else { return };
-                        verdicts.push((job.size, verdict));
+                        let Some(verdict) = job.run(&*volumes, &rate, &mut reader) else { return };
+                        outcomes.push(Outcome { build: job.build, size: job.size, verdict });
                     }
-                    if notes.blocking_send(Note::Read { batch, verdicts }).is_err() {
+                    if notes.blocking_send(Note::Read(outcomes)).is_err() {
                         return;
                     }
                 }
@@ -83,9 +80,8 @@ impl Crew {
         (Crew { bundles, notes }, found)
     }
 
-    /// Announces a batch and hands its files out; tells whether somebody still listens.
+    /// Announces builds and hands their files out; tells whether somebody still listens.
     pub(super) async fn hand_out(&self, begin: Note, jobs: Vec<Job>) -> bool {
-        let Note::Batch { batch, .. } = begin else { return false };
         if self.notes.send(begin).await.is_err() {
             return false;
         }
@@ -94,13 +90,12 @@ impl Crew {
             bytes += job.size;
             bundle.push(job);
             if bundle.len() >= FILES || bytes >= BYTES {
-                let jobs = std::mem::take(&mut bundle);
-                if self.bundles.send(Bundle { batch, jobs }).await.is_err() {
+                if self.bundles.send(std::mem::take(&mut bundle)).await.is_err() {
                     return false;
                 }
                 bytes = 0;
             }
         }
-        bundle.is_empty() || self.bundles.send(Bundle { batch, jobs: bundle }).await.is_ok()
+        bundle.is_empty() || self.bundles.send(bundle).await.is_ok()
     }
 }

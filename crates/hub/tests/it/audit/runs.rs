@@ -52,9 +52,8 @@ both_databases! {
         let first = scan::run(hub, &options, &stop).await.unwrap();
         assert!(!first.whole && !first.resumed && first.progress.files > 0);
         assert!(first.progress.files < all, "{} of {all}", first.progress.files);
-        let read = "SELECT count(*) FROM toji_file WHERE run = (SELECT max(id) FROM toji_scan)";
-        let read = stage.world.get(read, &[]).await.as_int().unwrap() as u64;
-        assert!(read > 0);
+        let written = "SELECT last_build FROM toji_scan WHERE ended IS NULL";
+        assert!(stage.world.get(written, &[]).await.as_int().unwrap() > 0);
         let told = stop.found.lock().unwrap().len();
         assert!(first.progress.damaged as usize == told && told <= 1);
         // another request is another run
@@ -67,6 +66,28 @@ both_databases! {
         let (sum, found) = scanned(hub, &scan::Options::default()).await;
         assert!(!sum.resumed, "the next one begins anew");
         assert_eq!((sum.progress.files, found.len()), (all, 1));
+    }
+
+    async fn a_scan_goes_on_in_the_middle_of_a_build(db: Db) {
+        let stage = store(db).await;
+        let hub = &stage.world.hub;
+        let logs = top(&stage, "packages/i/1.0/1/data/logs/image");
+        for number in 0..300 {
+            fs::write(logs.join(format!("more{number}.log")), format!("{number}").repeat(400)).unwrap();
+        }
+        let all = all_files(&stage).len() as u64;
+        let slow = scan::Options {
+            rate: Some(500_000), period: Duration::from_millis(1), ..scan::Options::default()
+        };
+        // what is new, and what is as it was
+        for known in [false, true] {
+            let first = scan::run(hub, &slow, &Stop::default()).await.unwrap();
+            assert!(!first.whole && (1..all).contains(&first.progress.files), "{known}: {first:?}");
+            let read = "SELECT count(*) FROM toji_file WHERE run = (SELECT max(id) FROM toji_scan)";
+            assert!(stage.world.get(read, &[]).await.as_int().unwrap() > 0, "{known}");
+            let (sum, found) = scanned(hub, &scan::Options::default()).await;
+            assert_eq!((sum.resumed, sum.progress.files, short(&found)), (true, all, vec![]), "{known}");
+        }
     }
 
     async fn an_interrupted_check_counts_what_it_has_told(db: Db) {
