@@ -120,9 +120,6 @@ class Stage:
             self.server.kill()
         # What failed is tried again after a pause; it is over now.
         self.server.sql("UPDATE toji_statement SET not_before = (SELECT min(time) FROM events) WHERE due")
-        if Server.postgres:
-            # Another hub could be at work still; ten minutes later it is over, too.
-            self.server.sql("UPDATE toji_import SET created = created - interval '1 hour'")
         begin = time.monotonic()
         self.server.start()
         self.settle()

@@ -1,8 +1,10 @@
 """Two hubs on one PostgreSQL database: either can vanish, and nothing is done twice."""
 
 import json
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 from harness.command import run
 from harness.hub import TASK_STATES, Hub
@@ -40,9 +42,47 @@ def takeover(hub, worker):
     worker.call("host.closeTask", task, DONE)
 
 
+class Import:
+    """An import that a hub is about: a file is placed, and nothing is committed."""
+
+    def __init__(self, postgres, top):
+        self.psql = lambda sql: postgres.psql("two_hubs", sql)
+        self.source, self.placed = Path(top) / "work/half/file", Path(top) / "packages/half/1/1/file"
+        for path in (self.source, self.placed):
+            path.parent.mkdir(parents=True)
+        self.source.write_text("half")
+        self.placed.hardlink_to(self.source)
+        # The only hub so far: the lock by which others see that it lives.
+        locks = "SELECT objid FROM pg_locks JOIN pg_database ON oid = database AND datname = current_database() WHERE locktype = 'advisory' AND objsubid = 2"
+        holder = int(self.psql(locks))
+        steps = json.dumps([[str(self.source), str(self.placed)]])
+        self.psql(f"INSERT INTO toji_import (state, steps, holder, moves) VALUES ('placing', '{steps}', {holder}, FALSE)")
+
+    def waits(self):
+        """Whether it is still there."""
+        return self.psql("SELECT count(*) FROM toji_import") != "0"
+
+    def paused(self, server):
+        """A hub that stands still is not dead: its work is left alone for longer than that of a dead one."""
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(5)
+            that(self.waits() and self.placed.exists(), "the import of a hub that lives is left alone")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+    def ended(self, begin):
+        """Another hub takes it back within five seconds."""
+        while self.waits():
+            that(time.monotonic() - begin < 5, "the import of a dead hub is not taken back after 5 s")
+            time.sleep(0.05)
+        print(f"    another hub took the import back after {time.monotonic() - begin:.1f} s", flush=True)
+        that(not self.placed.exists() and self.source.exists(), "the file is where it came from")
+
+
 @story(own=True)
 def one_is_killed(own):
-    """A hub ends with kill -9 among its tasks: the other one goes on, and every task was given to a host once."""
+    """A hub ends with kill -9 among its tasks and an import: the other one goes on, and every task was given to a host once."""
     postgres = Server.postgres or Postgres(own.dir / "pg", ["fsync=off"]).start()
     url = postgres.create("two_hubs")
     one = Server(own.toji, own.dir / "one", extra=["--no-builder"])
@@ -54,7 +94,9 @@ def one_is_killed(own):
     try:
         admin = Hub(one.start().ready["hub"])
         admin.login(one.ready["admin_user"], one.ready["admin_password"])
+        half = Import(postgres, one.ready["topdir"])
         two, address = hub_process(own, one.ready["topdir"], url)
+        half.paused(one)
         # A session of the one hub is a session of the other.
         other = Hub(address)
         other.session = admin.session
@@ -75,6 +117,8 @@ def one_is_killed(own):
                     closed += 1
             if closed >= TASKS // 3 and one.alive():
                 one.kill()
+                begin = time.monotonic()
+                half.ended(begin)
                 takeover(Hub(address).login(one.ready["admin_user"], one.ready["admin_password"]), worker)
         found = [TASK_STATES[info["state"]] for info in (worker.call("getTaskInfo", task) for task in tasks)]
         eq(set(found), {"CLOSED"}, "the states of the tasks")

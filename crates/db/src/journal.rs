@@ -4,11 +4,15 @@ use toji_value::Value;
 
 use crate::{Engine, Result, Row, Tx, params, sql};
 
-/// Enters an import that is about to place files; `steps` are pairs of old and new path.
+/// Enters an import that is about to place files, as work of this program; `steps` are pairs of old and new path, and
+/// structs, of which one with a `tree` tells of a move.
 pub async fn insert(tx: &mut Tx, build_id: impl Into<Option<i64>>, steps: &Value) -> Result<i64> {
-    let sql = "INSERT INTO toji_import (build_id, state, steps) VALUES ($1, 'placing', $2)
-               RETURNING id";
-    tx.scalar(sql, params![build_id.into(), steps]).await
+    let is_tree = |step: &Value| step.as_struct().is_some_and(|step| step.str("tree").is_some());
+    let moves = steps.as_array().unwrap_or_default().iter().any(is_tree);
+    let holder = tx.db().present();
+    let sql = "INSERT INTO toji_import (build_id, state, steps, holder, moves)
+               VALUES ($1, 'placing', $2, $3, $4) RETURNING id";
+    tx.scalar(sql, params![build_id.into(), steps, holder, moves]).await
 }
 
 /// Marks an import as committed; written in the transaction of the import itself.
@@ -23,10 +27,14 @@ pub async fn commit(tx: &mut Tx, id: i64) -> Result<()> {
     }
 }
 
-/// Claims an import that was not committed, so that it cannot be any more; tells whether it is claimed.
-pub async fn claim(tx: &mut Tx, id: i64) -> Result<bool> {
-    let sql = "UPDATE toji_import SET state = 'undoing' WHERE id = $1 AND state <> 'committed'";
-    Ok(tx.execute(sql, params![id]).await? > 0)
+/// Takes over an import that is as it was when it was looked at: it is this program's now, and one that was not committed
+/// cannot be any more. Tells whether it was: of several that do this at once one does.
+pub async fn claim(tx: &mut Tx, id: i64, state: &str, holder: Option<i64>) -> Result<bool> {
+    let own = tx.db().present();
+    let sql = "UPDATE toji_import SET holder = $4, created = NOW(),
+                      state = CASE WHEN state = 'committed' THEN state ELSE 'undoing' END
+                WHERE id = $1 AND state = $2 AND COALESCE(holder, 0) = $3";
+    Ok(tx.execute(sql, params![id, state, holder.unwrap_or_default(), own]).await? > 0)
 }
 
 /// Notes that an import is still being worked on: its age counts from now on.
@@ -40,9 +48,29 @@ pub async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM toji_import WHERE id = $1", params![id]).await.map(drop)
 }
 
-/// Entries that are older than so many seconds: `id`, `build_id`, `state`, `steps`.
+/// All entries of moves: `id`, `state`, `steps`.
+pub async fn moves(tx: &mut Tx) -> Result<Vec<Row>> {
+    // Earlier versions did not tell.
+    let sql = "SELECT id, state, steps FROM toji_import WHERE moves IS NOT FALSE ORDER BY id";
+    tx.query(sql, &[]).await
+}
+
+/// All entries of what is committed and not put in order: `id`, `state`, `steps`.
+pub async fn committed(tx: &mut Tx) -> Result<Vec<Row>> {
+    let sql = "SELECT id, state, steps FROM toji_import WHERE state = 'committed' ORDER BY id";
+    tx.query(sql, &[]).await
+}
+
+/// Entries that are the work of these programs: `id`, `state`, `steps`, `holder`.
+pub async fn of_holders(tx: &mut Tx, holders: &[i64]) -> Result<Vec<Row>> {
+    let sql = "SELECT id, state, steps, holder FROM toji_import
+                WHERE holder = ANY($1) ORDER BY id";
+    tx.query(sql, params![holders]).await
+}
+
+/// Entries that are older than so many seconds: `id`, `build_id`, `state`, `steps`, `holder`.
 pub async fn older_than(tx: &mut Tx, seconds: f64) -> Result<Vec<Row>> {
-    let sql = "SELECT id, build_id, state, steps FROM toji_import
+    let sql = "SELECT id, build_id, state, steps, holder FROM toji_import
                 WHERE date_part('epoch', NOW()) - date_part('epoch', created) >= $1::float8
                 ORDER BY id";
     tx.query(sql, params![seconds]).await

@@ -62,6 +62,7 @@ mod param;
 pub mod past;
 pub mod policy;
 mod postgres;
+pub mod presence;
 pub mod repo;
 pub mod returned;
 mod row;

@@ -4,6 +4,7 @@ mod codec;
 mod connect;
 mod export;
 mod home;
+mod stay;
 mod tls;
 
 use std::future::Future;
@@ -30,6 +31,7 @@ use codec::{Bound, Cell};
 pub(crate) use connect::{Target, environment, target};
 pub(crate) use export::Exported;
 use home::AtHome;
+pub(crate) use stay::stay;
 
 /// The channel on which commits with outbox entries are told.
 pub(crate) const CHANNEL: &str = "toji_outbox";

@@ -272,6 +272,7 @@ async fn forget(hub: &Hub, ids: &[i64]) {
     if let Err(error) = done.await {
         tracing::error!(%error, ?ids, "entries of the import journal could not be removed");
     }
+    hub.ended.notify_waiters();
 }
 
 /// Runs work with files on a thread that may block.

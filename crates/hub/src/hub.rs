@@ -7,6 +7,7 @@ use toji_db::Db;
 use toji_policy::PolicySet;
 use toji_types::PathInfo;
 use toji_value::Fault;
+use tokio::sync::Notify;
 
 use crate::dispatch::Registry;
 use crate::live::Live;
@@ -46,6 +47,8 @@ pub struct Inner {
     /// Pools of the dependency solver.
     pub solver: Arc<crate::solve::Solver>,
     pub(crate) registry: Registry,
+    /// Tells that an entry of the journal of imports has come to its end.
+    pub(crate) ended: Arc<Notify>,
 }
 
 impl std::ops::Deref for Hub {
@@ -116,6 +119,7 @@ impl Hub {
             live,
             solver: Arc::default(),
             registry,
+            ended: Arc::default(),
         };
         Hub(Arc::new(inner))
     }
@@ -142,6 +146,7 @@ impl Hub {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.live = before.live.clone();
             inner.solver = before.solver.clone();
+            inner.ended = before.ended.clone();
         }
         self
     }
@@ -164,14 +169,19 @@ impl Hub {
 
     /// Finishes or undoes imports that a crash interrupted; returns how many there were.
     ///
-    /// On a database that other hubs use too, imports of the last ten minutes are left alone: they
-    /// may be theirs.
+    /// On a database that other hubs use too, imports of the last ten minutes are left alone unless their hub does not
+    /// live: they may be theirs. From now on the others see that this one does.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn recover(&self) -> Result<usize, toji_value::Fault> {
         let shared = self.db.engine() == toji_db::Engine::Postgres;
-        crate::build::import::recover(self, if shared { 600.0 } else { 0.0 }).await
+        let mut number = [0; 4];
+        self.random.fill(&mut number);
+        // Above zero.
+        self.db.be_present(i32::from_le_bytes(number) & i32::MAX | 1).await;
+        let old = crate::build::import::recover(self, if shared { 600.0 } else { 0.0 }).await?;
+        Ok(old + crate::build::import::recover_gone(self).await?)
     }
 
     /// The time now, seconds since 1970.

@@ -18,6 +18,7 @@ mod it {
     mod forward;
     mod gc;
     mod generator;
+    mod gone;
     mod held;
     mod host;
     mod liar;

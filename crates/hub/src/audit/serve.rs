@@ -42,9 +42,29 @@ impl Watch for Log {
     }
 }
 
+/// Time between two looks for other hubs that have died at work.
+const HEIRS: Duration = Duration::from_secs(2);
+
 /// Ends imports of hubs that have died, and scrubs as often as `ScrubInterval` says, until `stop`; what fails is logged
 /// and comes again.
 pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
+    tokio::select! {
+        () = scrub(hub.clone(), stop) => {}
+        () = inherit(&hub) => {}
+    }
+}
+
+/// Ends imports of hubs whose connections to the database have ended.
+async fn inherit(hub: &Hub) {
+    loop {
+        tokio::time::sleep(HEIRS).await;
+        if let Err(fault) = crate::build::import::recover_gone(hub).await {
+            tracing::warn!(%fault, "imports of hubs that have died could not be ended");
+        }
+    }
+}
+
+async fn scrub(hub: Hub, stop: impl Future<Output = ()>) {
     let stopped = Arc::new(AtomicBool::new(false));
     tokio::pin!(stop);
     loop {

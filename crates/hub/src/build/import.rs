@@ -10,11 +10,12 @@ mod noarch;
 pub(crate) mod others;
 pub(crate) mod place;
 mod read;
+mod recovery;
 mod scratch;
 mod single;
 
-pub use place::recover;
 pub(crate) use read::read_rpm;
+pub use recovery::{recover, recover_gone};
 pub use scratch::to_scratch;
 pub use single::single;
 

@@ -224,12 +224,16 @@ both_databases! {
         };
         let (one, two) = (enter().await, enter().await);
         let mut call = running.stage.world.call().await;
-        assert!(toji_db::journal::claim(&mut call.tx, one).await.unwrap());
+        assert!(toji_db::journal::claim(&mut call.tx, one, "placing", None).await.unwrap());
         assert!(toji_db::journal::commit(&mut call.tx, one).await.is_err());
         call.commit().await.unwrap();
         let mut call = running.stage.world.call().await;
         toji_db::journal::commit(&mut call.tx, two).await.unwrap();
-        assert!(!toji_db::journal::claim(&mut call.tx, two).await.unwrap(), "it is committed");
+        let (late, own) = (toji_db::journal::claim(&mut call.tx, two, "placing", None).await, call.tx.db().present());
+        assert!(!late.unwrap(), "it is committed");
+        assert_eq!(own, None, "this program has told nobody that it lives");
+        let other = toji_db::journal::claim(&mut call.tx, two, "committed", Some(7)).await;
+        assert!(!other.unwrap(), "another hub was faster");
         call.commit().await.unwrap();
         assert_eq!(toji_hub::build::import::recover(hub, 0.0).await.unwrap(), 2);
         assert_eq!(running.stage.world.get("SELECT count(*) FROM toji_import", &[]).await, Value::Int(0));

@@ -16,7 +16,7 @@ use super::people::{DONE, Stage};
 /// Two hubs with pools of their own; the stage belongs to the first.
 pub(super) struct Pair {
     pub(super) stage: Stage,
-    hubs: [Hub; 2],
+    pub(super) hubs: [Hub; 2],
     pub(super) test: TestDb,
 }
 

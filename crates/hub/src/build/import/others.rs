@@ -13,8 +13,8 @@ use crate::files::{After, Placement};
 
 /// How long a move waits for what others write below the build's directory.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Time between two looks for them. Other hubs' work is known from the database alone, and takes some milliseconds.
-const LOOK: Duration = Duration::from_millis(20);
+/// Time between two looks for them: the end of this hub's work is told, other hubs' is known from the database alone.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Whether nobody else works with the files of a build that is to move; what others write is waited for.
 pub(super) async fn alone(call: &Call, build: &Build, plan: &Placement) -> Result<bool, Fault> {
@@ -23,7 +23,11 @@ pub(super) async fn alone(call: &Call, build: &Build, plan: &Placement) -> Resul
     // Who holds SQLite's writer would wait for those who wait for it.
     let may_wait = !(call.tx.has_writes() && call.tx.engine() == Engine::Sqlite);
     loop {
-        let others = others(call, plan).await?;
+        let ended = call.hub.ended.notified();
+        tokio::pin!(ended);
+        // What ends from now on is heard of.
+        ended.as_mut().enable();
+        let others = others(call, plan, Which::All).await?;
         let moves = |other: &Placement| {
             let same = other.trees.iter().any(|tree| plan.trees.contains(tree));
             same || (!other.trees.is_empty() && other.changes(&dir))
@@ -38,7 +42,8 @@ pub(super) async fn alone(call: &Call, build: &Build, plan: &Placement) -> Resul
         if !may_wait || Instant::now() > end {
             return Ok(false);
         }
-        tokio::time::sleep(LOOK).await;
+        // The time has passed, or something has ended: either way it is looked again.
+        let _ = tokio::time::timeout(LOOK, ended).await;
     }
 }
 
@@ -47,7 +52,7 @@ pub(super) async fn alone(call: &Call, build: &Build, plan: &Placement) -> Resul
 /// # Errors
 /// With the code of [`Fault::lock`]: it may be tried again.
 pub(super) async fn stays_there(call: &Call, plan: &Placement) -> Result<(), Fault> {
-    let others = others(call, plan).await?;
+    let others = others(call, plan, Which::Moves).await?;
     let moves = |other: &Placement, path: &Path| {
         let left = |after: &After| matches!(after, After::Remove(dir) if path.starts_with(dir));
         !other.trees.is_empty() && other.after.iter().any(left)
@@ -66,14 +71,29 @@ pub(super) async fn stays_there(call: &Call, plan: &Placement) -> Result<(), Fau
 /// # Errors
 /// When the database fails.
 pub(crate) async fn unfinished(call: &Call, dir: &Path) -> Result<bool, Fault> {
-    let others = others(call, &Placement::default()).await?;
-    Ok(others.iter().any(|(state, other)| state == "committed" && other.changes(dir)))
+    let others = others(call, &Placement::default(), Which::Committed).await?;
+    Ok(others.iter().any(|(_, other)| other.changes(dir)))
+}
+
+/// Which entries of the journal are asked for: most calls can meet few of them.
+enum Which {
+    All,
+    Moves,
+    Committed,
 }
 
 /// What is under way besides a plan and what its call has done before, with its state.
-async fn others(call: &Call, plan: &Placement) -> Result<Vec<(String, Placement)>, Fault> {
+async fn others(
+    call: &Call,
+    plan: &Placement,
+    which: Which,
+) -> Result<Vec<(String, Placement)>, Fault> {
     let mut tx = call.hub.db.begin();
-    let rows = toji_db::journal::older_than(&mut tx, 0.0).await?;
+    let rows = match which {
+        Which::All => toji_db::journal::older_than(&mut tx, 0.0).await?,
+        Which::Moves => toji_db::journal::moves(&mut tx).await?,
+        Which::Committed => toji_db::journal::committed(&mut tx).await?,
+    };
     tx.rollback().await?;
     let mut found = Vec::new();
     for row in rows {
