@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import bench_backup  # noqa: E402, F401
 import bench_buildroot  # noqa: E402, F401
 import bench_clients  # noqa: E402, F401
 import bench_events  # noqa: E402, F401

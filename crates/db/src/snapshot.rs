@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::{AsyncWriteExt as _, BufReader};
+
 use crate::db::Pool;
 use crate::takeover::{self, State};
 use crate::{Db, Engine, Error, Options, Result, postgres};
 
 /// Where PostgreSQL's programs are on usual systems that do not have them in the path.
 const BINARIES: [(&str, &str); 2] = [("/usr/lib/postgresql", "bin"), ("/usr/pgsql-18", "bin")];
+
+/// Bytes of a dump that are written at a time.
+const COPY: usize = 1 << 18;
 
 /// A database as it was at one moment. Whatever is asked of it has the same answer.
 pub struct Snapshot {
@@ -76,13 +81,8 @@ impl Snapshot {
                     "--no-password".into(),
                     "--lock-wait-timeout=60000".into(),
                     format!("--snapshot={}", exported.name()).into(),
-                    {
-                        let mut file = std::ffi::OsString::from("--file=");
-                        file.push(to);
-                        file
-                    },
                 ];
-                let dumped = run(&self.url, "pg_dump", &words).await;
+                let dumped = dump(&self.url, &words, to).await;
                 // Until here the moment had to be held.
                 drop(exported);
                 dumped
@@ -186,23 +186,61 @@ async fn command(
     environment: &[(String, String)],
     words: &[std::ffi::OsString],
 ) -> Result<()> {
+    let child = start(name, environment, words, Stdio::null)?;
+    ended(name, child.wait_with_output().await)
+}
+
+/// Runs `pg_dump`. What it gives goes through this program, so that it ends when this one is killed: by itself it would write on,
+/// and keep the server from removing old rows.
+async fn dump(url: &str, words: &[std::ffi::OsString], to: &Path) -> Result<()> {
+    const NAME: &str = "pg_dump";
+    let io = |e: std::io::Error| Error::Other(format!("{}: {e}", to.display()));
+    let mut file = tokio::fs::File::create(to).await.map_err(io)?;
+    let mut child = start(NAME, &postgres::environment(url)?, words, Stdio::piped)?;
+    let content = child.stdout.take().ok_or_else(|| Error::Other(NAME.to_owned()))?;
+    // When this fails, the reader goes, and the program with it.
+    let copy = async move {
+        let mut content = BufReader::with_capacity(COPY, content);
+        tokio::io::copy_buf(&mut content, &mut file).await?;
+        file.flush().await?;
+        file.sync_all().await
+    };
+    let (copied, done) = tokio::join!(copy, child.wait_with_output());
+    copied.map_err(io)?;
+    ended(NAME, done)
+}
+
+/// Starts a program, which ends when nobody waits for it any more.
+fn start(
+    name: &str,
+    environment: &[(String, String)],
+    words: &[std::ffi::OsString],
+    out: fn() -> Stdio,
+) -> Result<tokio::process::Child> {
     for program in std::iter::once(PathBuf::from(name)).chain(elsewhere(name)) {
         let mut command = tokio::process::Command::new(&program);
         command.args(words).envs(environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        let done = match command.output().await {
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdout(out());
+        match command.spawn() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            other => other.map_err(|e| Error::Other(format!("{}: {e}", program.display())))?,
-        };
-        if done.status.success() {
-            return Ok(());
+            other => {
+                return other.map_err(|e| Error::Other(format!("{}: {e}", program.display())));
+            }
         }
-        let said = String::from_utf8_lossy(&done.stderr);
-        return Err(Error::Other(format!("{name} failed ({}): {}", done.status, said.trim())));
     }
     Err(Error::Other(format!(
         "{name} is not installed: it comes with PostgreSQL's client programs"
     )))
+}
+
+fn ended(name: &str, done: std::io::Result<std::process::Output>) -> Result<()> {
+    let done = done.map_err(|e| Error::Other(format!("{name}: {e}")))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(Error::Other(format!("{name} failed ({}): {}", done.status, said.trim())))
 }
 
 /// The program in directories of its own, the newest version first.

@@ -133,10 +133,27 @@ pub(super) fn describe(dir: &Path, name: &str) -> Result<Part> {
 
 /// The directory that a point is made in.
 pub(super) fn begin(vault: &Vault) -> Result<PathBuf> {
+    clean(vault)?;
     let making = dir(vault).join(".making");
-    toji_store::remove_tree(&making)?;
     fs::create_dir_all(&making).map_err(Error::io(&making))?;
     Ok(making)
+}
+
+/// Removes what interrupted backups and removals have left beside the points.
+pub(super) fn clean(vault: &Vault) -> Result<()> {
+    let dir = dir(vault);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io(&dir)(e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io(&dir))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            toji_store::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The name of a moment that no point has yet.

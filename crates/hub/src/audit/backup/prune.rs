@@ -70,6 +70,7 @@ pub async fn prune(vault: &Arc<Vault>, keep: Keep, dry_run: bool) -> Result<Prun
         if dry_run {
             return Ok(Pruned { points: points_gone, ..Pruned::default() });
         }
+        point::clean(&vault)?;
         for one in &gone {
             point::remove(&vault, one)?;
         }

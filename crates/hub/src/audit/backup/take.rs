@@ -25,6 +25,8 @@ use crate::{Hub, files};
 const ROUNDS: u64 = 10;
 /// How often it is told how far it is.
 const TELL: Duration = Duration::from_secs(5);
+/// How often it is asked whether to stop, while another program works.
+const STOP: Duration = Duration::from_millis(100);
 /// Damages that are kept in the description of a point; all are told.
 const DAMAGES: usize = 1000;
 
@@ -132,6 +134,13 @@ impl Pass<'_> {
     }
 }
 
+/// Ends when the run shall.
+async fn stopped(watch: &dyn Watch) {
+    while !watch.stopped() {
+        tokio::time::sleep(STOP).await;
+    }
+}
+
 pub(super) fn fault(error: Error) -> Fault {
     Fault::generic(error.to_string())
 }
@@ -210,7 +219,11 @@ impl Taker<'_> {
             toji_store::remove_tree(&making.join("database.sqlite")).map_err(fault)?;
             return Ok(None);
         }
-        held.write(&database).await?;
+        tokio::select! {
+            written = held.write(&database) => written?,
+            // Dumping a large database takes long; what does it ends with this.
+            () = stopped(self.watch) => return Err(fault(Error::Halted)),
+        }
         let making = making.to_owned();
         let engine = self.hub.db.engine();
         let parts = files::blocking(move || {
