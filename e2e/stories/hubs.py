@@ -60,7 +60,7 @@ class Import:
 
     def waits(self):
         """Whether it is still there."""
-        return self.psql("SELECT count(*) FROM toji_import") != "0"
+        return int(self.psql("SELECT count(*) FROM toji_import")) > 0
 
     def paused(self, server):
         """A hub that stands still is not dead: its work is left alone for longer than that of a dead one."""

@@ -49,7 +49,7 @@ async fn stay_once(
     let (client, connection) = config.connect(tls).await.map_err(error)?;
     let mut driver = tokio::spawn(connection);
     // Where the server has not noticed yet that an earlier connection is lost, that one shows that the program lives.
-    let locked = client.batch_execute(&format!("SELECT pg_advisory_lock({CLASS}, {number})")).await;
+    let locked = client.execute("SELECT pg_advisory_lock($1, $2)", &[&CLASS, &number]).await;
     let present = |number| {
         if let Some(inner) = inner.upgrade() {
             inner.present.store(number, Ordering::Relaxed);
@@ -65,5 +65,5 @@ async fn stay_once(
         present(0);
     }
     driver.abort();
-    locked.map_err(error)
+    locked.map(drop).map_err(error)
 }
