@@ -1,5 +1,6 @@
 """The benchmark `backup`: points of a large store, beside a plain copy of the same files and database."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 
-from bench_scan import BUILDS, FILES, fill, scan
+from bench_scan import FILES, fill, scan
 from benches import bench, timed
 
 
@@ -61,12 +62,9 @@ def copied(database, to):
 
 def change(store, database, count):
     """Gives so many files another content; nothing is known of it but the length."""
-    each = FILES // BUILDS
-    link = sqlite3.connect(database)
-    for number in range(count):
-        path = store / f"packages/heap/{10_000 + number // each}/1/images/file{number % each}.bin"
-        path.write_bytes(os.urandom(path.stat().st_size))
-        link.execute("DELETE FROM toji_file WHERE path = ?", [str(path.relative_to(store))])
-    link.commit()
-    link.close()
+    with contextlib.closing(sqlite3.connect(database)) as link, link:
+        for (name,) in link.execute("SELECT path FROM toji_file ORDER BY path LIMIT ?", [count]).fetchall():
+            path = store / name
+            path.write_bytes(os.urandom(path.stat().st_size))
+            link.execute("DELETE FROM toji_file WHERE path = ?", [name])
     return count
