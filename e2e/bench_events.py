@@ -20,7 +20,7 @@ def requests(url):
 
 @bench
 def events(b):
-    """From the commit to 1,000 readers; requests per second of a hub with 500 idle builders and 100 who watch a task."""
+    """From the commit to 1,000 readers."""
     watchers = Path(b.toji).parent / "examples/watchers"
     figures, readers = {}, 50 if b.quick else 1000
     for engine in ("sqlite", "postgres"):
@@ -38,6 +38,14 @@ def events(b):
             one.close()
             if server:
                 server.stop()
+    return figures, {}
+
+
+@bench
+def waiting(b):
+    """Requests and statements per second of a hub with 500 idle builders and 100 who wait: 50 for a task, 25 for its logs, 25 for a repository."""
+    watchers = Path(b.toji).parent / "examples/watchers"
+    figures = {}
     builders, many = (20, 10) if b.quick else (500, 100)
     for engine, crowd in crowds(b, builders):
         process = None
@@ -46,7 +54,9 @@ def events(b):
             ready, hub = crowd.b.server.ready, crowd.b.hub
             # No builder takes it.
             task = hub.call("makeTask", "sleep", [0], arch="s390x")
-            process = subprocess.Popen([watchers, "tasks", ready["hub"], str(many), str(task)])
+            hub.call("createTag", "waited", arches="x86_64")
+            counts = [str(many // 2), str(many // 4), str(many - many // 2 - many // 4)]
+            process = subprocess.Popen([watchers, "all", ready["hub"], *counts, str(task), "waited"])
             time.sleep(10 if b.quick else 40)
             statements, count, begin = crowd.statements(), requests(ready["url"]), time.monotonic()
             percent = processor_percent(crowd.b.server.process.pid, 20 if b.quick else 120)

@@ -1,6 +1,7 @@
 //! Many readers of events in one process, for the benchmarks.
 //!
-//! `watchers tasks HUB COUNT TASK` watches a task COUNT times, each with a client of its own, until SIGTERM.
+//! `watchers all HUB TASKS LOGS REPOS TASK TAG` watches a task TASKS times, follows its logs LOGS times and waits REPOS times for a
+//! repository of a tag, each with a client of its own, until SIGTERM.
 //! `watchers latency HUB COUNT USER PASSWORD CALLS` reads all events over COUNT connections while CALLS tags are made,
 //! and prints how long after the call was answered, and after it was sent, each reader had each event, in milliseconds.
 
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use toji_client::{Client, Options};
+use toji_client::{Client, Error, Logs, Options, WaitRepo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,25 +22,33 @@ async fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["tasks", hub, count, task] => tasks(hub, count.parse()?, task.parse()?).await,
+        ["all", hub, tasks, logs, repos, task, tag] => {
+            let counts = [tasks.parse()?, logs.parse()?, repos.parse()?];
+            all(hub, counts, task.parse()?, tag).await
+        }
         ["latency", hub, count, user, password, calls] => {
             latency(hub, count.parse()?, (user, password), calls.parse()?).await
         }
-        _ => Err("usage: watchers tasks|latency HUB COUNT …".into()),
+        _ => Err("usage: watchers all|latency HUB COUNT …".into()),
     }
 }
 
-async fn tasks(hub: &str, count: usize, task: i64) -> Result<(), Failure> {
+async fn all(hub: &str, counts: [usize; 3], task: i64, tag: &str) -> Result<(), Failure> {
     let mut watching = tokio::task::JoinSet::new();
-    for _ in 0..count {
+    let [tasks, logs, repos] = counts;
+    for _ in 0..tasks {
         let client = Client::new(hub, Options::default())?;
-        watching.spawn(async move {
-            let mut states = client.watch_tasks(&[task]);
-            while let Some(state) = states.next().await {
-                state?;
-            }
-            Ok::<_, Failure>(())
-        });
+        watching.spawn(async move { end(client.watch_trees(&[task])).await });
+    }
+    for _ in 0..logs {
+        let client = Client::new(hub, Options::default())?;
+        let wanted = Logs { below: true, ..Logs::default() };
+        watching.spawn(async move { end(client.follow_logs(&[task], wanted)).await });
+    }
+    for _ in 0..repos {
+        let client = Client::new(hub, Options::default())?;
+        let wanted = WaitRepo { tag: tag.into(), ..WaitRepo::default() };
+        watching.spawn(async move { end(client.watch_repo(wanted)).await });
     }
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -53,6 +62,14 @@ async fn tasks(hub: &str, count: usize, task: i64) -> Result<(), Failure> {
 
 /// When each reader had the event of each tag.
 type Heard = Arc<Mutex<HashMap<String, Vec<Instant>>>>;
+
+/// Reads a stream to its end.
+async fn end<T>(mut stream: toji_client::Events<T>) -> Result<(), Error> {
+    while let Some(item) = stream.next().await {
+        item?;
+    }
+    Ok(())
+}
 
 async fn latency(
     hub: &str,

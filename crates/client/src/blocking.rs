@@ -17,10 +17,13 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use toji_api::Rpc;
-use toji_value::{FromValue, Value};
+use toji_value::{FromValue, Map, Value};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Build, Download, Error, IntoArgs, Options, Profile, Task, Upload, Uploaded};
+use crate::{
+    Build, Download, Error, Events, IntoArgs, LogPiece, Logs, Numbered, Options, Profile, Task,
+    TaskChange, Upload, Uploaded, WaitRepo, Wanted,
+};
 
 /// A connection to a hub that waits. Clones share the session.
 ///
@@ -100,11 +103,44 @@ impl Client {
         self.wait(self.inner.task(id))
     }
 
+    /// Anything that the asynchronous client gives as a stream, one after the other: `hub.each(hub.inner().events(wanted))`.
+    pub fn each<T>(&self, mut stream: Events<T>) -> impl Iterator<Item = Result<T, Error>> {
+        let runtime = self.runtime.clone();
+        std::iter::from_fn(move || runtime.block_on(stream.next()))
+    }
+
+    /// See [`crate::Client::events`].
+    pub fn events(&self, wanted: Wanted) -> impl Iterator<Item = Result<Numbered, Error>> {
+        self.each(self.inner.events(wanted))
+    }
+
     /// See [`crate::Client::watch_tasks`].
     pub fn watch_tasks(&self, ids: &[i64]) -> impl Iterator<Item = Result<Task, Error>> {
-        let mut changes = self.inner.watch_tasks(ids);
-        let runtime = self.runtime.clone();
-        std::iter::from_fn(move || runtime.block_on(changes.next()))
+        self.each(self.inner.watch_tasks(ids))
+    }
+
+    /// See [`crate::Client::watch_trees`].
+    pub fn watch_trees(&self, ids: &[i64]) -> impl Iterator<Item = Result<TaskChange, Error>> {
+        self.each(self.inner.watch_trees(ids))
+    }
+
+    /// See [`crate::Client::follow_logs`].
+    pub fn follow_logs(
+        &self,
+        tasks: &[i64],
+        wanted: Logs,
+    ) -> impl Iterator<Item = Result<LogPiece, Error>> {
+        self.each(self.inner.follow_logs(tasks, wanted))
+    }
+
+    /// See [`crate::Client::wait_task`].
+    pub fn wait_task(&self, id: i64) -> Result<Task, Error> {
+        self.wait(self.inner.wait_task(id))
+    }
+
+    /// See [`crate::Client::wait_repo`].
+    pub fn wait_repo(&self, wanted: WaitRepo) -> Result<Map, Error> {
+        self.wait(self.inner.wait_repo(wanted))
     }
 
     /// See [`crate::Client::upload`].

@@ -53,6 +53,12 @@ pub enum Error {
         /// The newest event.
         newest: i64,
     },
+    /// There is no such task.
+    #[error("no such task: {0}")]
+    NoTask(i64),
+    /// What was waited for did not come in time, or will not come.
+    #[error("{0}")]
+    Waited(String),
     /// An upload or another call that needs a login was tried without one.
     #[error("not logged in")]
     NotLoggedIn,

@@ -1,6 +1,7 @@
 //! What a hub keeps, as objects: the members that it sends, times, pages in the web UI, and what can be asked further.
 
 mod build;
+mod label;
 mod named;
 mod task;
 

@@ -1,27 +1,31 @@
 //! What happens on a hub, as it happens: its own stream of events, or looking again where there is none.
 
+mod logs;
+mod news;
+mod repo;
 mod sse;
+mod tree;
 
-use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use toji_types::TaskState;
-use toji_value::{Map, Value};
+use toji_value::Map;
+use tokio::time::Instant;
 
+pub use self::logs::{LogPiece, Logs};
+pub use self::repo::{RepoStep, WaitRepo};
+pub use self::tree::TaskChange;
 use crate::transport::{check, transport};
-use crate::{Client, Error, Event, Task, args};
+use crate::{Client, Error, Event};
 use sse::Lines;
 
 /// How long a stream may be silent: the hub sends a comment every 15 seconds.
 const SILENT: Duration = Duration::from_secs(60);
-/// How often tasks are looked at although the hub tells of changes.
-const SLOW: Duration = Duration::from_secs(300);
-/// How many tasks are looked at with one request.
-const BATCH: usize = 500;
+/// A connection that has lasted so long counts as one that works.
+const STABLE: Duration = Duration::from_secs(10);
+/// The shortest pause before a broken connection is made again, but for the first time, which comes at once.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Which events to hear of.
 #[derive(Clone, Debug, Default)]
@@ -55,153 +59,172 @@ pub struct Numbered {
     pub event: Event,
 }
 
-/// A stream of events or tasks.
+/// A stream of what happens.
 pub type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
+
+/// What a reader of events sees of its connection.
+enum Told {
+    /// The hub tells from now on; `anew` if nothing says what happened before.
+    Begun {
+        anew: bool,
+    },
+    /// The connection is lost, and will be made again.
+    Broken,
+    Event(Box<Numbered>),
+}
 
 impl Client {
     /// The hub's events, from a Toji hub. A connection that breaks is made again where it broke, so that nothing is lost.
     ///
+    /// ```no_run
+    /// # async fn example(hub: toji_client::Client) -> Result<(), toji_client::Error> {
+    /// use futures::StreamExt as _;
+    /// use toji_client::{Event, Wanted};
+    ///
+    /// let wanted = Wanted { kinds: vec!["build.state".into()], packages: vec!["bash".into()], ..Wanted::default() };
+    /// let mut events = hub.events(wanted);
+    /// while let Some(event) = events.next().await {
+    ///     if let Event::BuildState { build, new, .. } = event?.event {
+    ///         println!("{:?} is {new:?}", build.nvr());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The stream ends with [`Error::EventsGone`] when what came after [`Wanted::after`] is not kept any more: look at
-    /// everything anew then, and go on from the newest number. It ends with [`Error::Status`] 404 at a hub that has no events, as Koji's: there [`Client::watch_tasks`] looks
-    /// again and again.
+    /// everything anew then, and go on from the newest number. It ends with [`Error::Status`] 404 at a hub that has no
+    /// events, as Koji's: there [`Client::watch_trees`], [`Client::follow_logs`] and [`Client::watch_repo`] look again and again.
     pub fn events(&self, wanted: Wanted) -> Events<Numbered> {
-        self.follow(wanted, Arc::default())
-    }
-
-    /// The events, and whether the connection stands.
-    fn follow(&self, wanted: Wanted, open: Arc<AtomicBool>) -> Events<Numbered> {
-        let client = self.clone();
-        let state = Following { client, wanted, body: None, open, failures: 0 };
-        futures::stream::unfold(Some(state), |state| async move {
-            let mut state = state?;
-            match state.next().await {
-                Ok(event) => Some((Ok(event), Some(state))),
-                Err(error) => Some((Err(error), None)),
+        let events = |told| async move {
+            match told {
+                Ok(Told::Event(event)) => Some(Ok(*event)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
             }
-        })
-        .boxed()
-    }
-
-    /// Tasks as they are now and after each change of their state, until all are finished. The stream ends then.
-    ///
-    /// A Toji hub tells of changes; others are asked every [`crate::Options::poll_interval`].
-    pub fn watch_tasks(&self, ids: &[i64]) -> Events<Task> {
-        // A URL has its limits; whoever watches very many tasks hears of all.
-        let few = if ids.len() > 100 { &[] } else { ids };
-        let keys = few.iter().map(|id| format!("task:{id}")).collect();
-        let wanted = Wanted { kinds: vec!["task.state".to_owned()], keys, ..Wanted::default() };
-        let open = Arc::<AtomicBool>::default();
-        let state = Watching {
-            client: self.clone(),
-            open: open.clone(),
-            told_of: false,
-            // A URL has its limits; whoever watches very many tasks hears of all.
-            changes: Some(self.follow(wanted, open)),
-            left: ids.iter().map(|id| (*id, None)).collect(),
-            told: VecDeque::new(),
-            looked: false,
         };
-        futures::stream::unfold(Some(state), |state| async move {
-            let mut state = state?;
-            match state.next().await {
-                Ok(Some(task)) => Some((Ok(task), Some(state))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        })
-        .boxed()
+        self.follow(wanted).filter_map(events).boxed()
     }
 
-    /// Waits until a task is finished and returns it.
-    ///
-    /// # Errors
-    /// [`Error::Answer`] when there is no such task.
-    pub async fn wait_task(&self, id: i64) -> Result<Task, Error> {
-        let mut last = None;
-        let mut changes = self.watch_tasks(&[id]);
-        while let Some(task) = changes.next().await {
-            last = Some(task?);
-        }
-        last.ok_or_else(|| crate::object::unexpected("getTaskInfo", "no such task"))
+    /// The events, and what becomes of the connection.
+    fn follow(&self, wanted: Wanted) -> Events<Told> {
+        let state = Following { client: self.clone(), wanted, body: None, failures: 0 };
+        stream(state)
     }
+}
+
+/// What gives one thing after the other, until it gives nothing or fails.
+trait Source: Send + 'static {
+    type Item: Send + 'static;
+
+    fn next(&mut self) -> impl Future<Output = Result<Option<Self::Item>, Error>> + Send;
+}
+
+/// A source as a stream.
+fn stream<S: Source>(source: S) -> Events<S::Item> {
+    futures::stream::unfold(Some(source), |source| async move {
+        let mut source = source?;
+        match source.next().await {
+            Ok(item) => item.map(|item| (Ok(item), Some(source))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
 }
 
 /// A stream of events that is open, or opened again.
 struct Following {
     client: Client,
     wanted: Wanted,
-    body: Option<(Body, Lines)>,
-    open: Arc<AtomicBool>,
+    body: Option<Open>,
     failures: u32,
+}
+
+/// A connection.
+struct Open {
+    body: Body,
+    lines: Lines,
+    since: Instant,
 }
 
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>;
 
-impl Following {
-    async fn next(&mut self) -> Result<Numbered, Error> {
+impl Source for Following {
+    type Item = Told;
+
+    async fn next(&mut self) -> Result<Option<Told>, Error> {
         loop {
+            if self.failures > 1 && self.body.is_none() {
+                tokio::time::sleep(pause(self.failures, &self.client)).await;
+            }
             match self.step().await {
-                Ok(Some(event)) => {
-                    self.failures = 0;
-                    self.wanted.after = Some(event.number);
-                    return Ok(event);
+                Ok(Some(told)) => {
+                    if let Told::Event(event) = &told {
+                        self.failures = 0;
+                        self.wanted.after = Some(event.number);
+                    }
+                    return Ok(Some(told));
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.body = None;
-                    self.open.store(false, Ordering::Relaxed);
+                    let stood = self.body.take();
+                    if stood.is_some_and(|open| open.since.elapsed() > STABLE) {
+                        self.failures = 0;
+                    }
                     self.failures += 1;
-                    let options = self.client.options();
-                    if !error.is_transient() || self.failures > options.max_retries {
+                    if !error.is_transient() || self.failures > self.client.options().max_retries {
                         return Err(error);
                     }
-                    if self.failures > 1 {
-                        tokio::time::sleep(options.retry_interval).await;
-                    }
+                    return Ok(Some(Told::Broken));
                 }
             }
         }
     }
+}
 
+impl Following {
     /// Reads on; nothing when there is no whole event yet.
-    async fn step(&mut self) -> Result<Option<Numbered>, Error> {
-        let (body, lines) = match &mut self.body {
-            Some(open) => open,
-            None => {
-                let body = self.client.open_events(&self.wanted).await?;
-                self.open.store(true, Ordering::Relaxed);
-                self.body.insert((body, Lines::default()))
-            }
+    async fn step(&mut self) -> Result<Option<Told>, Error> {
+        let Some(Open { body, lines, .. }) = &mut self.body else {
+            let body = self.client.open_events(&self.wanted).await?;
+            self.body = Some(Open { body, lines: Lines::default(), since: Instant::now() });
+            return Ok(Some(Told::Begun { anew: self.wanted.after.is_none() }));
         };
         if let Some(found) = lines.next() {
             let event = read(&found, &self.client)?;
             // What was told before is told again after some failures.
             let new = self.wanted.after.is_none_or(|after| event.number > after);
-            return Ok(new.then_some(event));
+            return Ok(new.then(|| Told::Event(Box::new(event))));
         }
         // The hub also tells how far it has come when nothing was of interest.
         self.wanted.after = self.wanted.after.max(lines.number());
-        let url = &self.client.shared.hub;
-        match tokio::time::timeout(SILENT, body.next()).await {
-            Ok(Some(Ok(piece))) => {
-                lines.feed(&piece).map_err(|()| crate::object::unexpected("events", "too long"))?;
-            }
-            Ok(Some(Err(error))) => return Err(transport(url, error)),
-            // The hub ended the stream, or is gone without a word.
-            Ok(None) | Err(_) => {
-                return Err(Error::Status { url: url.path().to_owned(), status: 503 });
-            }
-        }
+        feed(body, lines, &self.client.shared.hub).await?;
         Ok(None)
+    }
+}
+
+/// How long to wait after so many failures.
+fn pause(failures: u32, client: &Client) -> Duration {
+    let longer = AGAIN.saturating_mul(1 << failures.min(16));
+    longer.min(client.options().retry_interval)
+}
+
+/// Reads the next piece of a stream of events.
+async fn feed(body: &mut Body, lines: &mut Lines, url: &reqwest::Url) -> Result<(), Error> {
+    match tokio::time::timeout(SILENT, body.next()).await {
+        Ok(Some(Ok(piece))) => {
+            lines.feed(&piece).map_err(|()| crate::object::unexpected("events", "too long"))
+        }
+        Ok(Some(Err(error))) => Err(transport(url, error)),
+        // The hub ended the stream, or is gone without a word.
+        Ok(None) | Err(_) => Err(Error::Status { url: url.path().to_owned(), status: 503 }),
     }
 }
 
 impl Client {
     async fn open_events(&self, wanted: &Wanted) -> Result<Body, Error> {
-        let mut url = self.shared.hub.clone();
-        let base = url.path().trim_end_matches('/').trim_end_matches("/kojihub").to_owned();
-        url.set_path(&format!("{base}/api/events"));
+        let mut url = self.beside_hub("api/events");
         {
             let mut query = url.query_pairs_mut();
             let tasks: Vec<String> = wanted.tasks.iter().map(i64::to_string).collect();
@@ -222,13 +245,28 @@ impl Client {
                 query.append_pair("after", &after.to_string());
             }
         }
+        self.open_stream(&url).await
+    }
+
+    /// An address of a Toji hub beside that of its calls.
+    fn beside_hub(&self, path: &str) -> reqwest::Url {
+        let mut url = self.shared.hub.clone();
+        let base = url.path().trim_end_matches('/').trim_end_matches("/kojihub").to_owned();
+        url.set_path(&format!("{base}/{path}"));
+        url
+    }
+
+    /// Opens a stream of server-sent events; [`Error::Status`] 404 where there is none.
+    async fn open_stream(&self, url: &reqwest::Url) -> Result<Body, Error> {
         let get = self.shared.http.get(url.clone()).header("Accept", "text/event-stream");
-        let response = get.send().await.map_err(|e| transport(&url, e))?;
+        let answer = tokio::time::timeout(SILENT, get.send()).await;
+        let silent = |_| Error::Status { url: url.path().to_owned(), status: 504 };
+        let response = answer.map_err(silent)?.map_err(|e| transport(url, e))?;
         if response.status() == reqwest::StatusCode::GONE {
-            let text = response.bytes().await.map_err(|e| transport(&url, e))?;
+            let text = response.bytes().await.map_err(|e| transport(url, e))?;
             return Err(gone(&text));
         }
-        check(&url, &response)?;
+        check(url, &response)?;
         let kind = response.headers().get("Content-Type").and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
             // Some page that answers everything.
@@ -257,75 +295,6 @@ fn read(found: &sse::Found, client: &Client) -> Result<Numbered, Error> {
     let event = Event::parse(&found.kind, &Map::new(), body.as_bytes(), client);
     let number = found.id.parse().map_err(|_| wrong("no number".to_owned()))?;
     Ok(Numbered { number, key, event: event.map_err(|e| wrong(e.to_string()))? })
-}
-
-/// Tasks that are not finished yet.
-struct Watching {
-    client: Client,
-    /// The hub's events, while it tells them.
-    changes: Option<Events<Numbered>>,
-    /// Whether it tells them now.
-    open: Arc<AtomicBool>,
-    /// Whether everything since the last look is told of.
-    told_of: bool,
-    /// Unfinished tasks with their last known state.
-    left: Vec<(i64, Option<TaskState>)>,
-    told: VecDeque<Task>,
-    looked: bool,
-}
-
-impl Watching {
-    async fn next(&mut self) -> Result<Option<Task>, Error> {
-        loop {
-            if let Some(task) = self.told.pop_front() {
-                return Ok(Some(task));
-            }
-            if self.left.is_empty() {
-                return Ok(None);
-            }
-            if self.looked {
-                self.wait().await;
-            }
-            self.look().await?;
-            self.looked = true;
-        }
-    }
-
-    /// Waits for a change, or for the time to look again.
-    async fn wait(&mut self) {
-        let often = self.client.options().poll_interval;
-        let Some(changes) = &mut self.changes else { return tokio::time::sleep(often).await };
-        // What happened before the connection stood is seen by looking once more soon.
-        let poll = if self.told_of { SLOW.max(often) } else { often };
-        match tokio::time::timeout(poll, changes.next()).await {
-            Ok(Some(Ok(_))) | Err(_) => {}
-            Ok(Some(Err(_)) | None) => self.changes = None,
-        }
-        self.told_of = self.open.load(Ordering::Relaxed);
-    }
-
-    async fn look(&mut self) -> Result<(), Error> {
-        let mut calls = self.client.multicall().batch(BATCH);
-        for (id, _) in &self.left {
-            calls.add("getTaskInfo", args!(*id; "request" => true));
-        }
-        let answers = calls.strict().await?;
-        let mut left = Vec::new();
-        for ((id, before), answer) in self.left.drain(..).zip(answers) {
-            // A task that is not there will not be.
-            let Value::Struct(info) = answer else { continue };
-            let task = Task::new(info, &self.client);
-            let state = task.state();
-            if state != before || state.is_none() {
-                self.told.push_back(task);
-            }
-            if matches!(state, Some(TaskState::Free | TaskState::Open | TaskState::Assigned)) {
-                left.push((id, state));
-            }
-        }
-        self.left = left;
-        Ok(())
-    }
 }
 
 pub(crate) fn fuzz(data: &[u8]) {

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::front::{Front, Peer};
-use crate::{door, files, grpc};
+use crate::{door, files, grpc, logs};
 
 /// Reads arbitrary bytes as a frame of gRPC, and its lines as the headers that decide who calls, for how long and what part of a file.
 pub fn fuzz(data: &[u8]) {
@@ -32,5 +32,6 @@ pub fn fuzz(data: &[u8]) {
     if let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) {
         files::fuzz(range);
     }
+    logs::together::fuzz(&String::from_utf8_lossy(data));
     let _ = toji_hub::upload::Params::from_query(&String::from_utf8_lossy(data));
 }

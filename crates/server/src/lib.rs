@@ -83,6 +83,7 @@ fn router(shared: Shared, pages: Router) -> Router {
         .route("/api/openapi.json", get(json::openapi::handle))
         .route("/api/v1/{method}", any(json::resource::handle))
         .route("/api/events", get(events::handle))
+        .route("/api/tasks/{task}/logs", get(logs::together::handle))
         .route("/api/tasks/{task}/logs/{*name}", get(logs::handle))
         .route(
             "/api/uploads/{task}/{*path}",

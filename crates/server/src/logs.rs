@@ -4,6 +4,8 @@
 //! goes on until the task has ended; who lost the connection asks again with the offset that was reached. A task that
 //! is begun anew, because its builder was lost, has a log for each run: `run` says which one an offset is of.
 
+pub(crate) mod together;
+
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use toji_hub::task::runs;
 use toji_store::packed::Content;
 use toji_types::TaskState;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::Shared;
@@ -25,6 +28,8 @@ use crate::files::Root;
 
 /// The pause between looks when no signal comes: the builder may have uploaded to another hub.
 const PACE: Duration = Duration::from_millis(500);
+/// The pause between looks at the task itself, whose end is told.
+const SLOW: Duration = Duration::from_secs(30);
 /// The most that is read at a time, in bytes.
 const PIECE: u64 = 256 << 10;
 /// Says whether a log is as long as it will ever be.
@@ -80,7 +85,7 @@ pub(crate) async fn handle(
         (_, 0) => log.rest(wish.offset).await.into_response(),
         _ => {
             let (out, pieces) = mpsc::channel(4);
-            tokio::spawn(log.follow(wish.offset, signals, out));
+            tokio::spawn(log.follow(wish.offset, ended, signals, out));
             Body::from_stream(ReceiverStream::new(pieces)).into_response()
         }
     };
@@ -117,7 +122,17 @@ fn open(root: &Root, path: &str, run: u32) -> std::io::Result<(std::fs::File, bo
     }
 }
 
+/// Whether a task has ended; nothing if there is none.
+async fn ended(shared: &Shared, task: i64) -> toji_db::Result<Option<bool>> {
+    let mut tx = shared.hub.db.begin();
+    let found = toji_db::upload::task_holder(&mut tx, task).await?;
+    let ended =
+        |state| TaskState::try_from(state).is_ok_and(|state: TaskState| state.is_finished());
+    Ok(found.map(|(state, _)| ended(state)))
+}
+
 /// One log of a task.
+#[derive(Clone)]
 struct Log {
     shared: Shared,
     task: i64,
@@ -181,21 +196,19 @@ impl Log {
 
     /// Whether the task has ended; nothing if there is none.
     async fn ended(&self) -> toji_db::Result<Option<bool>> {
-        let mut tx = self.shared.hub.db.begin();
-        let found = toji_db::upload::task_holder(&mut tx, self.task).await?;
-        let ended =
-            |state| TaskState::try_from(state).is_ok_and(|state: TaskState| state.is_finished());
-        Ok(found.map(|(state, _)| ended(state)))
+        ended(&self.shared, self.task).await
     }
 
     /// Passes on what is there and what comes, until the task has ended, the log begins anew, or the reader leaves.
     async fn follow(
         self,
         mut offset: u64,
+        ended: bool,
         mut signals: Listener,
         out: mpsc::Sender<std::io::Result<Bytes>>,
     ) {
-        let mut last = false;
+        let mut last = ended;
+        let mut asked = Instant::now();
         loop {
             match self.read(offset).await {
                 Read::Some(piece) if !piece.is_empty() => {
@@ -209,16 +222,17 @@ impl Log {
                 Read::Some(_) | Read::Missing if last => return,
                 Read::Some(_) | Read::Missing => {}
             }
-            // A builder uploads everything before it ends its task, so one more look after that finds the rest.
-            last = !matches!(self.ended().await, Ok(Some(false)));
-            if last {
-                continue;
-            }
-            tokio::select! {
-                () = signals.wait() => {}
-                () = tokio::time::sleep(PACE) => {}
+            let told = tokio::select! {
+                () = signals.wait() => true,
+                () = tokio::time::sleep(PACE) => false,
                 () = out.closed() => return,
                 () = self.shared.draining.cancelled() => return,
+            };
+            // The end of a task is told at every hub; without news the database is asked seldom.
+            if told || asked.elapsed() > SLOW {
+                asked = Instant::now();
+                // A builder uploads everything before it ends its task, so one more look after that finds the rest.
+                last = !matches!(self.ended().await, Ok(Some(false)));
             }
         }
     }

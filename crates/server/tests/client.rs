@@ -1,5 +1,8 @@
 //! The client library against a served hub, also through a proxy that loses answers.
 
+#[path = "client/watching.rs"]
+mod watching;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 struct World {
     url: String,
     dir: tempfile::TempDir,
+    hub: Hub,
 }
 
 impl World {
@@ -31,12 +35,13 @@ impl World {
         tx.commit().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/kojihub", listener.local_addr().unwrap());
-        let site = Site { hub, pages: Router::new(), front: Front::default() };
+        tokio::spawn(toji_hub::relay::run(hub.clone()));
+        let site = Site { hub: hub.clone(), pages: Router::new(), front: Front::default() };
         let listeners = Listeners { plain: Some(listener), tls: None };
         let options = toji_server::Options::default();
         let end = std::future::pending::<()>();
         tokio::spawn(toji_server::serve(site.fixed(), listeners, options, end));
-        World { url, dir }
+        World { url, dir, hub }
     }
 
     fn options(&self) -> Options {

@@ -30,6 +30,7 @@ mod signer;
 mod solve;
 mod up;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -83,6 +84,13 @@ enum Command {
     Policy(policy::Options),
     /// Print the mock configuration of a tag's buildroot.
     MockConfig(Box<mock_config::Options>),
+    /// Watch tasks, and all below them, until they are finished: fails if one of them did.
+    #[command(visible_alias = "watch-tasks")]
+    WatchTask(Box<watch::task::Options>),
+    /// Show the logs of tasks while they are written.
+    WatchLogs(watch::logs::Options),
+    /// Wait for a repository of a tag, with certain builds if wanted.
+    WaitRepo(Box<watch::repo::Options>),
     /// Tell why a task failed.
     Explain(explain::Options),
     /// Fetch the signed provenance of a build, or the keys that have signed.
@@ -125,6 +133,9 @@ fn main() -> ExitCode {
         Command::Signer(options) => signer::run(&options),
         Command::Policy(options) => policy::run(options),
         Command::MockConfig(options) => mock_config::run(&options),
+        Command::WatchTask(options) => watch::task::run(&options),
+        Command::WatchLogs(options) => watch::logs::run(&options),
+        Command::WaitRepo(options) => watch::repo::run(&options),
         Command::Explain(options) => explain::run(options),
         Command::Provenance(options) => provenance::run(options),
         Command::Sbom(options) => provenance::run_bill(options),

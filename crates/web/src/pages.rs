@@ -23,7 +23,23 @@ pub(crate) struct Paging {
     pub(crate) state: Option<i64>,
 }
 
+/// Text as a value in the query of an address.
+pub(crate) fn query(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
 impl Paging {
+    /// Whether it is the beginning of the listing, where what is new shows.
+    pub(crate) fn is_first(&self) -> bool {
+        self.start <= 0
+    }
+
     /// The options of a listing call, newest first; one row more than shown tells of a next page.
     pub(crate) fn options(&self, order: &str) -> toji_value::Map {
         toji_value::map! {
@@ -37,5 +53,13 @@ impl Paging {
         let more = rows.len() as i64 > PAGE;
         rows.truncate(PAGE as usize);
         ((start > 0).then(|| (start - PAGE).max(0)), more.then_some(start + PAGE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn packages_in_addresses() {
+        assert_eq!(super::query("gcc-c++ &ü"), "gcc-c%2B%2B%20%26%C3%BC");
     }
 }

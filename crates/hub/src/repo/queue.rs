@@ -91,6 +91,7 @@ async fn progress(call: &mut Call, request: &Row) -> Result<Progress, Fault> {
             // usually the repository has ended the request when it became ready
             if let Some(repo) = repo_of_task(call, task_id, request).await? {
                 sql::end_requests(&mut call.tx, &[id], Some(repo)).await?;
+                tell(call, request, map! { "active" => false, "repo_id" => repo })?;
                 return Ok(Progress::Fulfilled);
             }
             tracing::warn!(
@@ -105,6 +106,7 @@ async fn progress(call: &mut Call, request: &Row) -> Result<Progress, Fault> {
     if tries > call.hub.config.repo.repo_retries {
         tracing::warn!(request = id, tries, "repository request given up");
         sql::end_requests(&mut call.tx, &[id], None).await?;
+        tell(call, request, map! { "active" => false, "task_id" => task_id })?;
         return Ok(Progress::GivenUp);
     }
     Ok(Progress::Idle)
@@ -137,6 +139,15 @@ async fn start(call: &mut Call, request: &Row) -> Result<(), Fault> {
     let task = new_repo(call, Value::Struct(tag), keywords, owner).await?;
     let tries = request.get_opt::<i64>("tries")?.unwrap_or(0) + 1;
     sql::set_request_task(&mut call.tx, request.get("id")?, Some(task), tries).await?;
+    tell(call, request, map! { "active" => true, "task_id" => task })
+}
+
+/// Tells those who wait for a request what has become of it.
+fn tell(call: &mut Call, request: &Row, mut body: Map) -> Result<(), Fault> {
+    let tag: i64 = request.get("tag_id")?;
+    body.insert("id", request.get::<i64>("id")?);
+    body.insert("tag_id", tag);
+    call.emit("repo.request", &format!("tag:{tag}"), body);
     Ok(())
 }
 

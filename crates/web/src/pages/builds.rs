@@ -6,7 +6,7 @@ use minijinja::context;
 use serde::Deserialize;
 use toji_value::{Map, Value, map};
 
-use super::Paging;
+use super::{Paging, query};
 use crate::Site;
 use crate::error::PageError;
 use crate::view::{build_word, template_value, with_state, with_states};
@@ -22,7 +22,8 @@ pub(crate) async fn list(
     let mut builds = with_states(site.call("listBuilds", vec![], filter).await?, build_word);
     let (previous, next) = paging.cut(&mut builds);
     let state = paging.state;
-    site.page("builds.html", context! { title => "Builds", builds, previous, next, state })
+    let events = paging.is_first().then_some("kinds=build.state");
+    site.page("builds.html", context! { title => "Builds", builds, previous, next, state, events })
 }
 
 #[derive(Deserialize)]
@@ -45,8 +46,9 @@ pub(crate) async fn one(
     let logs = site.call("getBuildLogs", vec![build_id.into()], Map::new()).await?;
     let tags = site.call("listTags", vec![build_id.into()], Map::new()).await?;
     let nvr = build.get("nvr").display();
-    let building = build.get("state").as_int() == Some(0);
-    let events = building.then(|| format!("kinds=build.state&keys=build:{build_id}"));
+    // Finished ones get and lose tags.
+    let package = build.get("package_name").display();
+    let events = format!("kinds=build.state,build.tag,build.untag&packages={}", query(&package));
     site.page(
         "build.html",
         context! {

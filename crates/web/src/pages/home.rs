@@ -20,6 +20,7 @@ pub(crate) async fn page(State(site): State<Site>) -> Result<Response, PageError
         "home.html",
         context! {
             title => "Overview",
+            events => "kinds=task.state,build.state",
             tasks => with_states(tasks, task_word),
             builds => with_states(builds, build_word),
         },

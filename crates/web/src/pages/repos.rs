@@ -31,6 +31,9 @@ const TABLES: [&str; 9] = [
     "group_req_listing",
 ];
 
+/// What changes a page about repositories of a tag.
+const EVENTS: &str = "kinds=repo.init,repo.state,repo.done,repo.request";
+
 #[derive(Deserialize)]
 pub(crate) struct Id {
     #[serde(rename = "repoID")]
@@ -69,6 +72,7 @@ pub(crate) async fn one(
             files,
             reasons,
             since,
+            events => format!("{EVENTS}&tags={tag}"),
         },
     )
 }
@@ -101,6 +105,7 @@ pub(crate) async fn list(
             tag => template_value(&tag),
             repos => with_states(repos, repo_word),
             requests => template_value(&requests),
+            events => format!("{EVENTS}&tags={tag_id}"),
         },
     )
 }

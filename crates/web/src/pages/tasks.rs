@@ -24,7 +24,8 @@ pub(crate) async fn list(
     let mut tasks = with_states(answer, task_word);
     let (previous, next) = paging.cut(&mut tasks);
     let state = paging.state;
-    site.page("tasks.html", context! { title => "Tasks", tasks, previous, next, state })
+    let events = paging.is_first().then_some("kinds=task.state");
+    site.page("tasks.html", context! { title => "Tasks", tasks, previous, next, state, events })
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@ let source, timer;
 const stop = () => { source?.close(); source = undefined; };
 const show = async () => {
   timer = undefined;
+  shown = Date.now();
   const answer = await fetch(location.href);
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -12,14 +13,19 @@ const show = async () => {
   // It has ended: nothing more will change.
   if (!fresh.dataset.events) { delete main.dataset.events; stop(); }
 };
-const soon = () => { timer ??= setTimeout(show, 300); };
+// A page that changes all the time is shown anew every other second.
+let shown = 0;
+const soon = () => { timer ??= setTimeout(show, Math.max(300, shown + 2000 - Date.now())); };
 const listen = () => {
   if (document.hidden) return stop();
   if (source || !main?.dataset.events) return;
   source = new EventSource("/api/events?" + main.dataset.events);
   // What happened before the hub began to tell is seen by one more look.
   source.onopen = soon;
-  for (const kind of ["task.state", "build.state"]) source.addEventListener(kind, soon);
+  const kinds = new URLSearchParams(main.dataset.events).get("kinds").split(",");
+  for (const kind of kinds) source.addEventListener(kind, soon);
+  // So late that the events are not kept: from now on, then.
+  source.addEventListener("gone", () => { stop(); listen(); });
 };
 document.addEventListener("visibilitychange", listen);
 listen();
