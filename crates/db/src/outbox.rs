@@ -125,6 +125,34 @@ pub async fn slowest_reader(tx: &mut Tx, since: Time) -> Result<Option<i64>> {
     tx.query_one(sql, params![since]).await?.get("seq")
 }
 
+/// How far a named reader is behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lag {
+    /// Its name.
+    pub name: String,
+    /// Entries that it has not taken.
+    pub entries: i64,
+    /// When the oldest of them was written, in seconds since 1970.
+    pub since: Option<f64>,
+}
+
+/// How far each named reader is behind, by name.
+pub async fn lags(tx: &mut Tx) -> Result<Vec<Lag>> {
+    let sql =
+        "SELECT r.name AS name, s.last - r.seq AS entries, date_part('epoch', o.created) AS since
+                 FROM toji_outbox_reader r
+                 JOIN toji_sequence s ON s.name = 'outbox'
+                 LEFT JOIN toji_outbox o ON o.seq = r.seq + 1
+                ORDER BY r.name";
+    let rows = tx.query(sql, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let (name, entries) = (row.get("name")?, row.get("entries")?);
+            Ok(Lag { name, entries, since: row.get("since")? })
+        })
+        .collect()
+}
+
 /// How far a named reader has come, held against others until the end of the transaction (PostgreSQL; an embedded
 /// database has one hub). Nothing if another has it.
 pub async fn hold_reader(tx: &mut Tx, name: &str) -> Result<Option<i64>> {

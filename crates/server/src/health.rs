@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use toji_db::outbox::Lag;
 
 use crate::{Shared, crowd};
 
@@ -61,12 +62,39 @@ pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
                  toji_anonymous_calls_waiting{{lane=\"long\"}} {long}\n"
             ));
             builders(&shared, &mut text);
+            match toji_db::outbox::lags(&mut tx).await {
+                Ok(lags) => relays(&lags, shared.hub.now(), &mut text),
+                Err(error) => tracing::warn!(%error, "cannot tell how far relays are behind"),
+            }
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         Err(error) => {
             tracing::warn!(%error, "cannot count tasks");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
+    }
+}
+
+/// How far the relays to message brokers are behind.
+fn relays(lags: &[Lag], now: f64, text: &mut String) {
+    text.push_str(
+        "# HELP toji_relay_waiting_events Events that a relay has not looked at or sent yet.\n\
+         # TYPE toji_relay_waiting_events gauge\n",
+    );
+    let named =
+        |lag: &Lag| lag.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    for lag in lags {
+        let (name, entries) = (named(lag), lag.entries);
+        text.push_str(&format!("toji_relay_waiting_events{{relay=\"{name}\"}} {entries}\n"));
+    }
+    text.push_str(
+        "# HELP toji_relay_waiting_seconds How long the oldest of these events has waited.\n\
+         # TYPE toji_relay_waiting_seconds gauge\n",
+    );
+    for lag in lags {
+        let waited = lag.since.map_or(0.0, |since| (now - since).max(0.0));
+        let name = named(lag);
+        text.push_str(&format!("toji_relay_waiting_seconds{{relay=\"{name}\"}} {waited:.1}\n"));
     }
 }
 

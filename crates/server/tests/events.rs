@@ -179,6 +179,24 @@ both_databases! {
         }
     }
 
+    async fn relays_that_are_behind_show(db: Db) {
+        let world = World::new(db).await;
+        let mut tx = world.hub.db.begin_write().await.unwrap();
+        toji_db::outbox::add_reader(&mut tx, "a \"b\"").await.unwrap();
+        tx.commit().await.unwrap();
+        let lag = async || toji_db::outbox::lags(&mut world.hub.db.begin()).await.unwrap().remove(0);
+        assert_eq!((lag().await.entries, lag().await.since), (0, None));
+        for n in 0..3 {
+            world.emit([("test.n", format!("test:{n}"), Map::new())]).await;
+        }
+        let found = lag().await;
+        let waited = world.hub.now() - found.since.unwrap();
+        assert!(found.entries == 3 && (-1.0..60.0).contains(&waited), "{found:?}, {waited}");
+        let text = get(&format!("http://{}/metrics", world.address)).await.1;
+        assert!(text.contains("toji_relay_waiting_events{relay=\"a \\\"b\\\"\"} 3\n"), "{text}");
+        assert!(text.contains("toji_relay_waiting_seconds{relay=\"a \\\"b\\\"\"} "), "{text}");
+    }
+
     async fn what_is_not_kept_is_told(db: Db) {
         let world = World::with(db, |config| config.events_kept = -60.0).await;
         for n in 0..20 {
@@ -257,13 +275,18 @@ both_databases! {
 
 /// The status of an answer to a GET.
 async fn status(url: &str) -> u16 {
+    get(url).await.0
+}
+
+/// The status of an answer to a GET, and the answer.
+async fn get(url: &str) -> (u16, String) {
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
     let text = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
 }
 
 #[tokio::test]
