@@ -1,10 +1,8 @@
 //! `toji rebuild-compare`: has a finished build built again on a builder, waits, and prints what differs.
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use toji_client::{Client, args};
 use toji_types::TaskState;
 use toji_value::Value;
 
@@ -26,9 +24,6 @@ pub(crate) struct Options {
     login: Login,
 }
 
-/// How often the task is asked for.
-const PACE: Duration = Duration::from_secs(2);
-
 /// Runs the command; it succeeds if all packages are the same.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -45,22 +40,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         if options.nowait {
             return Ok(writeln!(std::io::stdout(), "{task}")?);
         }
-        wait(&hub, task).await?;
+        if hub.wait_task(task).await?.state() == Some(TaskState::Canceled) {
+            bail!("task {task} was canceled");
+        }
         let result = hub.call("getTaskResult", (task,)).await?;
         show(task, &result)
     })
-}
-
-async fn wait(hub: &Client, task: i64) -> anyhow::Result<()> {
-    loop {
-        let info = hub.call("getTaskInfo", args!(task; "strict" => true)).await?;
-        let state = info.get("state").as_int().and_then(|state| TaskState::try_from(state).ok());
-        match state {
-            Some(TaskState::Closed | TaskState::Failed) => return Ok(()),
-            Some(TaskState::Canceled) => bail!("task {task} was canceled"),
-            _ => tokio::time::sleep(PACE).await,
-        }
-    }
 }
 
 /// Prints a line for each package, and one for each difference.

@@ -1,14 +1,12 @@
 //! `toji shell`: command lines in the kept buildroot of a failed task, each run by its builder as a task.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use toji_client::{Client, args};
-use toji_types::TaskState;
-use toji_value::Value;
+use futures::StreamExt as _;
+use toji_client::{Client, Logs, args};
 
-use crate::explain::{find_failed, piece};
+use crate::explain::find_failed;
 use crate::login::Login;
 
 /// What `toji shell` can be told.
@@ -25,10 +23,6 @@ pub(crate) struct Options {
 
 /// Where the first line begins.
 const START: &str = "/builddir/build";
-/// How often a running command is asked for.
-const PACE: Duration = Duration::from_millis(300);
-/// How much output is asked for at a time, in bytes.
-const PIECE: i64 = 1 << 20;
 
 /// Runs the lines; fails if the last one did.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -91,41 +85,17 @@ impl Shell {
         let call = args!(self.root, line, self.cwd.as_str());
         let task = self.hub.call("runInFailedTree", call).await?;
         let task = task.as_int().context("the hub made no task")?;
-        let mut at = 0;
-        loop {
-            let info = self.hub.call("getTaskInfo", args!(task; "strict" => true)).await?;
-            let state = info.get("state").as_int();
-            let state = state.and_then(|state| TaskState::try_from(state).ok());
-            let open =
-                matches!(state, Some(TaskState::Free | TaskState::Assigned | TaskState::Open));
-            at = self.print(task, at).await?;
-            match open {
-                true => tokio::time::sleep(PACE).await,
-                false => break,
-            }
+        let wanted = Logs { log: Some("command.log".to_owned()), ..Logs::default() };
+        let mut pieces = self.hub.follow_logs(&[task], wanted);
+        while let Some(piece) = pieces.next().await {
+            let mut out = std::io::stdout().lock();
+            out.write_all(&piece?.data)?;
+            out.flush()?;
         }
         let result = self.hub.call("getTaskResult", (task,)).await?;
         if let Some(left) = result.get("cwd").as_str() {
             left.clone_into(&mut self.cwd);
         }
         Ok(result.get("status").display())
-    }
-
-    async fn print(&self, task: i64, mut at: i64) -> anyhow::Result<i64> {
-        let files = self.hub.call("listTaskOutput", (task,)).await?;
-        let named = |file: &Value| file.as_str() == Some("command.log");
-        if !files.as_array().unwrap_or_default().iter().any(named) {
-            return Ok(at);
-        }
-        loop {
-            let data = piece(&self.hub, task, "command.log", at, PIECE).await?;
-            if data.is_empty() {
-                return Ok(at);
-            }
-            let mut out = std::io::stdout().lock();
-            out.write_all(&data)?;
-            out.flush()?;
-            at += i64::try_from(data.len())?;
-        }
     }
 }
