@@ -128,9 +128,10 @@ class Stage:
     def settle(self, timeout=20):
         """Waits until the statements about builds are written, which a hub does by itself, through the journal."""
         deadline = time.monotonic() + timeout
-        while self.rows("SELECT 1 FROM toji_statement WHERE due UNION ALL SELECT 1 FROM toji_import"):
+        left = "SELECT 'statement', build_id FROM toji_statement WHERE due UNION ALL SELECT 'import ' || state, id FROM toji_import"
+        while rows := self.rows(left):
             if time.monotonic() > deadline:
-                raise RuntimeError("statements about builds are not written, or the journal does not get empty")
+                raise RuntimeError(f"statements about builds are not written, or the journal does not get empty: {rows}")
             time.sleep(0.01)
 
     def rows(self, sql):
@@ -605,7 +606,10 @@ class Campaign:
         if not deed.done():
             raise RuntimeError(f"{deed.name} does not do what it should")
         deed.after()
-        self.stage.settle()
+        try:
+            self.stage.settle()
+        except RuntimeError as error:
+            raise RuntimeError(f"{deed.name}, not interrupted: {error}") from error
         wrong = Look(self.stage).wrong
         if wrong:
             raise RuntimeError(f"{deed.name} leaves without any interruption: {wrong}")

@@ -115,13 +115,27 @@ pub fn relative_link(from_dir: &Path, to: &Path) -> PathBuf {
     up.chain(to[common..].iter().copied()).collect()
 }
 
+/// How often a directory is removed anew that somebody writes into meanwhile.
+const TRIES: u32 = 100;
+
+fn remove_dir_all(path: &Path) -> std::io::Result<()> {
+    for _ in 1..TRIES {
+        match fs::remove_dir_all(path) {
+            // Whoever wrote will see that the place is gone, and takes back what comes too late.
+            Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            done => return done,
+        }
+    }
+    fs::remove_dir_all(path)
+}
+
 /// Removes a directory with all that is in it, or a link; what is missing already is fine.
 ///
 /// # Errors
 /// When something cannot be removed.
 pub fn remove_tree(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(meta) if meta.is_dir() => remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
         Err(e) => Err(e),
     };
