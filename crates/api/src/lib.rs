@@ -27,5 +27,5 @@ macro_rules! areas {
 }
 
 areas! {
-    archive, build, builder, buildroot, buildroot_task, catalog, external_repo, generator, group, history, host, host_archive, host_build, host_task, import, notification, package, policy, provenance, repo, repo_host, rpm, scheduler, session, sidetag, signature, signing, solve, submit, system, tag, tagged, tagging, target, task, upload, user,
+    archive, build, builder, buildroot, buildroot_task, catalog, external_repo, generator, group, history, host, host_archive, host_build, host_task, import, notification, package, policy, provenance, repo, repo_host, rpm, scheduler, session, sidetag, signature, signing, solve, submit, system, tag, tagged, tagging, target, task, upload, uploads, user,
 }

@@ -126,7 +126,21 @@ impl Context {
         Ok(format!("{path}/{name}"))
     }
 
-    /// Uploads a file to the task's directory on a volume, by Koji's calls, which alone know volumes.
+    /// The same for what an import takes: straight to the hub's object store where it offers that. Other files are read by the
+    /// hub in its work directory.
+    pub(crate) async fn upload_result(&self, file: &Path, name: &str) -> Result<String> {
+        let own = self.upload_dir();
+        let path = format!("{own}/{name}");
+        if let Some((dir, name)) = path.rsplit_once('/') {
+            let to = Upload { path: dir, name, overwrite: true, ..Upload::default() };
+            if self.hub.upload_direct(file, &to).await?.is_some() {
+                return Ok(path);
+            }
+        }
+        self.upload(file, name).await
+    }
+
+    /// Uploads a file to the task's directory on a volume, not by token: only the calls know volumes.
     pub(crate) async fn upload_to_volume(&self, file: &Path, name: &str, on: &str) -> Result<()> {
         let path = self.upload_dir();
         let to =

@@ -33,6 +33,20 @@ pub(crate) struct Shared {
     pub(crate) web: String,
     pub(crate) http: reqwest::Client,
     pub(crate) options: Options,
+    /// Until when uploads that go straight to an object store are not asked for.
+    without_direct: std::sync::Mutex<Option<std::time::Instant>>,
+}
+
+impl Shared {
+    /// Asks for no such uploads until then.
+    pub(crate) fn no_direct(&self, until: std::time::Instant) {
+        *self.without_direct.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(until);
+    }
+
+    pub(crate) fn is_without_direct(&self) -> bool {
+        let until = self.without_direct.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        until.is_some_and(|until| std::time::Instant::now() < until)
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -64,7 +78,7 @@ impl Client {
         let web = options.weburl.clone().unwrap_or_else(|| beside("koji").into());
         let web = web.trim_end_matches('/').to_owned();
         let http = transport::http(&[&hub, &files], &options)?;
-        let shared = Arc::new(Shared { hub, files, web, http, options });
+        let shared = Arc::new(Shared { hub, files, web, http, options, without_direct: Default::default() });
         Ok(Client { shared, state: Arc::default() })
     }
 

@@ -10,6 +10,7 @@ mod cache;
 mod call;
 mod client;
 mod conditional;
+mod direct;
 mod download;
 mod error;
 mod estimate;

@@ -25,8 +25,8 @@ impl Watcher {
     }
 
     /// Begins to measure.
-    pub(crate) fn begin(&self, total: Option<u64>) -> Watch<'_> {
-        Watch { watcher: self, begin: std::time::Instant::now(), total }
+    pub(crate) fn begin(&self, total: Option<u64>) -> Watch {
+        Watch { watcher: self.clone(), begin: std::time::Instant::now(), total }
     }
 }
 
@@ -37,13 +37,13 @@ impl std::fmt::Debug for Watcher {
 }
 
 /// One transfer that is watched.
-pub(crate) struct Watch<'a> {
-    watcher: &'a Watcher,
+pub(crate) struct Watch {
+    watcher: Watcher,
     begin: std::time::Instant,
     pub(crate) total: Option<u64>,
 }
 
-impl Watch<'_> {
+impl Watch {
     pub(crate) fn at(&self, done: u64) {
         if let Some(watch) = &self.watcher.0 {
             watch(Progress { done, total: self.total, elapsed: self.begin.elapsed() });

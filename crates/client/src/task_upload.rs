@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::transport::{chain, transport};
+use crate::upload::digest_of;
 use crate::{Client, Error, Uploaded};
 
 /// The length of a part, in bytes; what is shorter is sent at once.
@@ -142,20 +143,5 @@ impl Sending<'_> {
         let text = response.text().await.unwrap_or_default();
         let what = format!("{} ({status})", text.trim());
         Err(Error::Answer { call: "upload".to_owned(), what })
-    }
-}
-
-async fn digest_of(file: &Path) -> std::io::Result<(u64, String)> {
-    let mut source = tokio::fs::File::open(file).await?;
-    let mut sha256 = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut size = 0;
-    loop {
-        let n = source.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok((size, hex::encode(sha256.finalize())));
-        }
-        sha256.update(&buffer[..n]);
-        size += n as u64;
     }
 }

@@ -40,12 +40,17 @@ pub struct Uploaded {
 }
 
 impl Client {
-    /// Uploads a local file.
+    /// Uploads a local file: straight to the hub's object store where it has one for that (see [`Client::upload_direct`]),
+    /// otherwise in pieces. What lies there in pieces already is resumed in pieces.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the hub has not got what was sent.
     pub async fn upload(&self, file: &Path, to: &Upload<'_>) -> Result<Uploaded, Error> {
         let failed = |source| Error::File { path: file.to_owned(), source };
+        let begun = to.resume && !self.check(to, "adler32", Some(0)).await?.is_nil();
+        if !begun && let Some(done) = self.upload_direct(file, to).await? {
+            return Ok(done);
+        }
         let mut source = tokio::fs::File::open(file).await.map_err(failed)?;
         let (mut sha256, mut adler32) = (Sha256::new(), Adler32::new());
         let resumed = match to.resume {
@@ -215,4 +220,20 @@ fn same(what: &str, expected: &str, answer: &Value, key: &str) -> Result<(), Err
         return Ok(());
     }
     Err(Error::Mismatch { what: what.to_owned(), expected: expected.to_owned(), found })
+}
+
+/// The length of a file in bytes, and its SHA-256.
+pub(crate) async fn digest_of(file: &Path) -> std::io::Result<(u64, String)> {
+    let mut source = tokio::fs::File::open(file).await?;
+    let mut sha256 = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut size = 0;
+    loop {
+        let n = source.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok((size, hex::encode(sha256.finalize())));
+        }
+        sha256.update(&buffer[..n]);
+        size += n as u64;
+    }
 }

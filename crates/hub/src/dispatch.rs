@@ -112,6 +112,7 @@ impl Registry {
         toji_api::tagged_rpcs!(register);
         toji_api::target_rpcs!(register);
         toji_api::upload_rpcs!(register);
+        toji_api::uploads_rpcs!(register);
         toji_api::user_rpcs!(register);
         for (at, export) in plugins.calls() {
             let declaration = plugin::declaration(export);

@@ -16,6 +16,7 @@ mod side_tags;
 mod signed;
 mod sweep;
 mod trash;
+mod uploads;
 
 use std::fmt;
 use std::future::Future;
@@ -58,6 +59,8 @@ pub enum Action {
     ExpandLogs,
     /// Builds that nothing has used for long go to another volume.
     ArchiveBuilds,
+    /// What nothing leads to goes from where uploads wait in object stores.
+    Uploads,
 }
 
 impl Action {
@@ -183,6 +186,7 @@ impl Run<'_> {
             Action::CompressLogs => logs::run(self, logs::Way::Compress).await,
             Action::ExpandLogs => logs::run(self, logs::Way::Expand).await,
             Action::ArchiveBuilds => archive::run(self).await,
+            Action::Uploads => uploads::run(self).await,
         }
     }
 

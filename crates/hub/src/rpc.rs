@@ -36,6 +36,7 @@ mod tagging;
 mod target;
 mod task;
 mod upload;
+mod uploads;
 mod user;
 
 pub use system::KOJI_VERSION;

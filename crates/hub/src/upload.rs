@@ -1,6 +1,8 @@
 //! Uploads: where a caller may write below the work directory, and the writing itself.
 
+pub(crate) mod open;
 pub mod parts;
+pub(crate) mod ticket;
 pub(crate) mod token;
 
 use std::collections::HashMap;
@@ -123,8 +125,14 @@ pub(crate) async fn place(
         task_id = Some(id);
     }
     let owned_dir = (write && task_id.is_none()).then(|| dir_path.clone());
-    let root = call.hub.paths.work(volume);
+    let root = root(&call.hub, volume);
     Ok(Place { path: format!("{dir_path}/{name}"), root, task_id, owned_dir })
+}
+
+/// The work directory of a volume. Object stores have none: files are written there as a whole or not at all. What is uploaded
+/// for them is in the default one, if only as a link.
+pub(crate) fn root(hub: &Hub, volume: Option<&str>) -> String {
+    hub.paths.work(volume.filter(|name| hub.store.remote(name).is_none()))
 }
 
 /// Refuses everybody but the host that has the task open.
@@ -220,9 +228,14 @@ impl Hub {
         let task_id = place.task_id;
         let (chunks, mut inbox) = tokio::sync::mpsc::channel::<Bytes>(8);
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
+        let store = self.store.clone();
         let writer = tokio::task::spawn_blocking(move || {
             let area = Area::new(&place.root);
             place.claim(&area, user_id)?;
+            if begin.overwrite && begin.offset == 0 {
+                // What lies in an object store is replaced as a whole.
+                store.unstage(&area, &begin.path).map_err(store_fault)?;
+            }
             let mut upload = Upload::begin(&area, &begin).map_err(store_fault)?;
             while let Some(chunk) = inbox.blocking_recv() {
                 upload.write(&chunk).map_err(store_fault)?;

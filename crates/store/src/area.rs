@@ -139,6 +139,43 @@ impl Area {
         renamed.map_err(|e| Error::io(self.shown(&to))(e.into()))
     }
 
+    /// Makes a link with this text; only with `replace` in place of what is there, which must be a file or a link. No part of the
+    /// directory may be a link.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when something is there that stays.
+    pub(crate) fn symlink(&self, dir: &str, name: &str, text: &Path, replace: bool) -> Result<()> {
+        let dir = normalize(dir)?;
+        self.make_dirs(&dir)?;
+        let flags = OFlags::DIRECTORY | OFlags::PATH;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let at = self.open_with(&dir, flags, resolve)?;
+        let shown = self.shown(&dir).join(name);
+        let wrong = |e: rustix::io::Errno| match e {
+            rustix::io::Errno::EXIST => Error::Exists(shown.display().to_string()),
+            e => Error::io(&shown)(e.into()),
+        };
+        if !replace {
+            return rustix::fs::symlinkat(text, &at, name).map_err(wrong);
+        }
+        let fresh = crate::passing(Path::new(name), "link");
+        let _ = rustix::fs::unlinkat(&at, &fresh, AtFlags::empty());
+        rustix::fs::symlinkat(text, &at, &fresh).map_err(wrong)?;
+        rustix::fs::renameat(&at, &fresh, &at, name).map_err(wrong)
+    }
+
+    /// Removes a file or a link; one that is missing is fine. No part of the directory may be a link.
+    pub(crate) fn unlink(&self, path: &str) -> Result<()> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let flags = OFlags::DIRECTORY | OFlags::PATH;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let at = self.open_with(dir, flags, resolve)?;
+        match rustix::fs::unlinkat(&at, name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::io(self.shown(path))(e.into())),
+        }
+    }
+
     /// Whether there is something at the path, links themselves included.
     ///
     /// # Errors

@@ -140,7 +140,10 @@ pub fn hash(path: &Path, algorithms: &[Algorithm]) -> Result<(Vec<String>, u64)>
 }
 
 /// The same of what is read from somewhere; the path is for errors.
-pub(crate) fn hash_of(
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_of(
     mut file: impl Read,
     path: &Path,
     algorithms: &[Algorithm],

@@ -23,7 +23,7 @@ pub mod vault;
 mod volume;
 
 pub use area::{Area, Entry};
-pub use digest::{Algorithm, Hasher, hash};
+pub use digest::{Algorithm, Hasher, hash, hash_of};
 pub use error::{Error, Result};
 pub use inside::open_inside;
 pub use local::Local;
@@ -31,7 +31,7 @@ pub use passing::{passing, replace_link, sweep};
 pub use path::{join, normalize};
 pub use place::{Step, link_back, place, relative_link, remove_file, remove_tree, undo};
 pub use place_new::{Content, Plan, place_new, write_durably};
-pub use store::{Source, Store};
+pub use store::{Incoming, LONGEST, Source, Staged, Store, uploaded};
 pub use tree::copy_tree;
 pub use upload::{Begin, Upload};
 pub use volume::{Item, Kind, Near, Opened, Volume, Volumes};

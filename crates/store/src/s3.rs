@@ -1,5 +1,6 @@
 //! Object stores that speak S3, as volumes: keys are the paths that the files would have in a directory.
 
+mod copy;
 mod guard;
 mod read;
 mod sign;
@@ -26,6 +27,8 @@ use crate::{Error, Item, Kind, Result};
 
 /// Parts of uploads are so long, in bytes; what is shorter goes up in one request.
 const PART: usize = 16 << 20;
+/// How often a writing is begun anew after a fault that the client library does not try again.
+const TRIES: usize = 4;
 /// The shortest part that S3 allows, in bytes.
 const LEAST_PART: usize = 5 << 20;
 
@@ -50,6 +53,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// Whether readers are sent to the server, and not served by the hub.
     pub redirect: bool,
+    /// Whether uploads go straight to it, by tickets.
+    pub uploads: bool,
     /// For how long links that the hub gives out are good.
     pub link_lifetime: Duration,
     /// How long one request may take.
@@ -84,6 +89,7 @@ impl Options {
             virtual_host: false,
             credentials: Credentials::default(),
             redirect: true,
+            uploads: false,
             link_lifetime: Duration::from_secs(3600),
             timeout: Duration::from_secs(60),
             retries: 6,
@@ -155,6 +161,16 @@ impl S3 {
         self.options.redirect
     }
 
+    /// Whether uploads go straight to it, by tickets.
+    pub fn takes_uploads(&self) -> bool {
+        self.options.uploads
+    }
+
+    /// For how long links and tickets are good.
+    pub fn link_lifetime(&self) -> Duration {
+        self.options.link_lifetime
+    }
+
     /// Whether the bucket answers.
     ///
     /// # Errors
@@ -172,6 +188,11 @@ impl S3 {
         };
         // As it is: nothing is escaped in keys, so that they are Koji's paths for everybody.
         Key::parse(&full).map_err(|_| Error::Path(path))
+    }
+
+    /// The length of the key of a path, in bytes.
+    pub(crate) fn key_length(&self, path: &str) -> Result<usize> {
+        Ok(self.key(path)?.as_ref().len())
     }
 
     /// The path of a key in this volume.

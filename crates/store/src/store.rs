@@ -2,6 +2,7 @@
 
 mod away;
 mod copy;
+mod staged;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
+
+pub use staged::{Incoming, LONGEST, Staged, uploaded};
 
 use crate::s3::{S3, Way};
 use crate::{Algorithm, Content, Error, Item, Kind, Local, Plan, Result, Step, Volume, Volumes};
@@ -278,6 +281,9 @@ impl Store {
     /// # Errors
     /// [`Error::Exists`] for an object that something else has placed.
     pub fn place(&self, step: &Step) -> Result<()> {
+        if let Some(staged) = self.staged(&step.from) {
+            return self.place_staged(&staged, step, false);
+        }
         let Some((volume, below)) = self.at(&step.to) else { return crate::place(step) };
         let mark = mark_of(&step.from)?;
         let mut from = fs::File::open(&step.from).map_err(Error::io(&step.from))?;
@@ -292,7 +298,11 @@ impl Store {
         let far = |path: &Path| self.at(path).is_some();
         let (mut near, mut steps, mut written) = (Plan::default(), Vec::new(), Vec::new());
         for step in &plan.steps {
-            if far(&step.to) { steps.push(step) } else { near.steps.push(step.clone()) }
+            let staged = self.staged(&step.from);
+            match staged.is_some() || far(&step.to) {
+                true => steps.push((step, staged)),
+                false => near.steps.push(step.clone()),
+            }
         }
         for (path, content) in &plan.written {
             match content {
@@ -301,8 +311,11 @@ impl Store {
             }
         }
         let (mut placed, mut wrote) = (0, 0);
-        let done = steps.iter().try_for_each(|step| {
-            self.place(step)?;
+        let done = steps.iter().try_for_each(|(step, staged)| {
+            match staged {
+                Some(staged) => self.place_staged(staged, step, true)?,
+                None => self.place(step)?,
+            }
             placed += 1;
             Ok(())
         });
@@ -321,7 +334,7 @@ impl Store {
             for (path, _) in &written[..wrote] {
                 let _ = self.remove_file(path, stop);
             }
-            for step in &steps[..placed] {
+            for (step, _) in &steps[..placed] {
                 let _ = self.undo(step, stop);
             }
         }
@@ -334,6 +347,9 @@ impl Store {
     /// # Errors
     /// When the old path cannot be replaced.
     pub fn link_back(&self, step: &Step) -> Result<()> {
+        if let Some(staged) = self.staged(&step.from) {
+            return self.link_staged_back(&staged, step);
+        }
         match self.at(&step.to) {
             Some((_, below)) if crate::packed::is_log(&below) => Ok(()),
             _ => crate::link_back(step),
@@ -345,6 +361,9 @@ impl Store {
     /// # Errors
     /// When it cannot be removed.
     pub fn undo(&self, step: &Step, stop: &Path) -> Result<()> {
+        if let Some(staged) = self.staged(&step.from) {
+            return self.undo_staged(&staged, step, stop);
+        }
         let Some((volume, below)) = self.at(&step.to) else { return crate::undo(step, stop) };
         if !fs::symlink_metadata(&step.from).is_ok_and(|meta| meta.is_file()) {
             return Ok(());

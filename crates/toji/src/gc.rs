@@ -147,6 +147,8 @@ enum Named {
     ExpandLogs,
     /// Move builds that nothing has held or used for long to the volume of --archive-volume; without a name only if that is given, here or in the file.
     ArchiveBuilds,
+    /// Remove what uploads have left in object stores: what nothing leads to for two days.
+    Uploads,
 }
 
 impl From<Named> for Action {
@@ -162,6 +164,7 @@ impl From<Named> for Action {
             Named::CompressLogs => Action::CompressLogs,
             Named::ExpandLogs => Action::ExpandLogs,
             Named::ArchiveBuilds => Action::ArchiveBuilds,
+            Named::Uploads => Action::Uploads,
         }
     }
 }

@@ -141,12 +141,12 @@ async fn deliver(
 ) -> Result<Value> {
     let mut rpms = Vec::new();
     for file in room.collect("RPMS")? {
-        rpms.push(task.upload(&file, &file_name(&file)).await?);
+        rpms.push(task.upload_result(&file, &file_name(&file)).await?);
     }
     let mut srpms = Vec::new();
     if keep_srpm {
         let file = room.collect_srpm()?;
-        srpms.push(task.upload(&file, &file_name(&file)).await?);
+        srpms.push(task.upload_result(&file, &file_name(&file)).await?);
     }
     let brootid = room.expire().await?;
     task.log_paths().await?;

@@ -168,7 +168,7 @@ async fn deliver(task: &Context, room: Room<'_>, own: &Path, info: &Gav) -> Resu
         let copy = copies.join(count.to_string());
         results::copy(&made, &path, &copy).map_err(Failure::local("copy the results"))?;
         let name = path.display().to_string();
-        task.upload(&copy, &name).await?;
+        task.upload_result(&copy, &name).await?;
         match path.extension().is_some_and(|end| end == "log") {
             true => logs.push(Value::from(name)),
             false => add(&mut files, &path),
@@ -178,7 +178,7 @@ async fn deliver(task: &Context, room: Room<'_>, own: &Path, info: &Gav) -> Resu
     for archive in [SOURCES, PATCHES] {
         let (file, name) = (own.join(archive), format!("{start}-{archive}"));
         if file.exists() {
-            task.upload(&file, &name).await?;
+            task.upload_result(&file, &name).await?;
             add(&mut files, &PathBuf::from(name));
         }
     }

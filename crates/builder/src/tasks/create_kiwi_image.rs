@@ -90,7 +90,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let mut files = Vec::new();
     for made in room.image_files(BUNDLE).await? {
         let name = made.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        task.upload(&made, &name).await?;
+        task.upload_result(&made, &name).await?;
         files.push(Value::from(name));
     }
     let rpmlist = match opts.get("scratch").truthy() {

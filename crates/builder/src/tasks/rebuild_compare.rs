@@ -36,7 +36,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     let dir = task.make_dir("first")?;
     let stored = fetch(task, &build, source, &dir).await?;
     let name = stored.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let srpm = task.upload(&stored, &name).await?;
+    let srpm = task.upload_result(&stored, &name).await?;
     let roots = rebuild(task, rpms, &srpm).await?;
     let children: Vec<i64> = roots.iter().map(|root| root.task).collect();
     let results = task.wait(&children, Wait::STRICT).await?;

@@ -86,7 +86,7 @@ pub(super) async fn finish(
     let made = room.collect_srpm()?;
     let name = made.file_name().unwrap_or_default().to_string_lossy().into_owned();
     source::check_name(&source::header(&made)?, &name)?;
-    let path = task.upload(&made, &name).await?;
+    let path = task.upload_result(&made, &name).await?;
     let brootid = room.expire().await?;
     let logs = task.log_paths().await?;
     Ok(Value::Struct(map! {

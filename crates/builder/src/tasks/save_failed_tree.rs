@@ -37,7 +37,7 @@ async fn run(task: &Context, values: Vec<Value>) -> Result<Value> {
     pack(&root, part, left_out, &archive).await?;
     match option(&settings, "general", "volume").filter(|volume| *volume != "DEFAULT") {
         Some(volume) => task.upload_to_volume(&archive, &name, volume).await?,
-        None => drop(task.upload(&archive, &name).await?),
+        None => drop(task.upload_result(&archive, &name).await?),
     }
     Ok(Value::Nil)
 }

@@ -220,7 +220,7 @@ async fn make(
     let mut names = Vec::new();
     for file in std::iter::once(&srpm).chain(&rpms) {
         let name = file_name(file);
-        task.upload(file, &name).await?;
+        task.upload_result(file, &name).await?;
         names.push(Value::from(name));
     }
     let buildroot = room.expire().await?;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use toji_store::{Algorithm, Area};
+use toji_store::{Algorithm, Area, Store};
 use toji_types::ChecksumType;
 use toji_value::Fault;
 
 use crate::Call;
+use crate::upload::open::open;
 
 /// A file that shall be read.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +66,8 @@ pub fn join(parts: &[&str]) -> Result<String, Fault> {
 /// # Errors
 /// When a file is not below the work directory or cannot be read.
 pub async fn read(call: &Call, wanted: Vec<Wanted>) -> Result<Vec<Option<Found>>, Fault> {
-    let area = Area::new(call.hub.paths.work(None));
-    let work = move || wanted.into_iter().map(|one| hash(&area, one)).collect();
+    let (area, store) = (Area::new(call.hub.paths.work(None)), call.hub.store.clone());
+    let work = move || wanted.into_iter().map(|one| hash(&store, &area, one)).collect();
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Fault::unexpected("reading of uploaded files ended early"))?
 }
@@ -85,29 +86,30 @@ pub fn missing(call: &Call, rel: &str) -> Fault {
     Fault::generic(format!("No such file: {}/{rel}", call.hub.paths.work(None)))
 }
 
-fn hash(area: &Area, wanted: Wanted) -> Result<Option<Found>, Fault> {
+fn hash(store: &Store, area: &Area, wanted: Wanted) -> Result<Option<Found>, Fault> {
     let rel = plain(&wanted.rel)?;
     let wrong = |e: toji_store::Error| Fault::generic(e.to_string());
-    // Opening tells whether the path stays below the work directory, links followed.
-    match area.open(&rel) {
-        Ok(_) => {}
+    let mut opened = match open(store, area, &rel) {
+        Ok(opened) => opened,
         Err(e) if e.is_missing() => return Ok(None),
         Err(e) => return Err(wrong(e)),
-    }
-    let path = area.root().join(&rel);
+    };
     let mut algorithms = vec![Algorithm::Sha256];
     algorithms.extend(wanted.verify);
     if wanted.maven {
         algorithms.extend([Algorithm::Md5, Algorithm::Sha1]);
     }
-    let (sums, size) = toji_store::hash(&path, &algorithms).map_err(wrong)?;
+    let hashed = toji_store::hash_of(&mut opened.file, &opened.path, &algorithms);
+    let (sums, size) = hashed.map_err(wrong)?;
     let mut sums = sums.into_iter();
+    let sha256 = sums.next().unwrap_or_default();
+    opened.check(&sha256).map_err(wrong)?;
     Ok(Some(Found {
         name: rel.rsplit('/').next().unwrap_or(&rel).to_owned(),
-        regular: std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()),
-        path,
+        regular: opened.regular,
+        path: opened.path,
         size: i64::try_from(size).unwrap_or(i64::MAX),
-        sha256: sums.next().unwrap_or_default(),
+        sha256,
         verified: if wanted.verify.is_some() { sums.next() } else { None },
         maven: sums.next().zip(sums.next()),
     }))

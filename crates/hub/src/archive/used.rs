@@ -180,11 +180,16 @@ fn ignored(entries: &[Entry]) -> HashMap<(String, String), i64> {
 async fn output(call: &Call, task: i64) -> Result<Vec<Entry>, Fault> {
     let area = Area::new(call.hub.paths.work(None));
     let dir = call.hub.paths.taskrelpath(task);
-    let walked = files::blocking(move || area.walk(&dir)).await?;
-    Ok(walked
-        .into_iter()
-        .filter_map(|entry| artifact(&entry.path, i64::try_from(entry.meta.len()).ok()?))
-        .collect())
+    let store = call.hub.store.clone();
+    let below = files::below(&call.hub, &area.root().join(&dir));
+    let walk = move || {
+        let here = area.walk(&dir)?.into_iter().map(|entry| (entry.path, entry.meta.len()));
+        let away = store.away(&below)?.into_iter().map(|(path, item)| (path, item.size));
+        Ok(here.chain(away).collect::<Vec<_>>())
+    };
+    let walked = files::blocking(walk).await?;
+    let entries = walked.into_iter();
+    Ok(entries.filter_map(|(path, size)| artifact(&path, i64::try_from(size).ok()?)).collect())
 }
 
 /// `org/example/foo/1.0/foo-1.0.jar` as an artifact.

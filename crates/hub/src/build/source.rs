@@ -1,6 +1,5 @@
 //! Uploaded RPM files: what they say, and whether they are whole.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -106,14 +105,13 @@ impl<R: Read> Read for Tee<R> {
 }
 
 impl Source {
-    /// Reads an RPM to its end and checks every digest and its file name.
+    /// Reads an RPM, written then (seconds since 1970), to its end and checks every digest and its file name.
     ///
     /// # Errors
     /// When it is cut, broken, or named otherwise than its header says.
-    pub fn read(rel: &str, file: File, path: &Path) -> Result<Self, Error> {
+    pub fn read(rel: &str, file: impl Read, written: i64, path: &Path) -> Result<Self, Error> {
         let read = |source| Error::Read { path: rel.to_owned(), source };
         let rpm = |source| Error::Rpm { path: rel.to_owned(), source };
-        let meta = file.metadata().map_err(read)?;
         let hasher = Hasher::new(Algorithm::Sha256);
         let mut tee = Tee { inner: BufReader::with_capacity(1 << 18, file), hasher, size: 0 };
         let package = toji_rpmfile::digest::verify(&mut tee, &Limits::default()).map_err(rpm)?;
@@ -136,7 +134,7 @@ impl Source {
             source_rpm: header.source_rpm().unwrap_or_default().into_owned(),
             buildtime: header.build_time().and_then(|t| i64::try_from(t).ok()).unwrap_or(0),
             size: tee.size,
-            mtime: std::os::unix::fs::MetadataExt::mtime(&meta),
+            mtime: written,
             payloadhash: package.content_id().unwrap_or_default(),
             digests: digests(&package),
             sighash: hex::encode(Md5::digest(&sighdr)),

@@ -233,7 +233,8 @@ impl Options {
         }
         let signed = self.signed.as_ref().map(|_| Action::SignedCopies);
         let archive = self.archive_volume.as_ref().map(|_| Action::ArchiveBuilds);
-        Action::ALL.into_iter().chain(signed).chain(logs).chain(archive).collect()
+        let more = signed.into_iter().chain(logs).chain(archive).chain([Action::Uploads]);
+        Action::ALL.into_iter().chain(more).collect()
     }
 
     /// Sets one option of `[main]`.

@@ -5,6 +5,7 @@ use toji_value::{Fault, Map, Value};
 
 use crate::archive::file;
 use crate::build::typed::lacks;
+use crate::upload::open::open;
 use crate::{Call, json};
 
 /// The most that is read of an uploaded file.
@@ -69,17 +70,17 @@ fn pretty(map: &Map) -> Result<String, Fault> {
 
 async fn uploaded(call: &Call, directory: &str, name: &str) -> Result<String, Fault> {
     let rel = file::join(&[directory, name])?;
-    let area = Area::new(call.hub.paths.work(None));
+    let (area, store) = (Area::new(call.hub.paths.work(None)), call.hub.store.clone());
     let name = name.to_owned();
     let work = move || -> Result<String, Fault> {
         use std::io::Read as _;
-        let file = area.open(&rel).map_err(|e| match e.is_missing() {
+        let opened = open(&store, &area, &rel).map_err(|e| match e.is_missing() {
             true => Fault::generic(format!("No such file: {name}")),
             false => Fault::generic(e.to_string()),
         })?;
         let mut text = String::new();
         let wrong = |e: std::io::Error| Fault::unexpected(format!("{name}: {e}"));
-        file.take(MOST).read_to_string(&mut text).map_err(wrong)?;
+        opened.file.take(MOST).read_to_string(&mut text).map_err(wrong)?;
         Ok(text)
     };
     let done = tokio::task::spawn_blocking(work).await;

@@ -229,7 +229,8 @@ async fn take_rpm(
         return Err(Fault::generic("Metadata-only imports are not supported for rpms"));
     }
     let (area, rel) = (Area::new(call.hub.paths.work(None)), output.rel.clone());
-    let read = tokio::task::spawn_blocking(move || read_rpm(&area, &rel)).await;
+    let store = call.hub.store.clone();
+    let read = tokio::task::spawn_blocking(move || read_rpm(&store, &area, &rel)).await;
     let source: Source = read.map_err(|_| Fault::unexpected("reading of an rpm ended early"))??;
     let expected = format!("{}-{}-{}.src.rpm", planned.name, planned.version, planned.release);
     check_srpm(&source, &expected)?;

@@ -145,6 +145,8 @@ const OWN: &[&str] = &[
     "solve.lockfile",
     "solve.lockfiles",
     "solve.why",
+    "uploads.begin",
+    "uploads.finish",
 ];
 
 /// Groups of calls in the order in which a Koji hub registers them; others come in between, by name.

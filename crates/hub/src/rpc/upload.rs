@@ -14,7 +14,7 @@ use toji_value::{Fault, FromValue, Map, Value, map};
 
 use crate::Call;
 use crate::dispatch::Handle;
-use crate::upload::{Place, place, store_fault};
+use crate::upload::{Place, place, root, store_fault};
 
 /// A read of task output is answered with at most this many bytes.
 const MAX_PART: u64 = 64 << 20;
@@ -162,17 +162,27 @@ impl Handle for CheckUpload {
         let tail = self.tail;
         // An imported file is a link into the build's directory, so the root is that of all files.
         let (root, path) = beside(&place.root, &place.path);
+        let hub = call.hub.clone();
         blocking(move || {
-            let file = match Area::new(root).open(&path) {
-                Ok(file) => file,
-                Err(error) if error.is_missing() => return Ok(Value::Nil),
+            let (mut file, size, mtime) = match Area::new(&root).open(&path) {
+                Ok(file) => {
+                    let meta = file.metadata().map_err(io_fault)?;
+                    let file = Content::new(file).map_err(io_fault)?;
+                    let size = file.length().map_err(io_fault)?;
+                    let file: Box<dyn Source> = Box::new(file);
+                    (file, size, seconds(meta.mtime(), meta.mtime_nsec()))
+                }
+                Err(error) if error.is_missing() => {
+                    // A link may lead into an object store.
+                    let path = crate::files::below(&hub, format!("{root}/{path}").as_ref());
+                    match hub.store.away_file(&path).map_err(store_fault)? {
+                        Some((file, item)) => (file, item.size, away_time(&item)),
+                        None => return Ok(Value::Nil),
+                    }
+                }
                 Err(error) => return Err(store_fault(error)),
             };
-            let meta = file.metadata().map_err(io_fault)?;
-            let mut file = Content::new(file).map_err(io_fault)?;
-            let size = file.length().map_err(io_fault)?;
-            let mut data =
-                map! { "size" => size, "mtime" => seconds(meta.mtime(), meta.mtime_nsec()) };
+            let mut data = map! { "size" => size, "mtime" => mtime };
             // A file that is not there is no error, whatever was to be done with it.
             if let Some(name) = verify {
                 let algorithm = Algorithm::for_upload(&name).map_err(store_fault)?;
@@ -192,11 +202,15 @@ impl Handle for CheckUpload {
 
 /// The same of an object, of which one time is known.
 fn away_times(item: &Item) -> Map {
-    let age = item.modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    let time = age.map_or(0.0, |age| age.as_secs_f64());
+    let time = away_time(item);
     map! {
         "st_size" => item.size.to_string(), "st_atime" => time, "st_mtime" => time, "st_ctime" => time,
     }
+}
+
+fn away_time(item: &Item) -> f64 {
+    let age = item.modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    age.map_or(0.0, |age| age.as_secs_f64())
 }
 
 fn seconds(whole: i64, nanos: i64) -> f64 {
@@ -215,7 +229,7 @@ impl Handle for DownloadTaskOutput {
         }
         let offset = Option::<i64>::from_value(self.offset)?.unwrap_or(0);
         // An imported log is a link into the build's directory, so the root is that of all files.
-        let root = call.hub.paths.work(volume.as_deref());
+        let root = root(&call.hub, volume.as_deref());
         let (root, dir) = beside(&root, &call.hub.paths.taskrelpath(self.task_id));
         let (name, task_id, size) = (self.file_name, self.task_id, self.size);
         let hub = call.hub.clone();
@@ -257,8 +271,10 @@ impl Handle for ListTaskOutput {
             vec!["DEFAULT".to_owned()]
         };
         let dir = call.hub.paths.taskrelpath(self.task_id);
+        // What lies in an object store is listed where its links are.
+        let here = volumes.into_iter().filter(|v| call.hub.store.remote(v).is_none());
         let roots: Vec<(String, String)> =
-            volumes.into_iter().map(|v| (call.hub.paths.work(Some(&v)), v)).collect();
+            here.map(|v| (call.hub.paths.work(Some(&v)), v)).collect();
         let (stat, all_volumes) = (self.stat, self.all_volumes);
         let hub = call.hub.clone();
         blocking(move || {
@@ -272,7 +288,11 @@ impl Handle for ListTaskOutput {
                     match (stat, all_volumes) {
                         (false, false) => names.push(Value::Str(path)),
                         (true, false) => drop(files.insert(path, value)),
-                        (_, true) => on_volume(&mut files, path, &volume, value),
+                        (_, true) => {
+                            let staged = hub.store.staged(&area.root().join(&dir).join(&path));
+                            let on = staged.as_ref().map_or(&*volume, |staged| staged.volume());
+                            on_volume(&mut files, path, on, value);
+                        }
                     }
                 }
                 for entry in area.walk(&dir).map_err(store_fault)? {

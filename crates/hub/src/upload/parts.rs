@@ -81,7 +81,7 @@ fn checked(path: &str) -> Result<String, Fault> {
 }
 
 /// The bytes of the files in a task's directory, apart from one.
-fn used(area: &Area, dir: &str, except: &str) -> Result<u64, toji_store::Error> {
+pub(super) fn used(area: &Area, dir: &str, except: &str) -> Result<u64, toji_store::Error> {
     let files = area.walk(dir)?;
     let whole = files.iter().filter(|e| !toji_store::parts::is_partial(&e.path));
     Ok(whole.filter(|e| format!("{dir}/{}", e.path) != except).map(|e| e.meta.len()).sum())

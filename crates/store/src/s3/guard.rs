@@ -17,7 +17,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// With `fresh`, uploads in parts are completed only where nothing is yet.
+    /// With `fresh`, uploads in parts are completed, and copies made, only where nothing is yet.
     pub(super) fn new(threads: Handle, fresh: bool) -> Self {
         Connector { inner: SpawnedReqwestConnector::new(threads), fresh }
     }
@@ -59,7 +59,8 @@ impl HttpService for Guard {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let document = is_document(&request);
         let query = request.uri().query().unwrap_or_default();
-        if self.fresh && request.method() == Method::POST && query.contains("uploadId=") {
+        let ends = request.method() == Method::POST && query.contains("uploadId=");
+        if self.fresh && (ends || request.headers().contains_key("x-amz-copy-source")) {
             // The header is no part of the signature, and need not be.
             request.headers_mut().insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         }

@@ -79,6 +79,11 @@ impl Reader {
         self.size
     }
 
+    /// When the object was written.
+    pub fn modified(&self) -> std::time::SystemTime {
+        self.state.modified
+    }
+
     /// The rest of the window from the position on.
     fn at_hand(&self) -> &[u8] {
         let skip = self.position.checked_sub(self.begin).and_then(|n| usize::try_from(n).ok());

@@ -8,6 +8,9 @@ use object_store::signer::{SignedUrlOptions, Signer as _};
 use super::{S3, wait};
 use crate::{Error, Result};
 
+/// The header of [`super::write::MARK`].
+const MARK_HEADER: &str = "x-amz-meta-toji-write";
+
 /// Leave to write one object once: the request must be a PUT to this URL with these headers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ticket {
@@ -33,18 +36,20 @@ impl S3 {
         self.sign(path, Method::GET, SignedUrlOptions::default())
     }
 
-    /// Leave to write an object with this SHA-256 (in hexadecimal digits), where none is yet.
+    /// Leave to write an object with this SHA-256 (in hexadecimal digits) and this mark, where none is yet.
     ///
-    /// The server refuses any other content, and a second writing. The digest binds the length too.
+    /// A server that does as S3 says refuses any other content, and a second writing; the digest binds the length too. Not all do:
+    /// what has come is to be looked at before it counts.
     ///
     /// # Errors
     /// For a path or a digest that is none.
-    pub fn ticket(&self, path: &str, sha256: &str) -> Result<Ticket> {
+    pub fn ticket(&self, path: &str, sha256: &str, mark: &str) -> Result<Ticket> {
         let digest = hex::decode(sha256).ok().filter(|digest| digest.len() == 32);
         let digest = digest.ok_or_else(|| Error::Algorithm(format!("sha256 {sha256}")))?;
         let headers = [
             ("if-none-match", "*".to_owned()),
             ("x-amz-checksum-sha256", BASE64_STANDARD.encode(digest)),
+            (MARK_HEADER, mark.to_owned()),
         ];
         let mut options = SignedUrlOptions::default();
         for (name, value) in &headers {

@@ -8,20 +8,15 @@ use object_store::aws::AmazonS3;
 use object_store::multipart::{MultipartStore as _, PartId};
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, Attributes, CopyOptions, GetOptions, ObjectStore as _, PutMode, PutMultipartOptions,
-    PutOptions,
+    Attribute, Attributes, GetOptions, ObjectStore as _, PutMode, PutMultipartOptions, PutOptions,
 };
 
-use super::{S3, wait};
+use super::{S3, TRIES, wait};
 use crate::path::normalize;
 use crate::{Error, Result, Volume as _};
 
 /// The metadata of an object that tell which writing has made it.
-const MARK: &str = "toji-write";
-/// How often a writing is begun anew after a fault that the client library does not try again.
-const TRIES: usize = 4;
-/// The longest object that a server copies in one request, in bytes.
-const COPY: u64 = 5 << 30;
+pub(super) const MARK: &str = "toji-write";
 
 /// What becomes of an object that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +28,9 @@ pub enum Way {
 }
 
 /// What is known of an object.
-struct Known {
-    size: u64,
-    mark: Option<String>,
+pub(super) struct Known {
+    pub(super) size: u64,
+    pub(super) mark: Option<String>,
 }
 
 impl S3 {
@@ -159,7 +154,7 @@ impl S3 {
         wait(async move { asked.complete_multipart(&to, &id, parts).await.map(drop) })
     }
 
-    fn known(&self, path: &str, key: &Key) -> Result<Option<Known>> {
+    pub(super) fn known(&self, path: &str, key: &Key) -> Result<Option<Known>> {
         let key = key.clone();
         let asked = self.ask(path, |store| async move {
             let found = store.get_opts(&key, GetOptions::new().with_head(true)).await?;
@@ -179,31 +174,6 @@ impl S3 {
     pub fn has_mark(&self, path: &str, mark: &str) -> Result<bool> {
         let known = self.known(path, &self.key(path)?)?;
         Ok(known.is_some_and(|known| known.mark.as_deref() == Some(mark)))
-    }
-
-    /// Copies an object within the bucket, in place of what is there.
-    ///
-    /// # Errors
-    /// When there is none; when the server fails for long.
-    pub fn copy(&self, from: &str, to: &str) -> Result<()> {
-        let (old, new) = (self.key(from)?, self.key(to)?);
-        let missing = || Error::io(self.shown(from))(std::io::ErrorKind::NotFound.into());
-        let size = self.head(from, &old)?.ok_or_else(missing)?.size;
-        if size >= COPY {
-            return self.upload(to, &mut self.reader(from)?, Way::Replace, "");
-        }
-        let to_key = new.clone();
-        self.ask(from, |store| async move {
-            store.copy_opts(&old, &to_key, CopyOptions::default()).await
-        })?;
-        match self.head(to, &new)? {
-            Some(meta) if meta.size == size => Ok(()),
-            found => Err(Error::Length {
-                path: self.shown(to),
-                expected: size,
-                found: found.map_or(0, |meta| meta.size),
-            }),
-        }
     }
 
     /// Removes an object, and everything below its name.
@@ -269,7 +239,7 @@ async fn remove_keys(store: AmazonS3, keys: Vec<Key>) -> object_store::Result<()
 }
 
 impl Known {
-    fn is(&self, size: u64, mark: &str) -> bool {
+    pub(super) fn is(&self, size: u64, mark: &str) -> bool {
         self.size == size && self.mark.as_deref() == Some(mark)
     }
 }

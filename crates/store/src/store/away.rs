@@ -27,16 +27,28 @@ impl Store {
         Ok(found)
     }
 
+    /// The same as [`Store::open_away`], and what is known of the object.
+    ///
+    /// # Errors
+    /// When the object store does not answer.
+    pub fn away_file(&self, path: &str) -> Result<Option<(Box<dyn Source>, Item)>> {
+        let Some((volume, below)) = self.resolve(path) else { return Ok(None) };
+        match volume.reader(&below) {
+            Ok(reader) => {
+                let (size, modified) = (reader.size(), Some(reader.modified()));
+                let item = Item { path: below, kind: Kind::File, size, modified };
+                Ok(Some((Box::new(reader), item)))
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens the object that a path below the top leads to; nothing if it leads into no object store, or to nothing there.
     ///
     /// # Errors
     /// When the object store does not answer.
     pub fn open_away(&self, path: &str) -> Result<Option<Box<dyn Source>>> {
-        let Some((volume, below)) = self.resolve(path) else { return Ok(None) };
-        match volume.reader(&below) {
-            Ok(reader) => Ok(Some(Box::new(reader))),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.away_file(path)?.map(|(file, _)| file))
     }
 }

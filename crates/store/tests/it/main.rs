@@ -4,4 +4,5 @@ mod faults;
 mod http;
 mod proxy;
 mod servers;
+mod uploads;
 mod volumes;

@@ -130,7 +130,7 @@ fn parts(url: &str) -> (&str, &str) {
     rest.split_at(rest.find('/').unwrap())
 }
 
-fn with(url: &str, method: &str, headers: &[(String, String)], body: &[u8]) -> Message {
+pub(crate) fn with(url: &str, method: &str, headers: &[(String, String)], body: &[u8]) -> Message {
     let (host, target) = parts(url);
     send(host, method, target, headers, body)
 }
@@ -142,7 +142,7 @@ fn links_let_others_read_and_write_once() {
         let volume = server.volume();
         let bytes = noise(70_000);
         let digest = hex::encode(Sha256::digest(&bytes));
-        let ticket = volume.ticket("work/up/load", &digest).unwrap();
+        let ticket = volume.ticket("work/up/load", &digest, "mine").unwrap();
         assert!(!format!("{ticket:?}").contains("Signature"));
         let wrong = with(&ticket.url, "PUT", &ticket.headers, b"something else");
         // moto does not compare checksums, and s3s-fs refuses what it has written: what came is read before it counts.
@@ -153,6 +153,7 @@ fn links_let_others_read_and_write_once() {
         assert_eq!(sent.status, 200, "{make:?}: {}", sent.text());
         let again = with(&ticket.url, "PUT", &ticket.headers, &bytes);
         assert_eq!(again.status, 412, "{make:?}: {}", again.text());
+        assert!(volume.has_mark("work/up/load", "mine").unwrap(), "{make:?}");
         let link = volume.link_to("work/up/load").unwrap();
         let whole = with(&link, "GET", &[], b"");
         assert!(whole.status == 200 && whole.body == bytes, "{make:?}: {}", whole.status);

@@ -22,6 +22,10 @@ pub(super) fn read(
         let volume = options.and_then(|options| Ok(S3::new(options)?));
         volumes.push(volume.with_context(failed)?);
     }
+    let takers: Vec<&str> = volumes.iter().filter(|v| v.takes_uploads()).map(S3::name).collect();
+    if takers.len() > 1 {
+        bail!("only one volume can take uploads, not {} in {}", takers.join(" and "), file.display());
+    }
     Ok(volumes)
 }
 
@@ -53,6 +57,7 @@ fn options(
                 "prefix" => options.prefix.clone_from(&value),
                 "virtualhost" => options.virtual_host = switch()?,
                 "redirect" => options.redirect = switch()?,
+                "uploads" => options.uploads = switch()?,
                 "linklifetime" => options.link_lifetime = seconds()?,
                 "timeout" => options.timeout = seconds()?,
                 "retries" => options.retries = value.parse().context("not a number")?,
@@ -132,9 +137,11 @@ mod tests {
     #[test]
     fn a_section_is_a_volume() {
         let text = "[archive]\nEndpoint = http://127.0.0.1:9000\nBucket = koji\nPrefix = a/b\n\
-                    Redirect = no\nTimeout = 5\nCredentials = secrets\n";
+                    Redirect = no\nTimeout = 5\nUploads = yes\nCredentials = secrets\n";
         let volumes = taken(text, 0o600).unwrap();
         assert_eq!((volumes[0].name(), volumes[0].redirects()), ("archive", false));
+        assert!(volumes[0].takes_uploads());
+        let twice = format!("{text}{}", text.replace("[archive]", "[other]"));
         assert!(!format!("{volumes:?}").contains("hush"));
         for (text, mode, wanted) in [
             (text, 0o644, "everybody"),
@@ -143,6 +150,7 @@ mod tests {
             ("[archive]\nBucket = b\nCredentials = none\n", 0o600, "none"),
             ("[archive]\nBucket = b\nRedirect = perhaps\n", 0o600, "Redirect"),
             ("[archive]\nBukcet = b\n", 0o600, "bukcet"),
+            (&twice, 0o600, "archive and other"),
             ("[../x]\nBucket = b\n", 0o600, "name"),
         ] {
             let error = format!("{:#}", taken(text, mode).unwrap_err());

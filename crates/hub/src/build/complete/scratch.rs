@@ -4,6 +4,7 @@ use toji_store::Step;
 use toji_value::Fault;
 
 use crate::archive::file;
+use crate::upload::open::open;
 use crate::{Call, files};
 
 /// A file of a scratch build.
@@ -21,6 +22,7 @@ pub struct Source {
 /// When a path leaves its directory, or a file does not exist.
 pub async fn to_scratch(call: &Call, all: Vec<Source>) -> Result<(), Fault> {
     let area = toji_store::Area::new(call.hub.paths.work(None));
+    let store = call.hub.store.clone();
     let scratch = std::path::PathBuf::from(call.hub.paths.scratch());
     let mut steps = Vec::with_capacity(all.len());
     for source in all {
@@ -32,11 +34,11 @@ pub async fn to_scratch(call: &Call, all: Vec<Source>) -> Result<(), Fault> {
         let mut placed = Vec::with_capacity(steps.len());
         for (from, to) in steps {
             // Opening tells that nothing outside is meant, links followed.
-            area.open(&from)?;
+            open(&store, &area, &from)?;
             placed.push(Step { from: area.root().join(from), to });
         }
-        placed.iter().try_for_each(toji_store::place)?;
-        placed.iter().try_for_each(toji_store::link_back)
+        placed.iter().try_for_each(|step| store.place(step))?;
+        placed.iter().try_for_each(|step| store.link_back(step))
     })
     .await
 }

@@ -38,10 +38,10 @@ async fn add(
     let root = buildroot(call, task_id, results).await?;
     let mut paths = vec![member(results, "srpm")?.display()];
     paths.extend(texts(results, "rpms")?);
-    let area = Area::new(call.hub.paths.work(None));
+    let (area, store) = (Area::new(call.hub.paths.work(None)), call.hub.store.clone());
     let dir_of_rpms = dir.to_owned();
     let work = move || -> Result<Vec<_>, Fault> {
-        let read = |path: &String| import::read_rpm(&area, &format!("{dir_of_rpms}/{path}"));
+        let read = |path: &String| import::read_rpm(&store, &area, &format!("{dir_of_rpms}/{path}"));
         paths.iter().map(read).collect()
     };
     let sources = tokio::task::spawn_blocking(work).await;

@@ -206,15 +206,15 @@ async fn check_rpms(
 }
 
 async fn import(call: &mut Call, found: &Build, parts: Vec<Part>) -> Result<(), Fault> {
-    let area = Area::new(call.hub.paths.topdir());
+    let (area, store) = (Area::new(call.hub.paths.topdir()), call.hub.store.clone());
     let work = move || -> Result<(Vec<_>, Vec<_>), Fault> {
         let (mut sources, mut logs) = (Vec::new(), Vec::new());
         for part in parts {
             for rel in &part.rpms {
-                sources.push((read_rpm(&area, rel)?, part.buildroot));
+                sources.push((read_rpm(&store, &area, rel)?, part.buildroot));
             }
             for rel in &part.logs {
-                logs.push(read_log(&area, &part.arch, rel)?);
+                logs.push(read_log(&store, &area, &part.arch, rel)?);
             }
         }
         Ok((sources, logs))

@@ -36,9 +36,10 @@ pub async fn to_scratch(
         steps.push(Step { from: log.path.clone(), to });
     }
     // A scratch build has no rows that could disagree with its files; trying again repeats it.
+    let store = call.hub.store.clone();
     files::blocking(move || {
-        steps.iter().try_for_each(toji_store::place)?;
-        steps.iter().try_for_each(toji_store::link_back)
+        steps.iter().try_for_each(|step| store.place(step))?;
+        steps.iter().try_for_each(|step| store.link_back(step))
     })
     .await
 }

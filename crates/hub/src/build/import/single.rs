@@ -20,9 +20,9 @@ use crate::build::{self, Build};
 /// When the file is broken or its build does not exist.
 pub async fn single(call: &mut Call, rel: &str) -> Result<Map, Fault> {
     let user = call.login()?.user_id;
-    let area = Area::new(call.hub.paths.work(None));
+    let (area, store) = (Area::new(call.hub.paths.work(None)), call.hub.store.clone());
     let owned = rel.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_rpm(&area, &owned)).await;
+    let read = tokio::task::spawn_blocking(move || read_rpm(&store, &area, &owned)).await;
     let source = read.map_err(|_| Fault::unexpected("reading of an upload ended early"))??;
     let build = build_of(call, &source, user).await?;
     // Others that import into it wait here, and find the file then.
