@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.gpg import Keyring
 from harness.hub import Fault, Hub
 from harness.rpms import binary_rpm
-from harness.s3 import BUCKET
+from harness.s3 import BUCKET, straight
 from harness.server import Server
 
 HERE = Path(__file__).resolve().parent
@@ -66,8 +66,9 @@ class Stage:
         if bucket or Server.postgres:
             self.server.env = {**self.steps.env, "STEPS_SOCKETS": "1"}
         if bucket:
-            volumes = bucket.tell(self.server.data, "far")
-            (self.server.data / "hub.conf").write_text(f"[toji]\nObjectVolumes = {volumes}\n")
+            volumes = bucket.tell(self.server.data, "far", "Uploads = yes\n")
+            policy = "[policy]\nvolume =\n  package straight :: far\n  all :: DEFAULT\n"
+            (self.server.data / "hub.conf").write_text(f"[toji]\nObjectVolumes = {volumes}\n{policy}")
         self.server.start()
         self.server.listen = self.server.address
         ready = self.server.ready
@@ -76,6 +77,7 @@ class Stage:
         self.slowest, self.worker = 0.0, None
         self.srpm, self.rpm = binary_rpm(self.dir, "victim")
         self.drafted = binary_rpm(self.dir, "drafted")
+        self.straight = binary_rpm(self.dir, "straight")
         keys = Keyring(self.dir / "keys")
         self.key = keys.make("gold")
         self.header = self.signature(keys)
@@ -99,6 +101,7 @@ class Stage:
             call("addVolume", "far")
         call("createTag", "t", arches="x86_64")
         call("packageListAdd", "t", "victim", self.user)
+        call("packageListAdd", "t", "straight", self.user)
         call("grantCGAccess", self.user, "maker", True)
         call("addBType", "npm")
         call("addHost", "worker", ["noarch"])
@@ -217,7 +220,7 @@ class Build(Deed):
     name, package, draft = "build", "victim", False
 
     def before(self):
-        packages = self.stage.drafted if self.draft else (self.stage.srpm, self.stage.rpm)
+        self.packages = self.stage.drafted if self.draft else (self.stage.srpm, self.stage.rpm)
         self.task = self.call("makeTask", "build", ["victim.src.rpm", None], arch="noarch")
         deadline = time.monotonic() + 20
         while not self.stage.worker.call("host.openTask", self.task):
@@ -227,7 +230,7 @@ class Build(Deed):
         self.build = self.stage.worker.call("host.initBuild", {"task_id": self.task, "name": self.package, "version": "1.0", "release": "1",
                                                                "epoch": None, "source": "git://x#1", "draft": self.draft})
         place = f"tasks/{self.task % 10000}/{self.task}"
-        self.files = [self.stage.put(f"{place}/{path.name}", path.read_bytes()) for path in packages]
+        self.files = [self.stage.put(f"{place}/{path.name}", path.read_bytes()) for path in self.packages]
         self.log = self.stage.put(f"{place}/build.log", b"a line\n" * 100)
 
     def make(self):
@@ -240,6 +243,24 @@ class Build(Deed):
     def after(self):
         self.call("resetBuild", self.build)
         self.call("cancelTask", self.task)
+
+
+class Straight(Build):
+    """The same with packages that go straight to a bucket, which is where the build goes, too."""
+
+    name, package = "straight", "straight"
+
+    def before(self):
+        super().before()
+        for file in self.files:
+            (self.stage.top / "work" / file).unlink()
+
+    def make(self):
+        if self.call("getBuild", self.build)["state"] == 1:
+            return
+        place = self.log.rpartition("/")[0]
+        self.files = [straight(self.stage.worker, place, path.name, path.read_bytes(), overwrite=True) for path in self.stage.straight]
+        super().make()
 
 
 class Archive(Deed):
@@ -445,7 +466,7 @@ class Repository(OfImported):
         super().after()
 
 
-DEEDS = [Import, Build, Archive, Generator, Promote, Sign, Unsign, Move, Away, Delete, Remove, Repository]
+DEEDS = [Import, Build, Straight, Archive, Generator, Promote, Sign, Unsign, Move, Away, Delete, Remove, Repository]
 
 
 def digest(path, kind):
@@ -577,7 +598,7 @@ class Campaign:
     def __init__(self, toji, directory, seed, names=(), bucket=None):
         self.toji, self.figures, self.dice = toji, Figures(), random.Random(seed)
         self.stage = Stage(toji, directory, bucket)
-        self.deeds = [kind(self.stage) for kind in DEEDS if (not names or kind.name in names) and (bucket or kind is not Away)]
+        self.deeds = [kind(self.stage) for kind in DEEDS if (not names or kind.name in names) and (bucket or kind not in (Away, Straight))]
 
     def run(self, times):
         """Interrupts so often."""

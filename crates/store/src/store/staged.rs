@@ -297,12 +297,13 @@ impl Store {
         }
     }
 
-    /// After the import: the upload goes, and the link leads to where its content is now. The other way round an interruption
-    /// would leave an object that nothing leads to.
+    /// After the import: the link leads to where the content is now, and the upload goes. One that stays, as its server does not
+    /// answer, has nothing that leads to it: it goes by its age.
     pub(super) fn link_staged_back(&self, staged: &Staged, step: &Step) -> Result<()> {
-        staged.remove()?;
         let dir = step.from.parent().unwrap_or(Path::new("/"));
-        crate::replace_link(&step.from, &crate::relative_link(dir, &step.to))
+        crate::replace_link(&step.from, &crate::relative_link(dir, &step.to))?;
+        let _ = staged.remove();
+        Ok(())
     }
 
     /// What tickets and interrupted work have left on a volume before a moment, as paths there: what has come and was never
