@@ -40,7 +40,8 @@ pub(crate) struct Shared {
 impl Shared {
     /// Asks for no such uploads until then.
     pub(crate) fn no_direct(&self, until: std::time::Instant) {
-        *self.without_direct.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(until);
+        *self.without_direct.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(until);
     }
 
     pub(crate) fn is_without_direct(&self) -> bool {
@@ -78,7 +79,8 @@ impl Client {
         let web = options.weburl.clone().unwrap_or_else(|| beside("koji").into());
         let web = web.trim_end_matches('/').to_owned();
         let http = transport::http(&[&hub, &files], &options)?;
-        let shared = Arc::new(Shared { hub, files, web, http, options, without_direct: Default::default() });
+        let shared =
+            Arc::new(Shared { hub, files, web, http, options, without_direct: Default::default() });
         Ok(Client { shared, state: Arc::default() })
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::stream;
 use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use tokio::io::AsyncReadExt as _;
 use toji_value::Value;
+use tokio::io::AsyncReadExt as _;
 
 use crate::transport::{chain, check, transport};
 use crate::upload::digest_of;
@@ -103,7 +103,11 @@ impl Client {
         }
         let answer = self.call("uploads.begin", call).await.ok()?;
         if !answer.get("direct").truthy() {
-            tracing::debug!(file = to.name, reason = answer.get("reason").display(), "not directly");
+            tracing::debug!(
+                file = to.name,
+                reason = answer.get("reason").display(),
+                "not directly"
+            );
             return None;
         }
         read_ticket(&answer)
@@ -120,14 +124,15 @@ impl Client {
         let source = tokio::fs::File::open(file).await.map_err(failed)?.take(size);
         let watch = to.watcher.begin(Some(size));
         watch.at(0);
-        let pieces = stream::try_unfold((source, 0, watch), async |(mut source, mut done, watch)| {
-            let mut piece = Vec::with_capacity(CHUNK);
-            (&mut source).take(CHUNK as u64).read_to_end(&mut piece).await?;
-            done += piece.len() as u64;
-            watch.at(done);
-            let next = (!piece.is_empty()).then_some((piece, (source, done, watch)));
-            Ok::<_, std::io::Error>(next)
-        });
+        let pieces =
+            stream::try_unfold((source, 0, watch), async |(mut source, mut done, watch)| {
+                let mut piece = Vec::with_capacity(CHUNK);
+                (&mut source).take(CHUNK as u64).read_to_end(&mut piece).await?;
+                done += piece.len() as u64;
+                watch.at(done);
+                let next = (!piece.is_empty()).then_some((piece, (source, done, watch)));
+                Ok::<_, std::io::Error>(next)
+            });
         let http = &self.shared.http;
         let mut request = http.request(ticket.method.clone(), ticket.url.clone());
         for (name, value) in &ticket.headers {

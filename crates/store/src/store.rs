@@ -48,6 +48,11 @@ impl Store {
         self.0.remote.get(name)
     }
 
+    /// The volumes in object stores.
+    pub fn remotes(&self) -> impl Iterator<Item = &S3> {
+        self.0.remote.values()
+    }
+
     /// Whether there is any volume in an object store.
     pub fn has_remote(&self) -> bool {
         !self.0.remote.is_empty()

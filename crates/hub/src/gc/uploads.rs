@@ -13,16 +13,13 @@ const AGE: f64 = 2.0 * 86_400.0;
 
 /// Goes through the volumes in object stores; one that does not answer is passed over.
 pub(super) async fn run(run: &Run<'_>) -> Result<usize, Fault> {
-    if !run.hub.store.has_remote() {
-        return Ok(0);
-    }
-    let volumes = toji_db::build::volumes(&mut run.reader().tx).await?;
     let before = UNIX_EPOCH + Duration::from_secs_f64((run.hub.now() - AGE).max(0.0));
     let mut all = 0;
-    for name in volumes {
-        let Some(volume) = run.hub.store.remote(&name).cloned() else { continue };
+    // Those that the database does not know yet, too: tickets do not ask for that.
+    for volume in run.hub.store.remotes() {
+        let name = volume.name();
         let (store, work) = (run.hub.store.clone(), PathBuf::from(run.hub.paths.work(None)));
-        let (dry, asked) = (run.dry, volume);
+        let (dry, asked) = (run.dry, volume.clone());
         let done = blocking(move || {
             let left = store.left_uploads(&asked, &work, before)?;
             if !dry {

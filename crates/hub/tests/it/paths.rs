@@ -161,6 +161,10 @@ impl Place {
         vec![
             (admin, "uploadFile", list![bad, "f", 5, sum(), 0, data()]),
             (admin, "uploadFile", list!["in", bad, 5, sum(), 0, data()]),
+            (admin, "uploads.begin", list![bad, "f", 5, "0".repeat(64)]),
+            (admin, "uploads.begin", list!["in", bad, 5, "0".repeat(64)]),
+            (admin, "uploads.finish", list![bad, "f", "0@far", 5, "0".repeat(64)]),
+            (admin, "uploads.finish", list!["in", "f", bad, 5, "0".repeat(64)]),
             (admin, "checkUpload", list![bad, "secret", "md5"]),
             (admin, "checkUpload", list!["in", bad, "md5"]),
             (admin, "downloadTaskOutput", list![task, bad, 0, -1]),

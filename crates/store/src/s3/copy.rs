@@ -55,9 +55,10 @@ impl S3 {
             }
             let (old, key, fresh) = (old.clone(), new.clone(), self.fresh.clone());
             // Servers that know no condition for copies pass over it: the look before and after are what counts then.
-            let sent = super::wait(async move {
-                fresh.copy_opts(&old, &key, CopyOptions::default()).await
-            });
+            let sent =
+                super::wait(
+                    async move { fresh.copy_opts(&old, &key, CopyOptions::default()).await },
+                );
             let failed = sent.map_err(Error::io(self.shown(&from)))?.err();
             match self.known(&to, &new)? {
                 Some(known) if known.is(size, mark) => return Ok(()),

@@ -311,7 +311,12 @@ impl Store {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn left_uploads(&self, volume: &S3, work: &Path, before: SystemTime) -> Result<Vec<String>> {
+    pub fn left_uploads(
+        &self,
+        volume: &S3,
+        work: &Path,
+        before: SystemTime,
+    ) -> Result<Vec<String>> {
         let mut left = Vec::new();
         for dir in [INCOMING, STAGED] {
             for item in volume.walk(&format!("{dir}/"))? {

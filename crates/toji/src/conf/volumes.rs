@@ -24,7 +24,11 @@ pub(super) fn read(
     }
     let takers: Vec<&str> = volumes.iter().filter(|v| v.takes_uploads()).map(S3::name).collect();
     if takers.len() > 1 {
-        bail!("only one volume can take uploads, not {} in {}", takers.join(" and "), file.display());
+        bail!(
+            "only one volume can take uploads, not {} in {}",
+            takers.join(" and "),
+            file.display()
+        );
     }
     Ok(volumes)
 }

@@ -41,7 +41,8 @@ async fn add(
     let (area, store) = (Area::new(call.hub.paths.work(None)), call.hub.store.clone());
     let dir_of_rpms = dir.to_owned();
     let work = move || -> Result<Vec<_>, Fault> {
-        let read = |path: &String| import::read_rpm(&store, &area, &format!("{dir_of_rpms}/{path}"));
+        let read =
+            |path: &String| import::read_rpm(&store, &area, &format!("{dir_of_rpms}/{path}"));
         paths.iter().map(read).collect()
     };
     let sources = tokio::task::spawn_blocking(work).await;
