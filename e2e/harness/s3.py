@@ -86,9 +86,11 @@ class Straight:
     def put(self, content=None):
         """Sends what was announced, or something else; gives the status."""
         content = self.content if content is None else content
-        request = urllib.request.Request(self.ticket["url"], content, self.ticket["headers"], method=self.ticket["method"])
+        # Without a type urllib says that it is a form, which moto then waits for.
+        headers = {**self.ticket["headers"], "Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(self.ticket["url"], content, headers, method=self.ticket["method"])
         try:
-            with urllib.request.urlopen(request) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code
