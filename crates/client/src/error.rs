@@ -53,6 +53,9 @@ pub enum Error {
         /// The newest event.
         newest: i64,
     },
+    /// What is asked for cannot be told by this hub, which has no stream of events.
+    #[error("{0}")]
+    NotTold(String),
     /// There is no such task.
     #[error("no such task: {0}")]
     NoTask(i64),

@@ -177,6 +177,11 @@ impl Event {
         }
     }
 
+    /// One of Toji's own kinds, of a hub that was asked for it.
+    pub(crate) fn own(kind: &str, body: Map, client: &Client) -> Result<Event, MessageError> {
+        read(Bus::Own, kind, body, client)
+    }
+
     /// The page in the web UI of what it happened to.
     pub fn url(&self) -> Option<String> {
         match self {
@@ -267,14 +272,14 @@ fn read(bus: Bus, kind: &str, body: Map, client: &Client) -> Result<Event, Messa
             build: say.build("build"),
             key: say.text("RPMSign", "sigkey")?,
         },
-        (Bus::Callback, "PackageListChange") | (Bus::Fedora, "package.list.change") => {
-            Event::PackageList {
-                tag: say.text("PackageListChange", "tag")?,
-                package: say.text("PackageListChange", "package")?,
-                action: say.text("PackageListChange", "action")?,
-                user: say.name("user"),
-            }
-        }
+        (Bus::Callback, "PackageListChange")
+        | (Bus::Fedora, "package.list.change")
+        | (Bus::Own, "package.list") => Event::PackageList {
+            tag: say.text("PackageListChange", "tag")?,
+            package: say.text("PackageListChange", "package")?,
+            action: say.text("PackageListChange", "action")?,
+            user: say.name("user"),
+        },
         (Bus::Callback, "BuildPromote") => {
             Event::Promote { build: say.build("build"), user: say.name("user") }
         }

@@ -2,6 +2,7 @@
 
 mod logs;
 mod news;
+mod poll;
 mod repo;
 mod sse;
 mod tree;
@@ -18,6 +19,7 @@ pub use self::repo::{RepoStep, WaitRepo};
 pub use self::tree::TaskChange;
 use crate::transport::{check, transport};
 use crate::{Client, Error, Event};
+use poll::Polled;
 use sse::Lines;
 
 /// How long a stream may be silent: the hub sends a comment every 15 seconds.
@@ -51,7 +53,7 @@ pub struct Wanted {
 /// An event with its place in the hub's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Numbered {
-    /// The number; it grows, and [`Wanted::after`] takes it.
+    /// The number; it grows, and [`Wanted::after`] takes it. At hubs that are asked it may be that of several events.
     pub number: i64,
     /// The object it happened to, such as `task:12`.
     pub key: String,
@@ -74,7 +76,21 @@ enum Told {
 }
 
 impl Client {
-    /// The hub's events, from a Toji hub. A connection that breaks is made again where it broke, so that nothing is lost.
+    /// The hub's events. A connection that breaks is made again where it broke, so that nothing is lost.
+    ///
+    /// A hub without a stream of events, as Koji's, is asked instead, with one request every
+    /// [`crate::Options::poll_interval`] and more often after an event. It tells:
+    ///
+    /// - `build.tag`, `build.untag`, `package.list` by its history. None is lost, though a transaction that ends two minutes
+    ///   after others that are newer. [`Numbered::number`] is Koji's event number, which several events can have.
+    /// - `task.state`: of tasks in [`Wanted::tasks`] and [`Wanted::keys`], else of all that are not finished or have ended.
+    /// - `build.state` by the times at which builds are begun and ended: nothing of a build that is deleted.
+    /// - `repo.init`, `repo.state`, `repo.done` of tags in [`Wanted::tags`]; hubs before Koji 1.35 show the newest only, of
+    ///   tags that were there when the stream began, and so nothing of one that expires or fails.
+    ///
+    /// A state that is left again between two looks is not seen; the one before is none where it was not seen. What Koji does
+    /// not number has the number of its newest event: whoever goes on from it may hear of a task, a build or a repository
+    /// twice. Other kinds are not told, nor what the filter asks for by something that Koji does not say.
     ///
     /// ```no_run
     /// # async fn example(hub: toji_client::Client) -> Result<(), toji_client::Error> {
@@ -92,25 +108,66 @@ impl Client {
     /// # }
     /// ```
     ///
+    /// What is tagged into a tag, from a Koji hub as well, and going on where the program was:
+    ///
+    /// ```no_run
+    /// # async fn example(mut last: Option<i64>) -> Result<(), toji_client::Error> {
+    /// use futures::StreamExt as _;
+    /// use toji_client::{Client, Event, Options, Wanted};
+    ///
+    /// let hub = Client::new("https://koji.fedoraproject.org/kojihub", Options::default())?;
+    /// let kinds = vec!["build.tag".into(), "build.untag".into()];
+    /// let wanted = Wanted { kinds, tags: vec!["f43-updates".into()], after: last, ..Wanted::default() };
+    /// let mut events = hub.events(wanted);
+    /// while let Some(event) = events.next().await.transpose()? {
+    ///     match &event.event {
+    ///         Event::Tag(tagging) => println!("{:?} by {:?}", tagging.build.nvr(), tagging.user),
+    ///         Event::Untag(tagging) => println!("{:?} is out", tagging.build.nvr()),
+    ///         _ => {}
+    ///     }
+    ///     last = Some(event.number);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The stream ends with [`Error::EventsGone`] when what came after [`Wanted::after`] is not kept any more: look at
-    /// everything anew then, and go on from the newest number. It ends with [`Error::Status`] 404 at a hub that has no
-    /// events, as Koji's: there [`Client::watch_trees`], [`Client::follow_logs`] and [`Client::watch_repo`] look again and again.
+    /// everything anew then, and go on from the newest number. It ends with [`Error::NotTold`] when nothing of what the filter
+    /// takes can be found by asking a hub without a stream.
     pub fn events(&self, wanted: Wanted) -> Events<Numbered> {
-        let events = |told| async move {
-            match told {
-                Ok(Told::Event(event)) => Some(Ok(*event)),
-                Ok(_) => None,
-                Err(error) => Some(Err(error)),
-            }
-        };
-        self.follow(wanted).filter_map(events).boxed()
+        let polled = Polled::new(self, &wanted);
+        stream(Either { told: Some(self.follow(wanted)), begun: false, polled })
     }
 
     /// The events, and what becomes of the connection.
     fn follow(&self, wanted: Wanted) -> Events<Told> {
         let state = Following { client: self.clone(), wanted, body: None, failures: 0 };
         stream(state)
+    }
+}
+
+/// The hub's own events, or what is found by asking where it has none.
+struct Either {
+    told: Option<Events<Told>>,
+    begun: bool,
+    polled: Polled,
+}
+
+impl Source for Either {
+    type Item = Numbered;
+
+    async fn next(&mut self) -> Result<Option<Numbered>, Error> {
+        while let Some(told) = &mut self.told {
+            match told.next().await.transpose() {
+                Ok(Some(Told::Event(event))) => return Ok(Some(*event)),
+                Ok(Some(told)) => self.begun |= matches!(told, Told::Begun { .. }),
+                Ok(None) => return Ok(None),
+                Err(Error::Status { status: 404, .. }) if !self.begun => self.told = None,
+                Err(error) => return Err(error),
+            }
+        }
+        self.polled.next().await
     }
 }
 

@@ -1,5 +1,7 @@
 //! The client library against a served hub, also through a proxy that loses answers.
 
+#[path = "client/polling.rs"]
+mod polling;
 #[path = "client/watching.rs"]
 mod watching;
 

@@ -18,14 +18,19 @@ use super::World;
 
 impl World {
     /// A client for whom the hub has nothing but calls, as Koji's.
-    async fn old(&self) -> Client {
+    pub(crate) async fn old(&self) -> Client {
+        self.older("").await
+    }
+
+    /// And one that does not know a call.
+    pub(crate) async fn older(&self, unknown: &'static str) -> Client {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/kojihub", listener.local_addr().unwrap());
         let hub = self.url.trim_start_matches("http://").trim_end_matches("/kojihub").to_owned();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let far = TcpStream::connect(hub.clone()).await.unwrap();
-                tokio::spawn(calls_only(near, far));
+                tokio::spawn(calls_only(near, far, unknown));
             }
         });
         let client = Client::new(&url, self.options()).unwrap();
@@ -51,8 +56,13 @@ impl World {
     }
 }
 
+fn place_of(word: &[u8], text: &[u8]) -> Option<usize> {
+    let mut parts = text.windows(word.len().max(1));
+    parts.position(|part| part == word)
+}
+
 /// Passes calls on, and answers everything else with 404.
-async fn calls_only(mut near: TcpStream, mut far: TcpStream) {
+async fn calls_only(mut near: TcpStream, mut far: TcpStream, unknown: &str) {
     let (mut from_near, mut to_near) = near.split();
     let (mut from_far, mut to_far) = far.split();
     let asks = async {
@@ -65,7 +75,11 @@ async fn calls_only(mut near: TcpStream, mut far: TcpStream) {
             if buffer[..n].starts_with(b"GET ") {
                 return false;
             }
-            to_far.write_all(&buffer[..n]).await.unwrap();
+            let asked = &mut buffer[..n];
+            while let Some(place) = place_of(unknown.as_bytes(), asked) {
+                asked[place] = b'x';
+            }
+            to_far.write_all(asked).await.unwrap();
         }
     };
     let passed = tokio::select! {
@@ -79,13 +93,13 @@ async fn calls_only(mut near: TcpStream, mut far: TcpStream) {
 }
 
 /// Somebody who makes tasks, and a host that begins them.
-struct Farm {
-    root: Client,
-    host: Client,
+pub(crate) struct Farm {
+    pub(crate) root: Client,
+    pub(crate) host: Client,
 }
 
 impl Farm {
-    async fn new(world: &World) -> Farm {
+    pub(crate) async fn new(world: &World) -> Farm {
         let root = world.root().await;
         root.call("addHost", ("b1", list!["x86_64"])).await.unwrap();
         let mut tx = world.hub.db.begin();
@@ -98,8 +112,12 @@ impl Farm {
     }
 
     /// A task that runs.
-    async fn task(&self, parent: Option<i64>) -> i64 {
-        let mut call = args!("sleep", list![1]; "assign" => "b1");
+    pub(crate) async fn task(&self, parent: Option<i64>) -> i64 {
+        self.task_of("sleep", list![1], parent).await
+    }
+
+    pub(crate) async fn task_of(&self, method: &str, request: Value, parent: Option<i64>) -> i64 {
+        let mut call = args!(method, request; "assign" => "b1");
         if let Some(parent) = parent {
             call.keywords.insert("parent", parent);
         }
@@ -109,7 +127,7 @@ impl Farm {
     }
 }
 
-async fn next<T>(stream: &mut Events<T>) -> T {
+pub(crate) async fn next<T>(stream: &mut Events<T>) -> T {
     let next = tokio::time::timeout(Duration::from_secs(30), stream.next()).await;
     next.expect("nothing comes").expect("the end").expect("an error")
 }
