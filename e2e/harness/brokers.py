@@ -67,6 +67,11 @@ class Rabbit(Process):
 
     PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
+    def __init__(self, directory, tls=None):
+        """With `tls`, an authority's file, certificate and key, it also listens for TLS and wants certificates of clients."""
+        super().__init__(directory)
+        self.epmd_port, self.tls, self.tls_port = free_port(), tls, free_port()
+
     def start(self):
         """Starts it; it answers AMQP 0.9.1 then."""
         env = {
@@ -80,12 +85,14 @@ class Rabbit(Process):
             "ERL_EPMD_RELAXED_COMMAND_CHECK": "1", "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1",
         }
         (self.dir / "plugins").write_text("[].\n")
-        (self.dir / "rabbitmq.conf").write_text("loopback_users = none\nvm_memory_high_watermark.absolute = 400MB\ndisk_free_limit.absolute = 50MB\n")
+        lines = ["loopback_users = none", "vm_memory_high_watermark.absolute = 400MB", "disk_free_limit.absolute = 50MB"]
+        if self.tls:
+            authority, certificate, key = self.tls
+            lines += [f"listeners.ssl.default = 127.0.0.1:{self.tls_port}", f"ssl_options.cacertfile = {authority}",
+                      f"ssl_options.certfile = {certificate}", f"ssl_options.keyfile = {key}",
+                      "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true"]
+        (self.dir / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in lines))
         return self.spawn([self.PROGRAM], lambda: self.answers(b"AMQP\0\0\x09\x01"), env)
-
-    def __init__(self, directory):
-        super().__init__(directory)
-        self.epmd_port = free_port()
 
     def __exit__(self, *failure):
         super().__exit__(*failure)
@@ -97,18 +104,36 @@ class Rabbit(Process):
         """Its address with the user that it has from the beginning."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
 
+    @property
+    def tls_url(self):
+        """The address where it speaks TLS."""
+        return f"amqps://guest:guest@localhost:{self.tls_port}/%2f"
+
 
 class Nats(Process):
     """nats-server with JetStream."""
 
     PROGRAM = next(iter(glob.glob("/usr/sbin/nats-server") + glob.glob("/usr/bin/nats-server")), "nats-server")
 
+    def __init__(self, directory, tls=None):
+        """With `tls`, an authority's file, certificate and key, it speaks TLS only and wants certificates of clients."""
+        super().__init__(directory)
+        self.tls = tls
+
     def start(self):
         """Starts it."""
         command = [self.PROGRAM, "-a", "127.0.0.1", "-p", self.port, "-js", "-sd", self.dir / "data"]
+        if self.tls:
+            authority, certificate, key = self.tls
+            command += ["--tlsverify", "--tlscacert", authority, "--tlscert", certificate, "--tlskey", key]
         return self.spawn(command, lambda: self.answers(b""))
 
     @property
     def url(self):
         """Its address."""
         return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def tls_url(self):
+        """The address where it speaks TLS."""
+        return f"tls://localhost:{self.port}"

@@ -1,9 +1,10 @@
 """Reads all that brokers have stored and prints it as lines of JSON: `seq`, `key`, `id`. Runs with the packages of `.x/listeners`.
 
-Usage: drain.py declare|read RABBIT-URL; drain.py nats NATS-URL STREAM"""
+Usage: drain.py declare|read RABBIT-URL; drain.py nats NATS-URL STREAM [AUTHORITIES CERTIFICATE KEY]"""
 
 import asyncio
 import json
+import ssl
 import sys
 
 
@@ -20,9 +21,13 @@ def rabbit(action, url):
     channel.connection.close()
 
 
-async def stored(url, stream):
+async def stored(url, stream, authorities=None, *client):
     import nats
-    link = await nats.connect(url)
+    options = {}
+    if authorities:
+        options["tls"] = ssl.create_default_context(cafile=authorities)
+        options["tls"].load_cert_chain(*client)
+    link = await nats.connect(url, **options)
     manager = link.jsm()
     state = (await manager.stream_info(stream)).state
     for seq in range(state.first_seq, state.last_seq + 1):

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from harness.authority import Authority
 from harness.brokers import Nats, Rabbit
 from harness.command import run
 from harness.hub import Hub
@@ -28,8 +29,13 @@ def configured(own, relays, plugins=""):
     (server.data / "hub.conf").write_text(f"[hub]\nPlugins = {plugins}\n[toji]\nRelays = {server.data}/relays.conf\n")
     conf = server.data / "relays.conf"
     conf.touch(0o600)
-    conf.write_text("".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in options.items()) for name, options in relays.items()))
+    conf.write_text(sections(relays))
     return server
+
+
+def sections(relays):
+    """The text of `relays.conf`."""
+    return "".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in options.items()) for name, options in relays.items())
 
 
 @contextlib.contextmanager
@@ -220,3 +226,63 @@ def positions(server):
     """How far each relay has come."""
     text = server.query("SELECT name || ' ' || seq FROM toji_outbox_reader")
     return {name: int(seq) for name, seq in (line.split() for line in text)}
+
+
+@story(own=True, slow=True)
+def encrypted(own):
+    """Relays speak TLS to both brokers, which want a certificate of them. With somebody else's authority, or without a certificate, nothing is sent
+    and the log says why; with the right files everything arrives, also what happened before."""
+    good, other = Authority(own.dir / "ca"), Authority(own.dir / "other", "Somebody Else")
+    good.issue("broker", "server")
+    good.issue("hub")
+    tls, client = ([good.ca, good.dir / f"{name}.crt", good.dir / f"{name}.key"] for name in ("broker", "hub"))
+    with Rabbit(own.dir / "rabbit", tls) as rabbit, Nats(own.dir / "nats", tls) as nats:
+        run(PYTHON, HERE / "drain.py", "declare", rabbit.url)
+
+        def relays(**options):
+            common = {"Timeout": 5, **options}
+            return {"rabbit": {"Url": rabbit.tls_url, **common}, "nats": {"Url": nats.tls_url, "Stream": "KOJI", **common}}
+
+        ours = {"Certificate": client[1], "Key": client[2]}
+        server = configured(own, {})
+        server.extra += ["--no-builder"]
+        login = []
+
+        def begin(tag, **options):
+            """Starts with these options and makes a tag; returns where the log of this start begins."""
+            (server.data / "relays.conf").write_text(sections(relays(**options)))
+            begun = server.log.stat().st_size if server.log.exists() else 0
+            server.start()
+            server.listen = server.address
+            login.extend([] if login else [server.ready["admin_user"], server.ready["admin_password"]])
+            Hub(server.ready["hub"]).login(*login).call("createTag", tag)
+            return begun
+
+        def waits(what, done):
+            deadline = time.monotonic() + 60
+            while not done():
+                that(time.monotonic() < deadline, f"{what}\n{server.log_tail()}")
+                time.sleep(0.1)
+
+        def logged(begun, *words):
+            lines = server.log.read_bytes()[begun:].decode(errors="replace").splitlines()
+            return any(all(word in line for word in words) for line in lines)
+
+        try:
+            for tag, options, reasons in [
+                ("first", {"Authorities": other.ca, **ours}, ("UnknownIssuer", "UnknownIssuer")),
+                ("second", {"Authorities": good.ca}, ("could not be sent", "could not be sent")),
+            ]:
+                begun = begin(tag, **options)
+                for port, reason in zip((rabbit.tls_port, nats.port), reasons):
+                    waits(f"no line for {port} with {reason}", lambda: logged(begun, f"localhost:{port}", reason))
+                eq(run(PYTHON, HERE / "drain.py", "read", rabbit.url).out, "", "what was sent")
+                server.kill()
+            begin("the-end", Authorities=good.ca, **ours)
+            events = told(server)
+            waits("the relays are late", lambda: positions(server) == {"rabbit": events[-1][0], "nats": events[-1][0]})
+            first = next(seq for seq, name in events if name.startswith("tag:"))
+            check("RabbitMQ", run(PYTHON, HERE / "drain.py", "read", rabbit.url, timeout=120).out, events, first)
+            check("JetStream", run(PYTHON, HERE / "drain.py", "nats", nats.tls_url, "KOJI", *tls[:1], *client[1:], timeout=120).out, events, first)
+        finally:
+            server.kill()
