@@ -63,6 +63,8 @@ pub(crate) async fn begin(
     let upload = Incoming { path: place.path.clone(), mark, size, sha256 };
     let (hub, overwrite) = (call.hub.clone(), file.overwrite);
     let ended = call.now() + lifetime;
+    // The store is asked, and nobody is to wait for that with a connection to the database.
+    call.tx.rest();
     let asked = upload.clone();
     let ticket = blocking(move || {
         let area = Area::new(&place.root);
@@ -105,6 +107,8 @@ pub(crate) async fn finish(
     let volume = volume.cloned().ok_or_else(wrong)?;
     let upload = Incoming { path: place.path.clone(), mark: mark.to_owned(), size, sha256 };
     let (hub, task_id) = (call.hub.clone(), place.task_id);
+    // A long file is read to its end, and nobody is to wait for that with a connection to the database.
+    call.tx.rest();
     blocking(move || {
         let area = Area::new(&place.root);
         place.claim(&area, user_id)?;
