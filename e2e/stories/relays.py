@@ -170,6 +170,7 @@ def nothing_is_lost(own):
         try:
             admin, password = server.ready["admin_user"], server.ready["admin_password"]
             hub = Hub(server.ready["hub"]).login(admin, password)
+            registered(server)
             tags = [hub.call("createTag", f"tag{n}") for n in range(4)]
             made, stop, begun = [], threading.Event(), threading.Event()
 
@@ -214,7 +215,7 @@ def nothing_is_lost(own):
                     break
                 that(time.monotonic() < deadline, f"the relays are at {rows}, not at {last}\n{server.log_tail()}")
                 time.sleep(0.1)
-            # Relays begin with what happens after their first start: the tags at the latest.
+            # Relays begin with what happens once they are known: the tags at the latest.
             first = next(seq for seq, name in events if name == f"tag:{tags[0]}")
             check("RabbitMQ", run(PYTHON, HERE / "drain.py", "read", rabbit.url, timeout=120).out, events, first)
             check("JetStream", run(PYTHON, HERE / "drain.py", "nats", nats.url, "KOJI", timeout=120).out, events, first)
@@ -226,6 +227,14 @@ def positions(server):
     """How far each relay has come."""
     text = server.query("SELECT name || ' ' || seq FROM toji_outbox_reader")
     return {name: int(seq) for name, seq in (line.split() for line in text)}
+
+
+def registered(server):
+    """Waits until the relays to both brokers are known, which they are a moment after the hub serves: they send what happens from then on."""
+    deadline = time.monotonic() + 30
+    while len(positions(server)) < 2:
+        that(time.monotonic() < deadline, f"the relays do not begin\n{server.log_tail()}")
+        time.sleep(0.02)
 
 
 @story(own=True, slow=True)
@@ -255,6 +264,7 @@ def encrypted(own):
             server.start()
             server.listen = server.address
             login.extend([] if login else [server.ready["admin_user"], server.ready["admin_password"]])
+            registered(server)
             Hub(server.ready["hub"]).login(*login).call("createTag", tag)
             return begun
 
