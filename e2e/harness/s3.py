@@ -1,5 +1,6 @@
 """Real S3 servers in processes of their own, the files that tell a hub of a bucket, and uploads straight to it."""
 
+import contextlib
 import hashlib
 import re
 import subprocess
@@ -8,8 +9,32 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from harness.server import Server
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY, SECRET, BUCKET = "tester", "the secret of the tests", "koji"
+# The volume in the bucket; what is not called near goes there.
+VOLUME = "far"
+POLICY = """
+[policy]
+volume =
+  package near* :: DEFAULT
+  all :: far
+"""
+
+
+@contextlib.contextmanager
+def with_far_volume(own, make, more=""):
+    """The bucket of a server of this make, and Toji that knows it as a volume, with `more` options."""
+    with S3(make, own.dir) as bucket:
+        data = own.dir / "data"
+        volumes = bucket.tell(data, VOLUME, more)
+        (data / "hub.conf").write_text(f"[toji]\nObjectVolumes = {volumes}\n{POLICY}")
+        server = Server(own.toji, data).start()
+        try:
+            yield bucket, server
+        finally:
+            server.stop()
 
 
 class S3:

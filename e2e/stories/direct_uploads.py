@@ -7,18 +7,10 @@ import urllib.request
 
 from harness.command import run
 from harness.hub import Fault, Hub
-from harness.s3 import S3, Straight, straight
+from harness.s3 import VOLUME, Straight, straight, with_far_volume
 from harness.server import Server
 from harness.story import PASSWORD, eq, has, story, that
 from stories.imports import built_here
-
-VOLUME = "far"
-POLICY = """
-[policy]
-volume =
-  package near* :: DEFAULT
-  all :: far
-"""
 
 
 @story(own=True, slow=True)
@@ -35,17 +27,10 @@ def s3s(own):
 
 def life(own, make):
     """Starts both servers and goes through the story."""
-    with S3(make, own.dir) as bucket:
-        data = own.dir / "data"
-        volumes = bucket.tell(data, VOLUME, "Uploads = yes\n")
-        (data / "hub.conf").write_text(f"[toji]\nObjectVolumes = {volumes}\n{POLICY}")
-        server = Server(own.toji, data).start()
-        try:
-            w = own.world(server)
-            w.koji("add-volume", VOLUME)
-            Life(own, w, bucket).go()
-        finally:
-            server.stop()
+    with with_far_volume(own, make, "Uploads = yes\n") as (bucket, server):
+        w = own.world(server)
+        w.koji("add-volume", VOLUME)
+        Life(own, w, bucket).go()
 
 
 class Life:

@@ -8,18 +8,10 @@ from harness import stock
 from harness.command import run
 from harness.dnf import dnf
 from harness.gpg import Keyring
-from harness.s3 import S3
+from harness.s3 import VOLUME, with_far_volume
 from harness.server import Server
 from harness.story import eq, has, story, that
 from stories.imports import built_here
-
-VOLUME = "far"
-POLICY = """
-[policy]
-volume =
-  package near* :: DEFAULT
-  all :: far
-"""
 
 
 @story(own=True, slow=True)
@@ -36,16 +28,8 @@ def s3s(own):
 
 def life(own, make, redirect):
     """Starts both servers and goes through the story."""
-    with S3(make, own.dir) as bucket:
-        data = own.dir / "data"
-        volumes = bucket.tell(data, VOLUME, "" if redirect else "Redirect = no\n")
-        (data / "hub.conf").write_text(f"[toji]\nObjectVolumes = {volumes}\n{POLICY}")
-        server = Server(own.toji, data).start()
-        try:
-            w = own.world(server)
-            Life(own, w, redirect).go()
-        finally:
-            server.stop()
+    with with_far_volume(own, make, "" if redirect else "Redirect = no\n") as (_, server):
+        Life(own, own.world(server), redirect).go()
 
 
 class Life:
