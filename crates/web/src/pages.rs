@@ -8,6 +8,7 @@ pub(crate) mod repos;
 pub(crate) mod tags;
 pub(crate) mod tasks;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 /// Rows on a page.
@@ -23,15 +24,12 @@ pub(crate) struct Paging {
     pub(crate) state: Option<i64>,
 }
 
+/// What stands for itself in the query of an address.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
 /// Text as a value in the query of an address.
-pub(crate) fn query(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(one).collect()
+pub(crate) fn query(text: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(text, PLAIN)
 }
 
 impl Paging {
@@ -60,6 +58,6 @@ impl Paging {
 mod tests {
     #[test]
     fn packages_in_addresses() {
-        assert_eq!(super::query("gcc-c++ &ü"), "gcc-c%2B%2B%20%26%C3%BC");
+        assert_eq!(super::query("gcc-c++ &ü").to_string(), "gcc-c%2B%2B%20%26%C3%BC");
     }
 }
