@@ -18,7 +18,7 @@ def stages():
     """Name and command of each stage before the end-to-end stories."""
     locked = ["--locked", "--workspace"]
     if shutil.which("cargo-nextest"):
-        tests = CARGO + ["nextest", "run", *locked, "--no-fail-fast"]
+        tests = CARGO + ["nextest", "run", *locked, "--profile", "ci"]
     else:
         tests = CARGO + ["test", *locked, "--no-fail-fast"]
     return [
@@ -44,7 +44,7 @@ def main():
     target = Path(os.environ.setdefault("CARGO_TARGET_DIR", str(ROOT / "target")))
     toji = target / "debug" / "toji"
     chosen = ["--database", options.database] if options.database else []
-    e2e = [sys.executable, "-B", "e2e/run.py", "--jobs", "3", "--toji", str(toji), *chosen, *options.stories]
+    e2e = [sys.executable, "-B", "e2e/run.py", "--jobs", "3", "--again", "--toji", str(toji), *chosen, *options.stories]
     plan = [s for s in stages() if not options.stories or s[0] == "build"]
     if RECORDED.is_dir() and not options.stories:
         program = target / "debug" / "toji-contract"

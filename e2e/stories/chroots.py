@@ -324,7 +324,8 @@ MARKER = "98765.4321"
 EXCESSES = [
     ("memory", "perl -e '$x = \"x\" x 2000000000; sleep 60'", "used more memory than allowed"),
     ("disk", "head -c 2000000000 /dev/zero > big; sleep 60", "used more disk space than allowed"),
-    ("inodes", "i=0; while :; do i=$((i+1)); : > f$i; [ $((i % 1000)) != 0 ] || echo $i; done", "made more files than allowed"),
+    # Without the shell's trace, which would be too much output first.
+    ("inodes", "set +x; i=0; while :; do i=$((i+1)); : > f$i; [ $((i % 1000)) != 0 ] || echo $i; done", "made more files than allowed"),
     ("processes", "perl -e 'while (defined(my $p = fork)) { if (!$p) { sleep 60; exit } } print \"no more: $!\\n\"; sleep 2; exit 1'", "started more processes than allowed"),
     ("log", "yes", "wrote more output than allowed"),
     ("sleep", "sleep 100000", "wrote no output for longer than allowed"),

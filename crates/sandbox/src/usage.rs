@@ -14,9 +14,9 @@ use std::{
 
 use crate::{command::Reason, limits::Limits};
 
-/// The shortest pause between two looks.
+/// The shortest pause between two looks, and between two glances at the file systems.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Looking takes at most this part of the time.
+/// Looking takes at most this part of the time, as long as the file systems lose little.
 const SHARE: u32 = 10;
 
 const FINE: u8 = 0;
@@ -52,7 +52,7 @@ impl UsageWatch {
         let seen = found.clone();
         let look = move || {
             loop {
-                let begin = Instant::now();
+                let (begin, free) = (Instant::now(), free(&dirs));
                 let mut sum = Usage::default();
                 for dir in &dirs {
                     measure(dir, &mut sum, &most);
@@ -62,9 +62,16 @@ impl UsageWatch {
                 } else if sum.files > most.files {
                     seen.store(FILES, Ordering::Relaxed);
                 }
-                let pause = PAUSE.max(begin.elapsed() * SHARE);
-                if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
-                    return;
+                let took = begin.elapsed();
+                let ended = Instant::now();
+                loop {
+                    if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                    let waited = ended.elapsed();
+                    if waited >= took * SHARE || waited >= took && lost(&free, &dirs, &sum, &most) {
+                        break;
+                    }
                 }
             }
         };
@@ -80,6 +87,27 @@ impl UsageWatch {
             _ => None,
         }
     }
+}
+
+/// What is free where the directories are; nothing where the file system does not say.
+fn free(dirs: &[PathBuf]) -> Vec<Usage> {
+    let of = |dir: &PathBuf| {
+        let stat = rustix::fs::statvfs(dir).ok();
+        stat.map_or(Usage::default(), |s| Usage { bytes: s.f_bfree * s.f_frsize, files: s.f_ffree })
+    };
+    dirs.iter().map(of).collect()
+}
+
+/// Whether the file systems have lost, since `before`, what the build had left of a limit: it, or another, took much.
+fn lost(before: &[Usage], dirs: &[PathBuf], sum: &Usage, most: &Usage) -> bool {
+    let left = Usage {
+        bytes: most.bytes.saturating_sub(sum.bytes),
+        files: most.files.saturating_sub(sum.files),
+    };
+    before.iter().zip(free(dirs)).any(|(then, now)| {
+        then.bytes.saturating_sub(now.bytes) > left.bytes
+            || then.files.saturating_sub(now.files) > left.files
+    })
 }
 
 /// Adds up a tree; ends early when a limit is passed. What vanishes meanwhile does not count.
@@ -114,5 +142,18 @@ mod tests {
         measure(dir.path(), &mut sum, &most);
         assert_eq!(sum.files, 2);
         assert!((100_000..200_000).contains(&sum.bytes), "{sum:?}");
+    }
+
+    #[test]
+    fn what_the_file_system_lost_calls_for_a_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = [dir.path().to_path_buf()];
+        let (sum, most) =
+            (Usage { bytes: 10, files: 10 }, Usage { bytes: u64::MAX, files: 1_000_010 });
+        let now = free(&dirs);
+        assert!(!lost(&now, &dirs, &sum, &most));
+        // Others work on the same file system, but do not make or remove a million files meanwhile.
+        let then: Vec<_> = now.iter().map(|u| Usage { files: u.files + 3_000_000, ..*u }).collect();
+        assert!(lost(&then, &dirs, &sum, &most));
     }
 }
