@@ -14,6 +14,7 @@ mod hub;
 mod keys;
 mod log;
 mod login;
+mod manual;
 mod migrate;
 mod mock_config;
 mod parts;
@@ -34,7 +35,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use log::Log;
 
@@ -109,6 +110,10 @@ enum Command {
     Solve(solve::Options),
     /// Make, change, merge, check and compare repositories of plain directories, without a hub.
     Repo(repo::Options),
+    /// Write the manual pages of all commands, and of the hub's configuration.
+    Manual(manual::Options),
+    /// Print the script by which a shell completes command lines.
+    Completion(manual::CompletionOptions),
 }
 
 fn main() -> ExitCode {
@@ -145,6 +150,8 @@ fn main() -> ExitCode {
         Command::Shell(options) => shell::run(&options),
         Command::Solve(options) => solve::run(options),
         Command::Repo(options) => repo::run(options),
+        Command::Manual(options) => manual::run(&options, Cli::command()),
+        Command::Completion(options) => manual::run_completion(&options, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
