@@ -1,5 +1,8 @@
 //! The daemon: keeps in touch with the hub and runs what it assigns.
 
+mod state;
+mod tasks;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,25 +11,22 @@ use std::time::Duration;
 use toji_client::{Client, Options, args};
 use toji_proto::builder::Status;
 use toji_sandbox::CancellationToken;
-use toji_types::state::{BrState, TaskState};
-use toji_value::{Value, map};
+use toji_types::state::BrState;
+use toji_value::Value;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::config::{Config, Kind};
+use crate::config::Config;
 use crate::context::{Shared, Signals};
 use crate::credential::{self, Credential};
 use crate::error::Error;
-use crate::failed;
 use crate::failure::chain;
 use crate::leave::{Ending, Leave};
 use crate::packages::PackageCache;
 use crate::plugins::Plugins;
-use crate::resources::load_average;
 use crate::salvage;
 use crate::stream::{self, Signal};
-use crate::worker::Worker;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -242,214 +242,6 @@ impl Builder {
         Ok(())
     }
 
-    async fn take_assigned(&mut self) -> Result<()> {
-        let tasks = self.hub.call("host.getTasks", ()).await?;
-        let ours = |task: &&Value| {
-            task.get("state").as_int() == Some(TaskState::Assigned.number())
-                && task.get("host_id").as_int() == Some(self.host_id)
-        };
-        let tasks = tasks.as_array().unwrap_or_default();
-        let method = |task: &Value| task.get("method").as_str().unwrap_or_default().to_owned();
-        let found: Vec<(i64, String)> = (tasks.iter().filter(ours))
-            .filter_map(|task| Some((task.get("id").as_int()?, method(task))))
-            .collect();
-        found.into_iter().for_each(|(id, method)| self.take(id, method));
-        self.tell();
-        Ok(())
-    }
-
-    fn take(&mut self, id: i64, method: String) {
-        if self.draining {
-            return;
-        }
-        if let Some(running) = self.running.get_mut(&id) {
-            // Perhaps it was taken away and given back: to be looked at when this run of it has ended.
-            running.again = true;
-            return;
-        }
-        let work = self.shared.work();
-        let running = Running {
-            cancel: work.child_token(),
-            work,
-            signals: Arc::default(),
-            weight: 1.0,
-            again: false,
-        };
-        let worker = Worker {
-            id,
-            method,
-            hub: self.hub.clone(),
-            shared: self.shared.clone(),
-            cancel: running.cancel.clone(),
-            signals: running.signals.clone(),
-        };
-        self.running.insert(id, running);
-        self.workers.spawn(async move {
-            let known = worker.run().await;
-            (id, known)
-        });
-    }
-
-    fn wake(&self, id: i64) {
-        if let Some(running) = self.running.get(&id) {
-            running.signals.woken.notify_one();
-        }
-    }
-
-    /// Stops a task that is no longer this host's.
-    async fn check(&mut self, id: i64) -> Result<()> {
-        let Some(running) = self.running.get(&id) else { return Ok(()) };
-        let info = self.hub.call("getTaskInfo", (id,)).await?;
-        let open = [TaskState::Open, TaskState::Assigned].map(|state| Some(state.number()));
-        let ended = [TaskState::Closed, TaskState::Failed].map(|state| Some(state.number()));
-        let state = info.get("state").as_int();
-        let ours = info.get("host_id").as_int() == Some(self.host_id);
-        // A task that has just reported its result ends by itself.
-        if !(ours && open.contains(&state) || ended.contains(&state)) {
-            tracing::info!(task = id, "taken away");
-            running.cancel.cancel();
-        }
-        Ok(())
-    }
-
-    /// Compares what the hub thinks is running here with what is.
-    async fn sync(&mut self) -> Result<()> {
-        let tasks = self.hub.call("host.getHostTasks", ()).await?;
-        let mut stale = Vec::new();
-        let mut open = Vec::new();
-        for task in tasks.as_array().unwrap_or_default() {
-            let Some(id) = task.get("id").as_int() else { continue };
-            open.push(id);
-            match self.running.get_mut(&id) {
-                None => stale.push(Value::Int(id)),
-                Some(running) => running.weight = task.get("weight").as_f64().unwrap_or(1.0),
-            }
-            if task.get("alert").truthy() {
-                self.wake(id);
-            }
-        }
-        if !stale.is_empty() {
-            let tasks = Value::Array(stale.clone()).repr();
-            tracing::info!(tasks, "giving back tasks of an earlier life");
-            self.hub.call("host.freeTasks", (stale,)).await?;
-        }
-        let missing: Vec<i64> =
-            self.running.keys().copied().filter(|id| !open.contains(id)).collect();
-        for id in missing {
-            self.check(id).await?;
-        }
-        Ok(())
-    }
-
-    /// Tells the hub about this host.
-    async fn report(&mut self) -> Result<()> {
-        self.host = self.hub.call("host.getHost", ()).await?;
-        let ready = self.problem().is_none();
-        let methods: Vec<Value> = self.shared.plugins.methods().map(Value::from).collect();
-        // A builder whose roots show the host, or are mock's, needs repositories.
-        let plans = !matches!(self.shared.config.buildroots.kind, Kind::Host | Kind::Mock);
-        let maxjobs = self.shared.config.maxjobs;
-        let data = map! {"methods" => methods, "maxjobs" => maxjobs, "plans" => plans};
-        let call = args!(self.load(), ready; "data" => data);
-        self.hub.call("host.updateHost", call).await?;
-        self.tell();
-        if let Some(credential) = &mut self.credential {
-            credential.keep_fresh(&self.hub, &self.shared.config.workdir).await;
-        }
-        Ok(())
-    }
-
-    /// Updates the status that goes over the live connection.
-    fn tell(&self) {
-        let capacity = self.host.get("capacity").as_f64().unwrap_or(0.0);
-        let mut task_ids: Vec<i64> = self.running.keys().copied().collect();
-        task_ids.sort_unstable();
-        let problem = self.problem();
-        let status = Status {
-            load: self.load(),
-            capacity,
-            ready: problem.is_none(),
-            task_ids,
-            problem: problem.unwrap_or_default().to_owned(),
-            // they go with each heartbeat
-            resources: None,
-        };
-        self.status.send_if_modified(|old| {
-            let changed = *old != status;
-            *old = status;
-            changed
-        });
-    }
-
-    /// The weights of the tasks that do not wait.
-    /// The tasks that do not only wait for their subtasks.
-    fn busy(&self) -> impl Iterator<Item = &Running> {
-        self.running.values().filter(|r| !r.signals.waiting.load(Ordering::Relaxed))
-    }
-
-    fn load(&self) -> f64 {
-        // The sum of nothing would be -0.0, and be shown so.
-        self.busy().fold(0.0, |load, running| load + running.weight)
-    }
-
-    /// Why the host can take no task.
-    fn problem(&self) -> Option<&'static str> {
-        let config = &self.shared.config;
-        let capacity = self.host.get("capacity").as_f64().unwrap_or(0.0);
-        Some(if self.draining {
-            "draining"
-        } else if !self.host.get("enabled").truthy() {
-            "host is disabled"
-        } else if self.load() > capacity {
-            "over capacity"
-        } else if self.busy().count() >= config.maxjobs {
-            // Waiting tasks leave room for what they wait for; that no other task comes is the scheduler's part.
-            "full queue"
-        } else if free_mib(&config.workdir).is_some_and(|free| free < config.minspace) {
-            "insufficient disk space"
-        } else if config.max_load > 0.0 && load_average().is_some_and(|load| load > config.max_load)
-        {
-            "load average too high"
-        } else {
-            return None;
-        })
-    }
-
-    async fn ended(
-        &mut self,
-        ended: std::result::Result<(i64, bool), tokio::task::JoinError>,
-    ) -> Result<()> {
-        match ended {
-            Ok((id, known)) => {
-                let ended = self.running.remove(&id);
-                if ended.as_ref().is_some_and(|running| running.again) && !self.draining {
-                    self.take_assigned().await?;
-                }
-                if !known || ended.is_some_and(|running| running.work.is_cancelled()) {
-                    // What is still this host's is given back.
-                    self.sync().await?;
-                }
-            }
-            Err(error) => {
-                // A handler that panicked: its task is given back by the next comparison.
-                tracing::error!(error = chain(&error), "a task broke off");
-                self.running.retain(|_, running| Arc::strong_count(&running.signals) > 1);
-                self.sync().await?;
-            }
-        }
-        let config = &self.shared.config;
-        let (lifetime, most) =
-            (config.failed_buildroot_lifetime, config.failed_buildroot_size << 20);
-        if let Err(error) = failed::trim(&config.workdir, lifetime, most) {
-            tracing::warn!(error = chain(&error), "failed buildroots were not trimmed");
-        }
-        if let Err(error) = self.shared.packages.trim() {
-            tracing::warn!(error = chain(&error), "the package cache was not trimmed");
-        }
-        self.tell();
-        Ok(())
-    }
-
     /// Buildroots of an earlier life are no more.
     async fn expire_buildroots(&self) -> Result<()> {
         let live = [BrState::Init, BrState::Waiting, BrState::Building];
@@ -506,10 +298,6 @@ fn ticker(period: Duration) -> tokio::time::Interval {
     let mut ticker = interval(period);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticker
-}
-
-fn free_mib(dir: &std::path::Path) -> Option<u64> {
-    crate::machine::free_space(dir).map(|bytes| bytes >> 20)
 }
 
 /// How long a host relies on being told everything: half an hour to one and a half, so that many do not ask at once.

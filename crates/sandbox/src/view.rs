@@ -7,13 +7,16 @@
 //! drops all rights. Gathering first means that the sandbox's identity needs no right to walk
 //! to the sources by their real paths, and that no path has to be quoted for overlayfs.
 
+mod gather;
+mod words;
+
 use std::{
     fmt::Write,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    identity::{INSIDE_ID, Identity},
+    identity::Identity,
     userns::{self, Space},
 };
 
@@ -88,31 +91,6 @@ pub(crate) struct View {
     pub(crate) root_inside: bool,
 }
 
-/// What root inside a namespace of its own may do.
-const ROOT_MAY: [&str; 9] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
-/// The same where it makes images: it may also bind directories, as its filter allows.
-const IMAGE_MAKER_MAY: [&str; 10] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_CHROOT",
-];
 /// Fills `dev` with the devices that commands need, with nothing mounted below it: nodes where they may be made, else the
 /// host's, which a copy of the directory does not have; files take their places there.
 ///
@@ -128,8 +106,6 @@ for name in fd:/proc/self/fd stdin:/proc/self/fd/0 stdout:/proc/self/fd/1 stderr
   ln -s "${name#*:}" "dev/${name%%:*}"
 done
 chmod 0755 dev dev/pts; chmod 1777 dev/shm"#;
-/// Forbids further user namespaces in the one that it runs in, then becomes its arguments.
-const NO_FURTHER: &str = r#"echo 0 >/proc/sys/user/max_user_namespaces; exec "$@""#;
 
 /// What differs between runs in the same view.
 #[derive(Debug, Clone, Copy)]
@@ -197,8 +173,8 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
     line(&["run", "mount", "-t", "tmpfs", "-o", "mode=0755,size=4m", "tmpfs", &stage]);
     line(&["cd", &stage]);
     let mut root = Vec::new();
-    gather_stacks(view, identity, &mut line, &mut root);
-    gather_unions(view, &mut line, &mut root);
+    gather::stacks(view, identity, &mut line, &mut root);
+    gather::unions(view, &mut line, &mut root);
     for (name, target) in &view.links {
         root.extend(["--symlink".into(), target.clone(), format!("/{name}")]);
     }
@@ -210,8 +186,8 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
     } else {
         root.extend(["--dev", "/dev"].map(String::from));
     }
-    gather_binds(view, run, &mut line, &mut root);
-    gather_mounts(view, &mut line, &mut root);
+    gather::binds(view, run, &mut line, &mut root);
+    gather::mounts(view, &mut line, &mut root);
     if let Some(inside) = &view.devices_in {
         for (option, name) in [("--proc", "proc"), ("--dev", "dev")] {
             root.extend([option.to_string(), inside.join(name).to_string_lossy().into_owned()]);
@@ -219,7 +195,7 @@ pub(crate) fn script(view: &View, identity: Identity, run: Run<'_>) -> String {
     }
     line(&["cd", "/"]);
     line(&["run", "mount", "--rbind", &stage, GATHERED]);
-    let command = bubblewrap(view, identity, run, root);
+    let command = words::bubblewrap(view, identity, run, root);
     let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
     let _ = writeln!(text, "unset OLDPWD PWD\nexec {}", words.join(" "));
     text
@@ -233,191 +209,6 @@ fn by_root(identity: Identity) -> bool {
 /// The filter of a command.
 fn filter<'v>(view: &'v View, run: Run<'_>) -> Option<&'v PathBuf> {
     if run.binds { view.binding_filter.as_ref() } else { view.filter.as_ref() }
-}
-
-/// Mounts what can be written to; the root comes first.
-fn gather_stacks(
-    view: &View,
-    identity: Identity,
-    line: &mut impl FnMut(&[&str]),
-    root: &mut Vec<String>,
-) {
-    let in_namespace = !by_root(identity);
-    if !view.stacks.iter().any(|stack| stack.inside == Path::new("/")) {
-        root.extend(["--tmpfs".to_string(), "/".into()]);
-    }
-    for (number, stack) in view.stacks.iter().enumerate() {
-        let (target, over) = (format!("s{number}"), format!("s{number}.over"));
-        line(&["mkdir", &target, &over]);
-        line(&["run", "mount", "--bind", &stack.over.to_string_lossy(), &over]);
-        if stack.lower.is_empty() {
-            line(&["run", "mount", "--bind", &format!("{over}/upper"), &target]);
-        } else {
-            let mut names = Vec::new();
-            for (part, source) in stack.lower.iter().enumerate() {
-                let name = format!("s{number}.{part}");
-                line(&["mkdir", &name]);
-                line(&["run", "mount", "--bind", &source.to_string_lossy(), &name]);
-                names.push(name);
-            }
-            // Without rights over the whole machine overlayfs keeps its notes in attributes of users.
-            let notes = if in_namespace { ",userxattr" } else { "" };
-            let lower = names.join(":");
-            let option =
-                format!("lowerdir={lower},upperdir={over}/upper,workdir={over}/work{notes}");
-            line(&["run", "mount", "-t", "overlay", "-o", &option, "overlay", &target]);
-        }
-        let inside = stack.inside.to_string_lossy().into_owned();
-        root.extend(["--bind".into(), format!("{GATHERED}/{target}"), inside]);
-    }
-}
-
-fn gather_unions(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
-    for (number, union) in view.unions.iter().enumerate() {
-        let target = format!("u{number}");
-        line(&["mkdir", &target]);
-        let sources: Vec<_> = union.sources.iter().map(|source| source.to_string_lossy()).collect();
-        if let [only] = &sources[..] {
-            line(&["run", "mount", "--rbind", only, &target]);
-        } else {
-            let names: Vec<_> =
-                (0..sources.len()).map(|part| format!("u{number}.{part}")).collect();
-            for (source, name) in sources.iter().zip(&names) {
-                line(&["mkdir", name]);
-                line(&["run", "mount", "--bind", source, name]);
-            }
-            let option = format!("lowerdir={}", names.join(":"));
-            line(&["run", "mount", "-t", "overlay", "-o", &option, "overlay", &target]);
-        }
-        let inside = union.inside.to_string_lossy().into_owned();
-        root.extend(["--ro-bind".into(), format!("{GATHERED}/{target}"), inside]);
-    }
-}
-
-fn gather_binds(view: &View, run: Run<'_>, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
-    // A directory with something mounted below it cannot be bound alone to another place.
-    let wanted = |bind: &&Bind| !run.binds || !bind.inside.starts_with("/dev");
-    for (number, bind) in view.binds.iter().filter(wanted).enumerate() {
-        let target = format!("b{number}");
-        if bind.is_dir {
-            line(&["mkdir", &target]);
-        } else {
-            line(&["run", "touch", &target]);
-        }
-        line(&["run", "mount", "--bind", &bind.source.to_string_lossy(), &target]);
-        let option = if bind.writable { "--bind" } else { "--ro-bind" };
-        let inside = bind.inside.to_string_lossy().into_owned();
-        root.extend([option.into(), format!("{GATHERED}/{target}"), inside]);
-    }
-}
-
-fn gather_mounts(view: &View, line: &mut impl FnMut(&[&str]), root: &mut Vec<String>) {
-    for (number, mount) in view.mounts.iter().enumerate() {
-        let target = format!("m{number}");
-        line(&["mkdir", &target]);
-        let read_only = mount.options.iter().any(|option| option == "ro");
-        if mount.kind == "none" {
-            line(&["run", "mount", "--bind", "--", &mount.source, &target]);
-        } else {
-            let options = mount.options.join(",");
-            let words = ["run", "mount", "-t", &mount.kind, "-o", &options, "--"];
-            line(&[&words[..], &[&mount.source, &target]].concat());
-        }
-        let option = if read_only { "--ro-bind" } else { "--bind" };
-        let inside = mount.inside.to_string_lossy().into_owned();
-        root.extend([option.into(), format!("{GATHERED}/{target}"), inside]);
-    }
-}
-
-fn bubblewrap(view: &View, identity: Identity, run: Run<'_>, root: Vec<String>) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut add = |more: &[&str]| words.extend(more.iter().map(ToString::to_string));
-    let mapped = match identity {
-        Identity::Mapped(space) => Some(space),
-        Identity::Lent(id) => {
-            let (user, group) = (format!("--reuid={id}"), format!("--regid={id}"));
-            add(&["setpriv", &user, &group, "--clear-groups", "--"]);
-            None
-        }
-        Identity::Caller => None,
-    };
-    if let Some(space) = mapped {
-        // The root may have no program for it.
-        words.extend(run.bounds.iter().cloned());
-        if space.by_root {
-            words.extend(userns::entering(space));
-        }
-        if space.ranged {
-            words.extend(["sh", "-c", NO_FURTHER, "sh"].map(String::from));
-        }
-    }
-    let ranged = mapped.is_some_and(|space| space.ranged);
-    let as_root = run.root || view.root_inside;
-    words.extend(
-        ["bwrap", "--json-status-fd", "3", "--die-with-parent", "--new-session"].map(String::from),
-    );
-    words.extend(namespaces(view, mapped));
-    words.extend(["--hostname", &view.hostname, "--cap-drop", "ALL"].map(String::from));
-    let caps: &[&str] = match (ranged, as_root) {
-        (true, true) if run.binds => &IMAGE_MAKER_MAY,
-        (true, true) => &ROOT_MAY,
-        // To become the builder, which has none.
-        (true, false) => &["CAP_SETUID", "CAP_SETGID"],
-        (false, _) if view.root_inside => &["CAP_SYS_CHROOT"],
-        (false, _) => &[],
-    };
-    words.extend(caps.iter().flat_map(|cap| ["--cap-add".to_owned(), (*cap).to_owned()]));
-    if filter(view, run).is_some() {
-        words.extend(["--seccomp", "4"].map(String::from));
-    }
-    words.extend(root);
-    if !run.binds {
-        words.extend(["--remount-ro", "/dev"].map(String::from));
-    }
-    if !view.stacks.iter().any(|stack| stack.inside == Path::new("/")) {
-        // The root is memory: nothing may be left writable in it.
-        words.extend(["--remount-ro", "/"].map(String::from));
-    }
-    words.push("--clearenv".into());
-    for (name, value) in run.env {
-        words.extend(["--setenv".into(), name.clone(), value.clone()]);
-    }
-    words.extend(["--chdir".into(), run.cwd.to_string_lossy().into_owned(), "--".into()]);
-    if ranged && !as_root {
-        let id = INSIDE_ID;
-        words.extend(["setpriv".into(), format!("--reuid={id}"), format!("--regid={id}")]);
-        words.extend(["--clear-groups", "--inh-caps=-all", "--"].map(String::from));
-    }
-    if mapped.is_none() {
-        words.extend(run.bounds.iter().cloned());
-    }
-    words.extend(run.argv.iter().cloned());
-    words
-}
-
-/// The namespaces that bubblewrap makes, with a user namespace for one number where there is no range.
-fn namespaces(view: &View, mapped: Option<Space>) -> Vec<String> {
-    let mut words: Vec<&str> = Vec::new();
-    // rpm gives files away where it is root, which a single number does not allow.
-    let id = match (view.root_inside, mapped) {
-        (true, None) => "0".to_owned(),
-        _ => INSIDE_ID.to_string(),
-    };
-    if mapped.is_some_and(|space| space.ranged) {
-        words.extend(["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]);
-        if !view.network {
-            words.push("--unshare-net");
-        }
-    } else {
-        words.extend(["--unshare-all", "--unshare-user", "--uid", &id, "--gid", &id]);
-        if !view.root_inside {
-            words.push("--disable-userns");
-        }
-        if view.network {
-            words.push("--share-net");
-        }
-    }
-    words.into_iter().map(str::to_owned).collect()
 }
 
 /// Quotes a word for the shell.
