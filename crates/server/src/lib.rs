@@ -6,6 +6,7 @@ mod events;
 mod files;
 mod front;
 mod fuzz;
+mod gathered;
 mod grpc;
 mod health;
 mod in_process;

@@ -62,6 +62,17 @@ impl Stage {
         self.set(ANSWERING);
     }
 
+    /// Whether the connection is one of HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.now() == UNWATCHED
+    }
+
+    /// That of a connection of HTTP/2.
+    #[cfg(test)]
+    pub(crate) fn http2() -> Stage {
+        Stage(Arc::new(AtomicU8::new(UNWATCHED)))
+    }
+
     /// The answer's body, whose end is the end of the request.
     pub(crate) fn until_sent(&self, body: Body) -> Body {
         Body::new(Answer { body, stage: self.clone() })

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::front::{Front, Peer};
+use crate::gathered::Gathered;
 use crate::patience::{Patience, Patient, Stage};
 use crate::socket::{Parts, Socket};
 use crate::strangers::{self, Moving, Whereabouts};
@@ -245,6 +246,8 @@ impl Connection {
         let current = self.current;
         let stage = Stage::default();
         let stream = Patient::new(stream, stage.clone(), self.patience);
+        let stream = Gathered::new(stream, stage.clone());
+        let out = stream.clone();
         let service = tower::service_fn(move |request: axum::http::Request<_>| {
             let mut request = request.map(Body::new);
             // HTTP/2 has many requests at a time, and copies what it sends into frames of its own.
@@ -267,7 +270,7 @@ impl Connection {
         let (together, works) = together::pair();
         let server = server(together, &self.patience);
         let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        if let Err(error) = works.until(self.watcher.watch(connection.into_owned())).await {
+        if let Err(error) = works.until(self.watcher.watch(connection.into_owned()), out).await {
             tracing::debug!(%error, %address, "connection ended");
         }
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Runtime};
@@ -25,15 +26,20 @@ tokio::task_local! {
     static HERE: Whereabouts;
 }
 
+/// How far the process itself gives way.
+static OWN: LazyLock<i32> = LazyLock::new(|| getpriority_process(None).unwrap_or(0));
+
 /// A runtime whose threads give way to others; as many threads as processors, if nothing else is said.
 pub(crate) fn runtime(name: &str, threads: Option<usize>, nice: i32) -> Option<Runtime> {
+    // Threads begin as those that start them, which may give way already.
+    let nice = *OWN + nice;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(number) = threads {
         builder.worker_threads(number);
     }
     // Where it may not be done, they are threads like others.
     builder.enable_all().thread_name(name).on_thread_start(move || {
-        let _ = rustix::process::nice(nice);
+        let _ = setpriority_process(None, nice);
     });
     builder
         .build()
@@ -72,6 +78,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let home = Handle::current();
+    LazyLock::force(&OWN);
     let Some(threads) = THREADS.as_ref() else {
         here.change(OUTSIDE, AT_HOME);
         home.spawn(serve);
@@ -168,6 +175,20 @@ mod tests {
 
     fn among_strangers() -> bool {
         std::thread::current().name() == Some("strangers")
+    }
+
+    #[test]
+    fn all_threads_give_way_as_far() {
+        let wanted = (*OWN + 5).min(19);
+        let first = runtime("first", Some(1), 5).unwrap();
+        let nice = || getpriority_process(None).unwrap();
+        let both = async move { (nice(), tokio::task::spawn_blocking(nice).await.unwrap()) };
+        assert_eq!(first.block_on(first.spawn(both)).unwrap(), (wanted, wanted));
+        let second = first.block_on(first.spawn(async { runtime("second", Some(1), 5).unwrap() }));
+        let second = second.unwrap();
+        assert_eq!(second.block_on(second.spawn(async move { nice() })).unwrap(), wanted);
+        first.shutdown_background();
+        second.shutdown_background();
     }
 
     #[tokio::test(flavor = "multi_thread")]
