@@ -277,9 +277,14 @@ def doors(b):
     ready = b.start()
     url, first = ready["url"].rstrip("/"), scale.FIRST
     figures = {}
-    for clients in (1, 16, 256):
-        for door, request in asked_at(url, "getBuild", "buildInfo", first + 777).items():
-            figures.update(pressed(b, f"{door}_getBuild_{clients}", clients, 1 if b.quick else 5, *request))
+    # In turns where doors are compared: what else the machine does is not one door's.
+    for clients, turns in ((1, 1), (16, 3), (256, 1)):
+        found = {}
+        for _ in range(turns):
+            for door, request in asked_at(url, "getBuild", "buildInfo", first + 777).items():
+                for key, value in pressed(b, f"{door}_getBuild_{clients}", clients, 1 if b.quick else 5, *request).items():
+                    found.setdefault(key, []).append(value)
+        figures.update({key: statistics.median(values) for key, values in found.items()})
     for door, request in asked_at(url, "listTagged", "tag", "tag1").items():
         figures.update(pressed(b, f"{door}_listTagged_1", 1, 2 if b.quick else 10, *request))
     for door, request in thousand_at(url, [first + 1 + n * 37 for n in range(1000)]).items():
