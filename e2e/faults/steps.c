@@ -1,7 +1,8 @@
-/* Counts what a process does to files, and strikes at a chosen step: it ends as by kill -9, or its disk is full from there on.
+/* Counts what a process does to files, and strikes at a chosen step: it ends as by kill -9, its disk is full from there on, or it stands still.
  *
  * Loaded with LD_PRELOAD. STEPS_CONTROL names a file of three 64-bit integers, which the campaign maps, too: how many steps are left, what
- * happens then (0 nothing, 1 kill -9 before the step, 2 no space for this step and all later ones), and how many steps were counted.
+ * happens then (0 nothing, 1 kill -9 before the step, 2 no space for this step and all later ones, 3 a stop before the step, of which only
+ * directories that are made count), and how many steps were counted.
  * What is written to the first three descriptors and to pipes is no step; what is sent through sockets is one with STEPS_SOCKETS in the
  * environment, for a database or a store of objects that is another process. */
 
@@ -35,8 +36,9 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 /* Counts a step; tells whether it must fail for lack of space. `grows` says whether it needs any. */
-static int step(int grows) {
+static int step_of(int grows, int directory) {
     if (!control || __atomic_load_n(&control->what, __ATOMIC_SEQ_CST) == 0) return 0;
+    if (!directory && __atomic_load_n(&control->what, __ATOMIC_SEQ_CST) == 3) return 0;
     __atomic_add_fetch(&control->counted, 1, __ATOMIC_SEQ_CST);
     int64_t left = __atomic_sub_fetch(&control->left, 1, __ATOMIC_SEQ_CST);
     int64_t what = __atomic_load_n(&control->what, __ATOMIC_SEQ_CST);
@@ -44,12 +46,15 @@ static int step(int grows) {
         kill(getpid(), SIGKILL);
         for (;;) pause();
     }
+    if (what == 3 && left == 0) kill(getpid(), SIGSTOP);
     if (what == 2 && left <= 0 && grows) {
         errno = ENOSPC;
         return 1;
     }
     return 0;
 }
+
+static int step(int grows) { return step_of(grows, 0); }
 
 static int regular(int fd) {
     struct stat found;
@@ -109,5 +114,5 @@ PLAIN(int, symlinkat, 1, (const char *target, int dir, const char *at), (target,
 PLAIN(int, unlink, 0, (const char *path), (path))
 PLAIN(int, unlinkat, 0, (int dir, const char *path, int flags), (dir, path, flags))
 PLAIN(int, rmdir, 0, (const char *path), (path))
-PLAIN(int, mkdir, 1, (const char *path, mode_t mode), (path, mode))
-PLAIN(int, mkdirat, 1, (int dir, const char *path, mode_t mode), (dir, path, mode))
+int mkdir(const char *path, mode_t mode) { REAL(mkdir); if (step_of(1, 1)) return -1; return real(path, mode); }
+int mkdirat(int dir, const char *path, mode_t mode) { REAL(mkdirat); if (step_of(1, 1)) return -1; return real(dir, path, mode); }

@@ -25,7 +25,7 @@ from harness.s3 import BUCKET, straight
 from harness.server import Server
 
 HERE = Path(__file__).resolve().parent
-KILL, FULL = 1, 2
+KILL, FULL, STOP = 1, 2, 3
 # A recovery that takes longer, in seconds, breaks what must hold.
 LONGEST = 5.0
 PASSWORD = "secret-of-the-host"

@@ -1,12 +1,13 @@
 //! The database handle: opening, migrating, beginning transactions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::dialect::Plans;
+use crate::presence::Presence;
 use crate::{Error, Result, Tx, migrate, postgres, sqlite};
 
 /// The two engines.
@@ -66,9 +67,8 @@ pub(crate) struct Inner {
     /// Number of commits that wrote to the outbox, here or (PostgreSQL, when listened to) elsewhere.
     pub(crate) outbox: watch::Sender<u64>,
     pub(crate) listening: std::sync::Once,
-    /// The program's number while its lock is held, otherwise zero.
-    pub(crate) present: AtomicI32,
-    pub(crate) staying: std::sync::Once,
+    /// What others know of this program.
+    pub(crate) presence: Presence,
     /// Statements that were run.
     pub(crate) count: AtomicU64,
 }
@@ -113,8 +113,7 @@ impl Db {
             plans: Plans::new(engine),
             outbox: watch::Sender::new(0),
             listening: std::sync::Once::new(),
-            present: AtomicI32::new(0),
-            staying: std::sync::Once::new(),
+            presence: Presence::default(),
             count: AtomicU64::new(0),
         };
         Ok(Db { inner: Arc::new(inner) })

@@ -112,7 +112,9 @@ fn binds_transaction(token: &Token<'_>) -> bool {
     const NAMES: [&str; 4] = ["NOW", "TOJI_AGO", "CURRENT_TIMESTAMP", "SET_CONFIG"];
     match token {
         Token::Word(word) => {
-            word.starts_with("pg_advisory") || NAMES.iter().any(|n| token.is_word(n))
+            word.starts_with("pg_advisory")
+                || word.starts_with("pg_try_advisory")
+                || NAMES.iter().any(|n| token.is_word(n))
         }
         _ => false,
     }

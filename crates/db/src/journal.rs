@@ -2,7 +2,8 @@
 
 use toji_value::Value;
 
-use crate::{Engine, Result, Row, Tx, params, sql};
+use crate::presence::boot_time;
+use crate::{Db, Engine, Hold, Result, Row, Tx, params, sql};
 
 /// Enters an import that is about to place files, as work of this program; `steps` are pairs of old and new path, and
 /// structs, of which one with a `tree` tells of a move.
@@ -10,6 +11,9 @@ pub async fn insert(tx: &mut Tx, build_id: impl Into<Option<i64>>, steps: &Value
     let is_tree = |step: &Value| step.as_struct().is_some_and(|step| step.str("tree").is_some());
     let moves = steps.as_array().unwrap_or_default().iter().any(is_tree);
     let holder = tx.db().present();
+    let mut all = steps.as_array().unwrap_or_default().to_vec();
+    all.extend(tx.db().signed());
+    let steps = Value::Array(all);
     let sql = "INSERT INTO toji_import (build_id, state, steps, holder, moves)
                VALUES ($1, 'placing', $2, $3, $4) RETURNING id";
     tx.scalar(sql, params![build_id.into(), steps, holder, moves]).await
@@ -37,10 +41,51 @@ pub async fn claim(tx: &mut Tx, id: i64, state: &str, holder: Option<i64>) -> Re
     Ok(tx.execute(sql, params![id, state, holder.unwrap_or_default(), own]).await? > 0)
 }
 
-/// Notes that an import is still being worked on: its age counts from now on.
-pub async fn touch(tx: &mut Tx, id: i64) -> Result<()> {
-    let sql = "UPDATE toji_import SET created = NOW() WHERE id = $1 AND state = 'placing'";
+/// Takes over all that is the work of these programs, as [`claim`] does: `id`, `state`, `steps`.
+pub async fn claim_all(tx: &mut Tx, holders: &[i64]) -> Result<Vec<Row>> {
+    let own = tx.db().present();
+    let sql = "UPDATE toji_import SET holder = $2, created = NOW(),
+                      state = CASE WHEN state = 'committed' THEN state ELSE 'undoing' END
+                WHERE holder = ANY($1) RETURNING id, state, steps";
+    tx.query(sql, params![holders, own]).await
+}
+
+/// Keeps an entry whose work was taken back, so that it is looked at once more: whose it was may have been at a last step.
+pub async fn keep(tx: &mut Tx, id: i64) -> Result<()> {
+    let sql = "UPDATE toji_import SET state = 'undone', holder = NULL, created = NOW()
+                WHERE id = $1 AND state = 'undoing'";
     tx.execute(sql, params![id]).await.map(drop)
+}
+
+/// Takes over what was kept so many seconds ago: `id`, `state`, `steps`.
+pub async fn claim_kept(tx: &mut Tx, seconds: f64) -> Result<Vec<Row>> {
+    let own = tx.db().present();
+    let sql = "UPDATE toji_import SET holder = $2, created = NOW(), state = 'undoing'
+                WHERE state = 'undone'
+                  AND date_part('epoch', NOW()) - date_part('epoch', created) >= $1::float8
+            RETURNING id, state, steps";
+    tx.query(sql, params![seconds, own]).await
+}
+
+/// Notes that this program still works on an import: its age counts from now on. Tells whether it is this program's.
+pub async fn touch(tx: &mut Tx, id: i64) -> Result<bool> {
+    let own = tx.db().present();
+    let sql = "UPDATE toji_import SET created = NOW()
+                WHERE id = $1 AND state IN ('placing', 'committed')
+                  AND (holder IS NULL OR holder = $2)";
+    Ok(tx.execute(sql, params![id, own]).await? > 0)
+}
+
+/// The same in a transaction of its own, and the hold knows of it.
+pub async fn pulse(db: &Db, id: i64, hold: Option<&Hold>) -> Result<()> {
+    let sent = boot_time();
+    let mut tx = db.begin_write().await?;
+    let own = touch(&mut tx, id).await?;
+    tx.commit().await?;
+    if own && let Some(hold) = hold {
+        hold.is_young(sent);
+    }
+    Ok(())
 }
 
 /// Removes an entry whose files are as they should be.
@@ -48,10 +93,11 @@ pub async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
     tx.execute("DELETE FROM toji_import WHERE id = $1", params![id]).await.map(drop)
 }
 
-/// All entries of moves: `id`, `state`, `steps`.
+/// All entries of moves, and of what is being taken back: `id`, `state`, `steps`.
 pub async fn moves(tx: &mut Tx) -> Result<Vec<Row>> {
     // Earlier versions did not tell.
-    let sql = "SELECT id, state, steps FROM toji_import WHERE moves IS NOT FALSE ORDER BY id";
+    let sql = "SELECT id, state, steps FROM toji_import
+                WHERE moves IS NOT FALSE OR state = 'undoing' ORDER BY id";
     tx.query(sql, &[]).await
 }
 
@@ -59,13 +105,6 @@ pub async fn moves(tx: &mut Tx) -> Result<Vec<Row>> {
 pub async fn committed(tx: &mut Tx) -> Result<Vec<Row>> {
     let sql = "SELECT id, state, steps FROM toji_import WHERE state = 'committed' ORDER BY id";
     tx.query(sql, &[]).await
-}
-
-/// Entries that are the work of these programs: `id`, `state`, `steps`, `holder`.
-pub async fn of_holders(tx: &mut Tx, holders: &[i64]) -> Result<Vec<Row>> {
-    let sql = "SELECT id, state, steps, holder FROM toji_import
-                WHERE holder = ANY($1) ORDER BY id";
-    tx.query(sql, params![holders]).await
 }
 
 /// Entries that are older than so many seconds: `id`, `build_id`, `state`, `steps`, `holder`.

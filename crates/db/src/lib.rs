@@ -40,6 +40,7 @@ pub mod fragment;
 pub mod gc;
 pub mod group;
 pub mod history;
+mod hold;
 pub mod host;
 pub mod host_work;
 pub mod integrity;
@@ -94,6 +95,7 @@ pub mod view;
 
 pub use db::{Db, Durability, Engine, Options};
 pub use error::{Error, Result};
+pub use hold::{ABANDONED, Hold, Unsure};
 pub use migrate::schema_digest;
 pub use param::Param;
 pub use row::{FromColumn, Row};

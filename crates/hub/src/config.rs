@@ -85,6 +85,9 @@ pub struct Config {
     pub relays: Vec<relays::Relay>,
     /// `EventsKept` (Toji's own), in the file in hours: how many seconds events are kept for readers that come back.
     pub events_kept: f64,
+    /// `PresenceTrust` (Toji's own): how long a hub on PostgreSQL works on files without the database's word that others see
+    /// it live.
+    pub presence_trust: Duration,
     /// How the store is scrubbed in the background.
     pub scrub: ScrubOptions,
     /// Scheduler and repository options.
@@ -249,6 +252,7 @@ impl Default for Config {
             verify_signatures: false,
             relays: Vec::new(),
             events_kept: 7.0 * 86_400.0,
+            presence_trust: toji_db::presence::TRUST,
             scrub: ScrubOptions::default(),
             scheduler: SchedulerOptions::default(),
             repo: RepoOptions::default(),

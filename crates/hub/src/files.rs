@@ -1,10 +1,11 @@
 //! Files that change with a call: placed before its commit, finished after it, undone without it.
 
 use std::path::{Path, PathBuf};
-
+use std::sync::Arc;
 use std::time::Duration;
 
-use toji_store::{Error, Step, Store};
+use toji_db::Hold;
+use toji_store::{Error, Fence, Step, Store};
 use toji_value::Fault;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -32,6 +33,8 @@ pub struct Files {
 pub struct Placement {
     /// Its row in the journal.
     pub journal: Option<i64>,
+    /// What is known of that row: whether this hub may still do it, on a database that others use.
+    pub hold: Option<Arc<Hold>>,
     /// Whether the row is one of the call's own transaction, and goes with it.
     pub own: bool,
     /// The file that stands for the row until the row is committed, for a row of the call's own transaction.
@@ -47,10 +50,27 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// What every step with files of this placement must pass.
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        let (hold, entry) = (self.hold.clone()?, self.journal?);
+        Some(Arc::new(move || hold.check(entry).map_err(|unsure| unsure.to_string())))
+    }
+
+    /// Whether a step was refused: nothing more is done to the files.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.refused().is_some())
+    }
+
     /// Where files are written or placed.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Path> {
         let placed = self.steps.iter().map(|step| step.to.as_path());
         placed.chain(self.written.iter().map(PathBuf::as_path))
+    }
+
+    /// Whether it places a file, or makes the directory that it is in, or one that is in it.
+    pub(crate) fn touches(&self, path: &Path) -> bool {
+        let tree = |tree: &PathBuf| path.starts_with(tree) || tree.starts_with(path);
+        self.targets().any(|own| own == path) || self.trees.iter().any(tree)
     }
 
     /// Whether files below a directory are changed, now or after the commit.
@@ -110,7 +130,7 @@ impl Files {
 
     /// Tells that an entry of the journal is being worked on, as long as the call lasts: copying a large build takes longer
     /// than recovery waits.
-    pub(crate) fn keep_alive(&mut self, hub: &Hub, id: i64) {
+    pub(crate) fn keep_alive(&mut self, hub: &Hub, id: i64, hold: Option<Arc<Hold>>) {
         let (ended, hub) = (CancellationToken::new(), hub.clone());
         self.alive.push(ended.clone().drop_guard());
         tokio::spawn(async move {
@@ -119,7 +139,7 @@ impl Files {
                     () = ended.cancelled() => return,
                     () = tokio::time::sleep(PULSE) => {}
                 }
-                if let Err(error) = pulse(&hub, id).await {
+                if let Err(error) = toji_db::journal::pulse(&hub.db, id, hold.as_deref()).await {
                     tracing::warn!(%error, journal = id, "a long change of files could not be told of");
                 }
             }
@@ -177,17 +197,12 @@ impl Files {
     }
 }
 
-async fn pulse(hub: &Hub, id: i64) -> toji_db::Result<()> {
-    let mut tx = hub.db.begin_write().await?;
-    toji_db::journal::touch(&mut tx, id).await?;
-    tx.commit().await
-}
-
 /// Makes the old paths links and forgets the journal's row.
 pub(crate) async fn finish(hub: &Hub, placement: Placement) {
+    let fence = placement.fence();
     let Placement { journal, note, steps, after, .. } = placement;
     let store = hub.store.clone();
-    let done = blocking(move || {
+    let done = fenced(fence, move || {
         steps.iter().try_for_each(|step| store.link_back(step))?;
         after.iter().try_for_each(|after| after.run(&store))?;
         // Before the row goes: a note without a row would mean that nothing was committed.
@@ -207,7 +222,8 @@ pub(crate) async fn undo(hub: &Hub, placement: Placement) {
 }
 
 /// Takes placed files away again; gives the journal's row, if it is to go now.
-async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
+pub(crate) async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
+    let fence = placement.fence();
     let stop = PathBuf::from(hub.paths.topdir());
     let Placement { journal, own, note, steps, written, trees, .. } = placement;
     // A row of the call's own transaction was taken back with it.
@@ -220,7 +236,7 @@ async fn take_back(hub: &Hub, placement: Placement) -> Option<i64> {
         }
     };
     let store = hub.store.clone();
-    let undone = blocking(move || {
+    let undone = fenced(fence, move || {
         for tree in trees {
             store.remove_tree(&tree)?;
             if let Some(parent) = tree.parent() {
@@ -258,7 +274,7 @@ pub(crate) fn below(hub: &Hub, path: &Path) -> String {
     path.strip_prefix(hub.paths.topdir()).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-async fn forget(hub: &Hub, ids: &[i64]) {
+pub(crate) async fn forget(hub: &Hub, ids: &[i64]) {
     if ids.is_empty() {
         return;
     }
@@ -275,6 +291,17 @@ async fn forget(hub: &Hub, ids: &[i64]) {
     hub.ended.notify_waiters();
 }
 
+/// Runs work with files on a thread that may block, of which every step passes a fence.
+///
+/// # Errors
+/// The work's own, as [`blocking`] has them.
+pub(crate) async fn fenced<T: Send + 'static>(
+    fence: Option<Fence>,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Fault> {
+    blocking(move || toji_store::behind(fence, work)).await
+}
+
 /// Runs work with files on a thread that may block.
 ///
 /// # Errors
@@ -283,7 +310,11 @@ pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, toji_store::Error> + Send + 'static,
 ) -> Result<T, Fault> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|e| Fault::generic(e.to_string())),
+        Ok(done) => done.map_err(|e| match e {
+            // At another hub, or later at this one, it may be done.
+            Error::Fenced(_) => Fault::lock(e.to_string()),
+            e => Fault::generic(e.to_string()),
+        }),
         Err(_) => Err(Fault::unexpected("work with files ended early, the hub's log tells more")),
     }
 }

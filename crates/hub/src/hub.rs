@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use toji_bus::Bus;
 use toji_db::Db;
+use toji_db::presence::Identity;
 use toji_policy::PolicySet;
 use toji_types::PathInfo;
 use toji_value::Fault;
@@ -169,8 +170,8 @@ impl Hub {
 
     /// Finishes or undoes imports that a crash interrupted; returns how many there were.
     ///
-    /// On a database that other hubs use too, imports of the last ten minutes are left alone unless their hub does not
-    /// live: they may be theirs. From now on the others see that this one does.
+    /// On a database that other hubs use too, imports of the last ten minutes are left alone unless their hub has certainly
+    /// ended: they may be theirs. From now on the others see that this one does.
     ///
     /// # Errors
     /// When the database fails.
@@ -179,9 +180,12 @@ impl Hub {
         let mut number = [0; 4];
         self.random.fill(&mut number);
         // Above zero.
-        self.db.be_present(i32::from_le_bytes(number) & i32::MAX | 1).await;
-        let old = crate::build::import::recover(self, if shared { 600.0 } else { 0.0 }).await?;
-        Ok(old + crate::build::import::recover_gone(self).await?)
+        let number = i32::from_le_bytes(number) & i32::MAX | 1;
+        let (process, trust) = (crate::process::own(), self.config.presence_trust);
+        self.db.be_present(Identity { number, process, trust }).await;
+        let age = if shared { toji_db::ABANDONED } else { 0.0 };
+        let old = crate::build::import::recover(self, age).await?;
+        Ok(old + crate::build::import::recover_dead(self).await?)
     }
 
     /// The time now, seconds since 1970.

@@ -36,6 +36,7 @@ mod outside;
 pub mod package;
 pub mod plugin;
 pub mod policy;
+mod process;
 pub mod relay;
 pub mod repo;
 pub mod repod;

@@ -175,7 +175,7 @@ pub(crate) fn store_fault(error: toji_store::Error) -> Fault {
         Error::NotAFile(path) => Fault::generic(format!("destination not a file: {path}")),
         Error::Algorithm(name) => Fault::generic(format!("Unsupported verify type: {name}")),
         Error::Path(path) => Fault::generic(format!("Invalid upload directory: {path}")),
-        Error::Locked(_) => Fault::lock(error.to_string()),
+        Error::Locked(_) | Error::Fenced(_) => Fault::lock(error.to_string()),
         Error::Length { path, expected, found } => Fault::generic(format!(
             "Incorrect upload length for {path} - Expected {expected}, actual {found}"
         )),

@@ -40,6 +40,9 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// Work that must not go on: another program may have taken it over.
+    #[error("not done: {0}")]
+    Fenced(String),
     /// Work that was asked to stop.
     #[error("halted")]
     Halted,

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::fence::pass;
 use crate::{Error, Result};
 
 /// The longest beginning of a passing name that comes from the final one, in bytes: file systems take names of 255.
@@ -96,6 +97,7 @@ pub fn replace_link(at: &Path, target: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(Error::io(dir))?;
     let fresh = passing(at, "link");
     crate::remove_tree(&fresh)?;
+    pass()?;
     std::os::unix::fs::symlink(target, &fresh).map_err(Error::io(&fresh))?;
     fs::rename(&fresh, at).map_err(Error::io(at))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::fence::{pass, stands};
 use crate::{Error, Result};
 
 /// One file that goes from one path to another.
@@ -28,6 +29,7 @@ pub fn place(step: &Step) -> Result<()> {
         return Err(Error::NotAFile(step.from.display().to_string()));
     }
     let dir = step.to.parent().unwrap_or(Path::new("/"));
+    pass()?;
     fs::create_dir_all(dir).map_err(Error::io(dir))?;
     if let Ok(there) = fs::symlink_metadata(&step.to)
         && (there.dev(), there.ino()) == (meta.dev(), meta.ino())
@@ -42,6 +44,8 @@ pub fn place(step: &Step) -> Result<()> {
         let _ = fs::remove_file(&fresh);
         return Err(error);
     }
+    // A copy takes its time.
+    pass()?;
     fs::rename(&fresh, &step.to).map_err(Error::io(&step.to))
 }
 
@@ -60,6 +64,7 @@ pub fn link_back(step: &Step) -> Result<()> {
         _ => return Ok(()),
     }
     let dir = step.from.parent().unwrap_or(Path::new("/"));
+    pass()?;
     let fresh = crate::passing(&step.from, "link");
     let _ = fs::remove_file(&fresh);
     let target = relative_link(dir, &step.to);
@@ -86,6 +91,7 @@ pub fn undo(step: &Step, stop: &Path) -> Result<()> {
 /// # Errors
 /// When the file cannot be removed.
 pub fn remove_file(path: &Path, stop: &Path) -> Result<()> {
+    pass()?;
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path)(e)),
         _ => {}
@@ -96,6 +102,9 @@ pub fn remove_file(path: &Path, stop: &Path) -> Result<()> {
 
 /// Removes the directories above a path that are empty, up to `stop`.
 pub(crate) fn remove_empty(path: &Path, stop: &Path) {
+    if pass().is_err() {
+        return;
+    }
     let mut dir = path.parent();
     while let Some(path) = dir.filter(|p| p.starts_with(stop) && *p != stop) {
         // The first directory that is not empty ends it; one that was never made does not.
@@ -129,13 +138,49 @@ fn remove_dir_all(path: &Path) -> std::io::Result<()> {
     fs::remove_dir_all(path)
 }
 
+/// Removes what is in a directory one by one, as each step must be asked for; links are not followed.
+fn clear(dir: &Path) -> Result<()> {
+    let absent = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+    let entries = match fs::read_dir(dir) {
+        Err(e) if absent(&e) => return Ok(()),
+        entries => entries.map_err(Error::io(dir))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io(dir))?;
+        let path = entry.path();
+        let removed = match entry.file_type().map_err(Error::io(&path))?.is_dir() {
+            true => {
+                clear(&path)?;
+                pass()?;
+                fs::remove_dir(&path)
+            }
+            false => {
+                pass()?;
+                fs::remove_file(&path)
+            }
+        };
+        match removed {
+            // Somebody writes there meanwhile: what is left goes with the directory.
+            Err(e) if absent(&e) || e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            removed => removed.map_err(Error::io(&path))?,
+        }
+    }
+    pass()
+}
+
 /// Removes a directory with all that is in it, or a link; what is missing already is fine.
 ///
 /// # Errors
 /// When something cannot be removed.
 pub fn remove_tree(path: &Path) -> Result<()> {
+    pass()?;
     let removed = match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => remove_dir_all(path),
+        Ok(meta) if meta.is_dir() => {
+            if stands() {
+                clear(path)?;
+            }
+            remove_dir_all(path)
+        }
         Ok(_) => fs::remove_file(path),
         Err(e) => Err(e),
     };

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::fence::pass;
 use crate::passing::own_file;
 use crate::place::remove_empty;
 use crate::{Error, Result, Step, remove_file, undo};
@@ -73,6 +74,7 @@ fn place(step: &Step) -> Result<()> {
         return Err(Error::NotAFile(step.from.display().to_string()));
     }
     parent(&step.to)?;
+    pass()?;
     match fs::hard_link(&step.from, &step.to) {
         Ok(()) => return Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -95,6 +97,7 @@ fn write(path: &Path, content: &Content) -> Result<()> {
     parent(path)?;
     let data = match content {
         Content::Link(target) => {
+            pass()?;
             return std::os::unix::fs::symlink(target, path).map_err(|e| match e.kind() {
                 std::io::ErrorKind::AlreadyExists => exists(path),
                 _ => Error::io(path)(e),
@@ -111,6 +114,7 @@ fn write(path: &Path, content: &Content) -> Result<()> {
 
 fn persist(fresh: tempfile::NamedTempFile, to: &Path) -> Result<()> {
     fresh.as_file().sync_all().map_err(Error::io(to))?;
+    pass()?;
     match fresh.persist_noclobber(to) {
         Ok(_) => Ok(()),
         Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(to)),
@@ -119,6 +123,7 @@ fn persist(fresh: tempfile::NamedTempFile, to: &Path) -> Result<()> {
 }
 
 fn parent(path: &Path) -> Result<()> {
+    pass()?;
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(Error::io(dir))
 }
@@ -139,6 +144,7 @@ pub fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
     fresh.write_all(content).map_err(Error::io(path))?;
     fs::set_permissions(fresh.path(), mode).map_err(Error::io(path))?;
     fresh.as_file().sync_all().map_err(Error::io(path))?;
+    pass()?;
     fresh.persist(path).map_err(|e| Error::io(path)(e.error))?;
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
 }

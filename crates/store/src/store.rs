@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use staged::{Incoming, LONGEST, Staged, uploaded};
 
+use crate::fence::pass;
 use crate::s3::{S3, Way};
 use crate::{Algorithm, Content, Error, Item, Kind, Local, Plan, Result, Step, Volume, Volumes};
 
@@ -242,6 +243,7 @@ impl Store {
             return Ok(spool.metadata().map_err(io)?.len());
         }
         let dir = path.parent().unwrap_or(Path::new("/"));
+        pass()?;
         fs::create_dir_all(dir).map_err(Error::io(dir))?;
         let fresh = crate::passing(path, "new");
         let file = fs::File::create(&fresh).map_err(Error::io(&fresh))?;
@@ -252,6 +254,7 @@ impl Store {
             return Err(Error::io(&fresh)(error));
         }
         let size = file.get_ref().metadata().map_err(Error::io(&fresh))?.len();
+        pass()?;
         fs::rename(&fresh, path).map_err(Error::io(path))?;
         Ok(size)
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::fence::pass;
 use crate::{Error, Result};
 
 /// Copies a directory with all that is in it to a path that does not exist yet.
@@ -12,15 +13,18 @@ use crate::{Error, Result};
 /// # Errors
 /// When something cannot be read or written; what was copied stays.
 pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    pass()?;
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
     }
     let mut waiting = vec![(from.to_owned(), to.to_owned())];
     while let Some((from, to)) = waiting.pop() {
+        pass()?;
         fs::create_dir(&to).map_err(Error::io(&to))?;
         for entry in fs::read_dir(&from).map_err(Error::io(&from))? {
             let entry = entry.map_err(Error::io(&from))?;
             let (path, copy) = (entry.path(), to.join(entry.file_name()));
+            pass()?;
             let kind = entry.file_type().map_err(Error::io(&path))?;
             if kind.is_dir() {
                 waiting.push((path, copy));

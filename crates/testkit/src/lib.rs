@@ -18,10 +18,12 @@
 //! started from the installed binaries, shared by all test processes and ended when it is idle; when
 //! there is neither, the test fails.
 
+mod cutter;
 mod database;
 mod koji;
 mod server;
 
+pub use cutter::Cutter;
 pub use database::{TestDb, run_on, with_database};
 pub use koji::koji_database;
 pub use server::server_url;

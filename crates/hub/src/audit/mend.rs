@@ -17,7 +17,7 @@ use super::finding::{Finding, Kind, Mending, What};
 use crate::{Hub, files};
 
 /// Imports that began within this time, in seconds, are under way.
-pub(super) const UNDER_WAY: f64 = 600.0;
+pub(super) const UNDER_WAY: f64 = toji_db::ABANDONED;
 /// The largest signature header that is read whole, in bytes.
 const HEADER: u64 = 64 << 20;
 

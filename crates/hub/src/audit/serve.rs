@@ -58,8 +58,11 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
 async fn inherit(hub: &Hub) {
     loop {
         tokio::time::sleep(HEIRS).await;
-        if let Err(fault) = crate::build::import::recover_gone(hub).await {
-            tracing::warn!(%fault, "imports of hubs that have died could not be ended");
+        use crate::build::import::{look_again, recover_gone};
+        for done in [recover_gone(hub).await, look_again(hub).await] {
+            if let Err(fault) = done {
+                tracing::warn!(%fault, "imports of hubs that have died could not be ended");
+            }
         }
     }
 }

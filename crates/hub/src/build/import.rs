@@ -15,7 +15,7 @@ mod scratch;
 mod single;
 
 pub(crate) use read::read_rpm;
-pub use recovery::{recover, recover_gone};
+pub use recovery::{look_again, recover, recover_dead, recover_gone};
 pub use scratch::to_scratch;
 pub use single::single;
 

@@ -20,6 +20,7 @@ impl S3 {
         if size >= COPY {
             return self.upload(to, &mut self.reader(from)?, Way::Replace, "");
         }
+        crate::fence::pass()?;
         let to_key = new.clone();
         self.ask(from, |store| async move {
             store.copy_opts(&old, &to_key, CopyOptions::default()).await
@@ -53,6 +54,7 @@ impl S3 {
                 Some(_) => return Err(Error::Exists(self.shown(&to))),
                 None => {}
             }
+            crate::fence::pass()?;
             let (old, key, fresh) = (old.clone(), new.clone(), self.fresh.clone());
             // Servers that know no condition for copies pass over it: the look before and after are what counts then.
             let sent =

@@ -12,6 +12,7 @@ use object_store::{
 };
 
 use super::{S3, TRIES, wait};
+use crate::fence::pass;
 use crate::path::normalize;
 use crate::{Error, Result, Volume as _};
 
@@ -63,6 +64,7 @@ impl S3 {
                 Some(_) if way == Way::New => return Err(Error::Exists(self.shown(&path))),
                 _ => {}
             }
+            pass()?;
             source.rewind().map_err(io)?;
             let sent = match size <= self.options.part_size as u64 {
                 true => self.send(&key, source, size, way, &mark).map_err(io)?,
@@ -143,6 +145,7 @@ impl S3 {
             if part.is_empty() {
                 break;
             }
+            pass().map_err(std::io::Error::other)?;
             let (asked, to, id, n) = (store.clone(), key.clone(), id.to_owned(), parts.len());
             let part = Bytes::from(part);
             match wait(async move { asked.put_part(&to, &id, n, part.into()).await })? {
@@ -150,6 +153,7 @@ impl S3 {
                 Err(error) => return Ok(Err(error)),
             }
         }
+        pass().map_err(std::io::Error::other)?;
         let (asked, to, id) = (store.clone(), key.clone(), id.to_owned());
         wait(async move { asked.complete_multipart(&to, &id, parts).await.map(drop) })
     }
@@ -196,6 +200,7 @@ impl S3 {
             if paths.is_empty() {
                 return Ok(());
             }
+            pass()?;
             let keys = paths.iter().map(|path| self.key(path)).collect::<Result<Vec<Key>>>()?;
             // An answer that does not come is not waited for again by the library: what stays is looked at.
             last = self.ask(&path, |store| remove_keys(store, keys)).err();
@@ -215,6 +220,7 @@ impl S3 {
         let key = self.key(path)?;
         let mut last = Ok(());
         for _ in 0..TRIES {
+            pass()?;
             let keys = vec![key.clone()];
             last = self.ask(path, |store| remove_keys(store, keys));
             if last.is_ok() {

@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Store;
+use crate::fence::pass;
 use crate::s3::{S3, Way};
 use crate::{Error, Kind, Local, Result, Volume};
 
@@ -79,6 +80,7 @@ impl Store {
 }
 
 fn make_parent(path: &Path) -> Result<()> {
+    pass()?;
     let dir = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).map_err(Error::io(dir))
 }
@@ -88,6 +90,7 @@ fn rename_local(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     make_parent(to)?;
+    pass()?;
     if fs::symlink_metadata(to).is_ok_and(|meta| meta.is_symlink()) {
         fs::remove_file(to).map_err(Error::io(to))?;
     }

@@ -255,6 +255,7 @@ impl Store {
             };
         }
         let dir = step.to.parent().unwrap_or(Path::new("/"));
+        crate::fence::pass()?;
         fs::create_dir_all(dir).map_err(Error::io(dir))?;
         let mut file = own_file(&step.to)?;
         let mut from = staged.volume.reader(&staged.path)?;
@@ -264,6 +265,7 @@ impl Store {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         fs::set_permissions(file.path(), mode).map_err(Error::io(&step.to))?;
         file.as_file().sync_all().map_err(Error::io(&step.to))?;
+        crate::fence::pass()?;
         let placed = match fresh {
             true => file.persist_noclobber(&step.to),
             false => file.persist(&step.to),

@@ -1,6 +1,7 @@
 //! The options of `hub.conf`, one line for each: what it sets, or why it cannot be honoured.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -305,6 +306,10 @@ const OWN: &[(&str, Effect)] = &[
     (
         "ScrubInterval",
         Number(|c, v| c.hub.scrub.interval = Some(v as f64 * 86_400.0).filter(|s| *s > 0.0)),
+    ),
+    (
+        "PresenceTrust",
+        Number(|c, v| c.hub.presence_trust = Duration::from_secs(v.clamp(1, 60).unsigned_abs())),
     ),
     ("ScrubRate", Number(|c, v| c.hub.scrub.rate = u64::try_from(v).ok().filter(|v| *v > 0))),
     (

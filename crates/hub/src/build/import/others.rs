@@ -7,9 +7,9 @@ use toji_db::Engine;
 use toji_value::Fault;
 
 use super::place::of_value;
-use crate::Call;
 use crate::build::Build;
 use crate::files::{After, Placement};
+use crate::{Call, Hub};
 
 /// How long a move waits for what others write below the build's directory.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,12 +47,20 @@ pub(super) async fn alone(call: &Call, build: &Build, plan: &Placement) -> Resul
     }
 }
 
-/// Refuses to write where a move is copying from.
+/// Refuses to write where a move is copying from, and what another one's work is being taken back of.
 ///
 /// # Errors
 /// With the code of [`Fault::lock`]: it may be tried again.
 pub(super) async fn stays_there(call: &Call, plan: &Placement) -> Result<(), Fault> {
     let others = others(call, plan, Which::Moves).await?;
+    for (_, other) in others.iter().filter(|(state, _)| state == "undoing") {
+        // Whoever has left it may have worked for the same call, which came here as it got no answer.
+        if let Some(path) = plan.targets().find(|path| other.touches(path)) {
+            let text =
+                format!("What a hub has left is being removed, try again: {}", path.display());
+            return Err(Fault::lock(text));
+        }
+    }
     let moves = |other: &Placement, path: &Path| {
         let left = |after: &After| matches!(after, After::Remove(dir) if path.starts_with(dir));
         !other.trees.is_empty() && other.after.iter().any(left)
@@ -73,6 +81,27 @@ pub(super) async fn stays_there(call: &Call, plan: &Placement) -> Result<(), Fau
 pub(crate) async fn unfinished(call: &Call, dir: &Path) -> Result<bool, Fault> {
     let others = others(call, &Placement::default(), Which::Committed).await?;
     Ok(others.iter().any(|(_, other)| other.changes(dir)))
+}
+
+/// Whether somebody who lives places the same files as what is to be taken back, which is its own entry no more.
+///
+/// Both are in the journal before they look, so one of the two sees the other.
+pub(super) async fn placed_anew(hub: &Hub, old: &Placement) -> Result<bool, Fault> {
+    let mut tx = hub.db.begin();
+    let rows = toji_db::journal::older_than(&mut tx, 0.0).await?;
+    tx.rollback().await?;
+    for row in rows {
+        let (id, state): (i64, String) = (row.get("id")?, row.get("state")?);
+        if old.journal == Some(id) || !["placing", "committed"].contains(&state.as_str()) {
+            continue;
+        }
+        let other = of_value(Some(id), row.value("steps"));
+        let trees = other.trees.iter().map(PathBuf::as_path);
+        if other.targets().chain(trees).any(|path| old.touches(path)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Which entries of the journal are asked for: most calls can meet few of them.
@@ -97,9 +126,13 @@ async fn others(
     tx.rollback().await?;
     let mut found = Vec::new();
     for row in rows {
-        let id: i64 = row.get("id")?;
+        let (id, state): (i64, String) = (row.get("id")?, row.get("state")?);
+        // What is only looked at once more is under way nowhere.
+        if state == "undone" {
+            continue;
+        }
         if plan.journal != Some(id) && !call.files.has_entry(id) {
-            found.push((row.get("state")?, of_value(Some(id), row.value("steps"))));
+            found.push((state, of_value(Some(id), row.value("steps"))));
         }
     }
     Ok(found)

@@ -1,6 +1,7 @@
 //! The journal of imports: what is entered there before files are placed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toji_db::Engine;
 use toji_store::{Error, Plan, Step};
@@ -49,8 +50,9 @@ pub(crate) async fn carry_out(
     if free.is_err() {
         return given_up(call, plan, free);
     }
+    let fence = plan.fence();
     call.files.placed(plan);
-    files::blocking(work).await?;
+    files::fenced(fence, work).await?;
     Ok(journal)
 }
 
@@ -85,8 +87,9 @@ pub(crate) async fn carry_out_alone(
         let text = format!("The files of build {} are being moved", build.id);
         return given_up(call, plan, free.and_then(|_| Err::<(), _>(Fault::generic(text))));
     }
+    let fence = plan.fence();
     call.files.placed(plan);
-    files::blocking(work).await?;
+    files::fenced(fence, work).await?;
     Ok(journal)
 }
 
@@ -128,7 +131,8 @@ pub(crate) async fn afterwards(
     if after.is_empty() {
         return Ok(());
     }
-    let mut plan = Placement { after, own: true, ..Placement::default() };
+    let hold = call.hub.db.hold(false).map(Arc::new);
+    let mut plan = Placement { after, own: true, hold, ..Placement::default() };
     let id = toji_db::journal::insert(&mut call.tx, build_id, &to_value(&plan)).await?;
     toji_db::journal::commit(&mut call.tx, id).await?;
     plan.journal = Some(id);
@@ -155,7 +159,11 @@ pub(crate) async fn place_new(
     let (journal, note) = (placement.journal, placement.note.clone());
     let stop = PathBuf::from(call.hub.paths.topdir());
     let (work, store) = (plan.clone(), call.hub.store.clone());
-    let placed = files::blocking(move || store.place_new(&work, &stop)).await;
+    let placed = files::fenced(placement.fence(), move || store.place_new(&work, &stop)).await;
+    if placed.is_err() && placement.is_lost() {
+        // Nor could it be taken back: the entry stays for whoever has it, or gets it.
+        return placed.map(|()| None);
+    }
     if placed.is_err() {
         // What could not be placed whole is not there at all: only the entry is to be removed then.
         placement = Placement { journal, note, ..Placement::default() };
@@ -186,11 +194,12 @@ async fn enter(call: &mut Call, build_id: Option<i64>, plan: &mut Placement) -> 
     }
     // Another transaction does not see a build that this one has made.
     let build_id = build_id.filter(|_| !wrote);
+    plan.hold = call.hub.db.hold(false).map(Arc::new);
     let mut tx = call.hub.db.begin_write().await?;
     let id = toji_db::journal::insert(&mut tx, build_id, &to_value(plan)).await?;
     plan.journal = Some(id);
     tx.commit().await?;
-    call.files.keep_alive(&call.hub, id);
+    call.files.keep_alive(&call.hub, id, plan.hold.clone());
     Ok(())
 }
 
