@@ -4,6 +4,7 @@ import base64
 import hashlib
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 from harness.command import run
@@ -244,6 +245,29 @@ def files_signed(w):
        "the checksum")
 
 
+def waiting_signer(w, ring, secret, login):
+    """A signer that asks by the clock every ten minutes at most takes work at once: the hub tells."""
+    packages = [built_here(w, w.name(name))[1] for name in ("first", "second")]
+    for package in packages:
+        w.koji("import", "--create-build", package)
+    log = w.dir / "signer.log"
+    command = [w.server.toji, "signer", "--key", secret, "--interval", "600", *login]
+    with open(log, "wb") as out:
+        process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        # The first it may find when it begins to listen, of the second it is told.
+        for package in packages:
+            toji(w, "signatures", "request", package.name.removesuffix(".noarch.rpm"), "--key", ring.print("rsa2048"))
+            begin = time.monotonic()
+            while f"{package.name.removesuffix('.rpm')} done" not in (jobs := toji(w, "signatures", "jobs", "--state", "done").out):
+                that(time.monotonic() - begin < 20, f"it is not signed:\n{jobs}\n{log.read_text()}")
+                time.sleep(0.05)
+            print(f"    signed {time.monotonic() - begin:.2f} s after it was asked for", flush=True)
+    finally:
+        process.terminate()
+        eq(process.wait(20), 0, "the exit code of the signer")
+
+
 @story()
 def signer(w):
     """Signers outside sign a build: one with a key of its own, one by gpg; the hub has no key, and takes good signatures only."""
@@ -284,6 +308,7 @@ def signer(w):
     stored = signed_copy(w, binary, "release-2026")
     eq(stored.stat().st_size, same.stat().st_size, "the size of a copy that rpmsign has signed")
     has(toji(w, "signatures", "jobs", "--state", "done"), f"{nvr}.noarch done {ring.print('ed25519')} release-2026 {bot} -")
+    waiting_signer(w, ring, secret, login[:-1])
     # a signer whose key is another one than it says
     _, other = built_here(w, w.name("refused"))
     w.koji("import", "--create-build", other)

@@ -55,7 +55,9 @@ pub use toji_gssapi::Keys;
 pub use toji_types::{BuildState, TaskState};
 pub use toji_value::{Args, Fault, FromValue, IntoValue, Map, Value, list, map};
 pub use upload::{Upload, Uploaded};
-pub use watch::{Events, LogPiece, Logs, Numbered, RepoStep, TaskChange, WaitRepo, Wanted};
+pub use watch::{
+    Events, LogPiece, Logs, News, Numbered, RepoStep, TaskChange, WaitRepo, Wanted, Woken,
+};
 
 /// The arguments of a call: `args!(1, "x")`, `args!(tag; "latest" => true)`.
 #[macro_export]

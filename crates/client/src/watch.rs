@@ -15,6 +15,7 @@ use toji_value::Map;
 use tokio::time::Instant;
 
 pub use self::logs::{LogPiece, Logs};
+pub use self::news::{News, Woken};
 pub use self::repo::{RepoStep, WaitRepo};
 pub use self::tree::TaskChange;
 use crate::transport::{check, transport};

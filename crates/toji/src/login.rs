@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use toji_client::{Client, Options as Connection, Profile};
@@ -37,20 +38,40 @@ impl Login {
         if let Some(name) = &self.profile {
             return Ok(Client::of_profile(&Profile::load(name)?)?);
         }
+        self.unknown(None)
+    }
+
+    /// The hub that is named by its URL, without a login.
+    fn unknown(&self, interval: Option<Duration>) -> anyhow::Result<Client> {
         let serverca = self.serverca.as_ref().map(read).transpose()?;
-        Ok(Client::new(&self.server, Connection { serverca, ..Connection::default() })?)
+        let poll_interval = interval.unwrap_or(Connection::default().poll_interval);
+        let options = Connection { serverca, poll_interval, ..Connection::default() };
+        Ok(Client::new(&self.server, options)?)
     }
 
     /// A session of the user.
     pub(crate) async fn log_in(&self) -> anyhow::Result<Client> {
+        self.connected(None).await
+    }
+
+    /// The same; a hub that does not tell of what happens will be asked so often.
+    pub(crate) async fn log_in_asking(&self, interval: Duration) -> anyhow::Result<Client> {
+        self.connected(Some(interval)).await
+    }
+
+    async fn connected(&self, interval: Option<Duration>) -> anyhow::Result<Client> {
         if let Some(name) = &self.profile {
-            return Ok(Client::connect(&Profile::load(name)?).await?);
+            let mut profile = Profile::load(name)?;
+            if let Some(interval) = interval {
+                profile.poll_interval = i64::try_from(interval.as_secs())?;
+            }
+            return Ok(Client::connect(&profile).await?);
         }
         let password = match &self.password_file {
             Some(path) => String::from_utf8(read(path)?).context("the password is not text")?,
             None => self.ask().context("failed to read the password")?,
         };
-        let hub = self.hub()?;
+        let hub = self.unknown(interval)?;
         hub.login(&self.user, password.trim_end_matches(['\r', '\n'])).await?;
         Ok(hub)
     }

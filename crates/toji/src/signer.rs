@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use toji_client::{Client, args};
+use toji_client::{Client, Event, News, Numbered, Wanted, Woken, args};
 use toji_openpgp::SecretKey;
 use toji_rpmfile::{Header, HeaderKind, Limits};
 use toji_value::Value;
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// End when there is nothing to do.
     #[arg(long)]
     once: bool,
-    /// How often the hub is asked for work, in seconds.
+    /// How often a hub is asked for work that does not tell when there is some, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     interval: u64,
     #[command(flatten)]
@@ -59,7 +59,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         // The first login must succeed: later ones are tried again and again.
-        let mut hub = Some(options.login.log_in().await?);
+        let mut hub = Some(options.log_in().await?);
+        let mut news = None;
         loop {
             match work(options, &mut hub, &hand, &print).await {
                 Ok(0) if options.once => break,
@@ -68,14 +69,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
                 Err(error) if options.once => return Err(error),
                 Err(error) => {
                     tracing::warn!("{error:#}");
-                    hub = None;
+                    (hub, news) = (None, None);
                 }
             }
-            let pause = tokio::time::sleep(Duration::from_secs(options.interval.max(1)));
             tokio::select! {
                 _ = end.recv() => break,
                 _ = tokio::signal::ctrl_c() => break,
-                () = pause => {}
+                () = wait(options, hub.as_ref(), &mut news, &print) => {}
             }
         }
         if let Some(hub) = hub {
@@ -83,6 +83,40 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+impl Options {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval.max(1))
+    }
+
+    async fn log_in(&self) -> anyhow::Result<Client> {
+        self.login.log_in_asking(self.interval()).await
+    }
+}
+
+/// Waits until there may be work: a hub tells when somebody asks for signatures of the key. It is asked once more when it begins
+/// to tell, and every five minutes, as nobody tells of a job that another signer has left.
+async fn wait(options: &Options, hub: Option<&Client>, news: &mut Option<News>, print: &str) {
+    let Some(hub) = hub else { return tokio::time::sleep(options.interval()).await };
+    let news = news.get_or_insert_with(|| {
+        let kinds = vec!["signing.request".to_owned()];
+        News::new(hub, Wanted { kinds, ..Wanted::default() })
+    });
+    loop {
+        match news.next().await {
+            Woken::Event(told) if other_key(&told, print) => {}
+            _ => return,
+        }
+    }
+}
+
+/// Whether an event is about another key.
+fn other_key(told: &Numbered, print: &str) -> bool {
+    match &told.event {
+        Event::Other { body, .. } => body.str("fingerprint").is_some_and(|key| key != print),
+        _ => false,
+    }
 }
 
 /// What signs, and the fingerprint that the hub knows its key by.
@@ -114,7 +148,7 @@ async fn work(
 ) -> anyhow::Result<usize> {
     let hub = match hub {
         Some(hub) => hub,
-        None => hub.insert(options.login.log_in().await?),
+        None => hub.insert(options.log_in().await?),
     };
     let jobs = hub.call("signing.take", args!(vec![print], AT_ONCE)).await?;
     let jobs = jobs.as_array().unwrap_or_default();

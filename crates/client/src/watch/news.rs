@@ -11,14 +11,17 @@ use crate::{Client, Error};
 const SLOW: Duration = Duration::from_secs(300);
 
 /// Why somebody who waits wakes up.
-pub(super) enum Woken {
+#[derive(Debug)]
+pub enum Woken {
     /// Anything may have happened.
     Look,
+    /// This has.
     Event(Box<Numbered>),
 }
 
-/// What somebody waits for.
-pub(super) struct News {
+/// Tells when to look again: as soon as the hub listens, at each event that is wanted, and now and then; at a hub without a
+/// stream of events by the clock alone.
+pub struct News {
     client: Client,
     wanted: Wanted,
     /// The hub's events; nothing where it has none.
@@ -33,7 +36,7 @@ pub(super) struct News {
 
 impl News {
     /// Waits for the events that `wanted` takes; the first thing told is to look.
-    pub(super) fn new(client: &Client, wanted: Wanted) -> News {
+    pub fn new(client: &Client, wanted: Wanted) -> News {
         let told = Some(client.follow(wanted.clone()));
         let pause = first(client);
         News { client: client.clone(), wanted, told, open: false, owed: false, pause }
@@ -46,7 +49,7 @@ impl News {
     }
 
     /// Returns when something happened, or may have.
-    pub(super) async fn next(&mut self) -> Woken {
+    pub async fn next(&mut self) -> Woken {
         let longest = self.client.options().poll_interval;
         loop {
             if std::mem::take(&mut self.owed) {
