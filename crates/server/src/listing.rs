@@ -117,10 +117,11 @@ fn render(path: &str, entries: &[Entry]) -> String {
     let empty = if entries.is_empty() { "<p>This directory is empty.</p>\n" } else { "" };
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <title>Index of {title}</title>\n<style>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Index of {title}</title>\n<style>\
          body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;\
          color:#1d2430}}h1{{font-size:1.2rem}}table{{border-collapse:collapse;width:100%}}\
-         td{{padding:.15rem .8rem .15rem 0;font-variant-numeric:tabular-nums}}\
+         td{{padding:.15rem .8rem .15rem 0;font-variant-numeric:tabular-nums;vertical-align:top}}\
+         h1,td:first-child{{overflow-wrap:anywhere}}td+td{{white-space:nowrap}}\
          td.n{{text-align:right}}a{{color:#0b57a4;text-decoration:none}}\
          a:hover{{text-decoration:underline}}</style></head>\n\
          <body><h1>Index of {title}</h1>\n<table>{rows}</table>\n{empty}</body></html>\n"

@@ -1,13 +1,19 @@
 //! What a reader sees when a page cannot be made.
 
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
+use minijinja::context;
 use toji_value::Fault;
+
+use crate::render;
 
 /// A page that cannot be made.
 pub(crate) enum PageError {
     /// The object does not exist; the text says which.
     NotFound(String),
+    /// The address does not say what the page needs.
+    Address(QueryRejection),
     /// A call failed.
     Fault(Fault),
     /// A template failed: a defect.
@@ -26,10 +32,24 @@ impl From<minijinja::Error> for PageError {
     }
 }
 
+impl From<QueryRejection> for PageError {
+    fn from(rejection: QueryRejection) -> Self {
+        PageError::Address(rejection)
+    }
+}
+
+/// The answer for addresses that are no page.
+pub(crate) async fn no_page() -> PageError {
+    PageError::NotFound("There is no such page.".to_owned())
+}
+
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
             PageError::NotFound(text) => (StatusCode::NOT_FOUND, "Not found", text),
+            PageError::Address(rejection) => {
+                (StatusCode::BAD_REQUEST, "That did not work", rejection.body_text())
+            }
             PageError::Fault(fault) if fault.code >= 1000 => {
                 (StatusCode::BAD_REQUEST, "That did not work", fault.message)
             }
@@ -44,13 +64,12 @@ impl IntoResponse for PageError {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Error", text)
             }
         };
-        let html = format!(
-            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-             <link rel=\"stylesheet\" href=\"/koji/static/style.css\"></head><body><main>\
-             <h1>{title}</h1><p>{}</p><p><a href=\"/koji/\">Back to the start</a></p>\
-             </main></body></html>",
-            minijinja::HtmlEscape(&text)
-        );
-        (status, Html(html)).into_response()
+        match render::page("error.html", context! { title, text => &text }) {
+            Ok(page) => (status, page).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "a template failed");
+                (status, text).into_response()
+            }
+        }
     }
 }

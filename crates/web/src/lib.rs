@@ -42,12 +42,11 @@ pub trait Waiter: Send {
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) templates: Arc<minijinja::Environment<'static>>,
 }
 
 /// The pages below `/koji`.
 pub fn router(backend: Arc<dyn Backend>) -> Router {
-    let site = Site { backend, templates: Arc::new(render::templates()) };
+    let site = Site { backend };
     Router::new()
         .route("/", get(|| async { axum::response::Redirect::temporary("/koji/") }))
         .route("/koji", get(pages::home::page))
@@ -70,6 +69,10 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/koji/static/try.js", get(render::try_script))
         .route("/koji/static/style.css", get(render::style))
         .route("/koji/static/live.js", get(render::script))
+        .route("/koji/static/icon.svg", get(render::icon))
+        // Browsers ask for this where no page names another: for listings and for files.
+        .route("/favicon.ico", get(render::icon))
+        .route("/koji/{*rest}", get(error::no_page))
         .with_state(site)
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toji_value::{Map, Value, map};
 
 use crate::error::PageError;
+use crate::pages::{Asked, query};
 use crate::{Site, Waiter};
 
 /// Bytes of a log that are read at a time.
@@ -55,7 +56,7 @@ impl Output {
 /// A whole output file, streamed.
 pub(crate) async fn file(
     State(site): State<Site>,
-    Query(output): Query<Output>,
+    Asked(output): Asked<Output>,
 ) -> Result<Response, PageError> {
     let first = output.read(&site, 0).await?;
     let kind = if output.name.ends_with(".log") || output.name.ends_with(".txt") {
@@ -81,7 +82,7 @@ pub(crate) async fn file(
 /// The page of a log, or (asked for as an event stream) its bytes as they are written.
 pub(crate) async fn log(
     State(site): State<Site>,
-    Query(output): Query<Output>,
+    Asked(output): Asked<Output>,
     headers: axum::http::HeaderMap,
 ) -> Result<Response, PageError> {
     let accepts = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -92,8 +93,16 @@ pub(crate) async fn log(
         let stream = tail(site, output, offset).take_until(draining);
         return Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response());
     }
+    let task = site.call("getTaskInfo", vec![output.task_id.into()], Map::new()).await?;
+    if task.is_nil() {
+        return Err(PageError::NotFound(format!("There is no task {}.", output.task_id)));
+    }
     let title = format!("{} of task {}", output.name, output.task_id);
-    site.page("log.html", context! { title, task_id => output.task_id, name => output.name })
+    let mut file = format!("taskID={}&name={}", output.task_id, query(&output.name));
+    if let Some(volume) = &output.volume {
+        file.push_str(&format!("&volume={}", query(volume)));
+    }
+    site.page("log.html", context! { title, task_id => output.task_id, name => output.name, file })
 }
 
 /// The growing log: `data` events with the next byte offset as id, and `end` when the task is
@@ -115,18 +124,21 @@ fn tail(
             // The state is asked for before the file is read: what was written before the end of
             // the task is then certainly seen.
             let running = output.running(&site).await.unwrap_or(false);
-            let part = output.read(&site, offset).await.unwrap_or_default();
+            let mut part = output.read(&site, offset).await.unwrap_or_default();
+            // The rest of a letter comes with the next part.
+            if running || part.len() as i64 == CHUNK {
+                part.truncate(whole_letters(&part));
+            }
             if !part.is_empty() {
                 let offset = offset + part.len() as i64;
-                let text = String::from_utf8_lossy(&part).replace('\r', "\n");
+                let text = String::from_utf8_lossy(&part).replace("\r\n", "\n").replace('\r', "\n");
                 let event = Event::default().id(offset.to_string()).data(text);
                 return Some((Ok(event), (site, output, Step::Go { waiter, offset })));
             }
             if !running {
-                return Some((
-                    Ok(Event::default().event("end").data("")),
-                    (site, output, Step::End),
-                ));
+                // Browsers pass over an event without data.
+                let end = Event::default().event("end").data("end");
+                return Some((Ok(end), (site, output, Step::End)));
             }
             tokio::select! {
                 () = waiter.wait() => {}
@@ -134,4 +146,37 @@ fn tail(
             }
         }
     })
+}
+
+/// The length of the bytes without the beginning of a letter of UTF-8 at their end.
+fn whole_letters(bytes: &[u8]) -> usize {
+    // What follows the last good letter is at most three bytes; what is no beginning of a letter is no text anyway.
+    let rest = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    match std::str::from_utf8(rest) {
+        Err(error) if error.error_len().is_none() => bytes.len() - rest.len(),
+        _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_letters;
+
+    #[test]
+    fn letters_are_not_cut() {
+        for (bytes, whole) in [
+            (&b""[..], 0),
+            (b"plain", 5),
+            ("gr\u{fc}n".as_bytes(), 5),
+            (b"gr\xc3", 2),
+            (b"\xe2\x82", 0),
+            (b"a\xf0\x9f\x98", 1),
+            // No letter begins like this, so nothing is waited for.
+            (b"a\xff", 2),
+            (b"a\xc3b", 3),
+            (b"\xa4", 1),
+        ] {
+            assert_eq!(whole_letters(bytes), whole, "{bytes:?}");
+        }
+    }
 }

@@ -8,8 +8,13 @@ pub(crate) mod repos;
 pub(crate) mod tags;
 pub(crate) mod tasks;
 
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::PageError;
 
 /// Rows on a page.
 pub(crate) const PAGE: i64 = 50;
@@ -22,6 +27,18 @@ pub(crate) struct Paging {
     pub(crate) start: i64,
     /// A state by its number, where the listing has states.
     pub(crate) state: Option<i64>,
+}
+
+/// What the query of an address says; an address that says it wrongly is told so on a page.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
+        let Query(asked) = Query::from_request_parts(parts, state).await?;
+        Ok(Asked(asked))
+    }
 }
 
 /// What stands for itself in the query of an address.

@@ -1,5 +1,7 @@
 //! Templates, the style sheet and the script, and how a page is answered.
 
+use std::sync::LazyLock;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::Environment;
@@ -9,7 +11,7 @@ use crate::error::PageError;
 
 /// The templates, parsed.
 #[allow(clippy::expect_used)]
-pub(crate) fn templates() -> Environment<'static> {
+fn templates() -> Environment<'static> {
     let mut env = Environment::new();
     for (name, source) in SOURCES {
         env.add_template(name, source).expect("a built-in template parses (tested)");
@@ -27,6 +29,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("build.html", include_str!("templates/build.html")),
     ("tasks.html", include_str!("templates/tasks.html")),
     ("task.html", include_str!("templates/task.html")),
+    ("error.html", include_str!("templates/error.html")),
     ("log.html", include_str!("templates/log.html")),
     ("tags.html", include_str!("templates/tags.html")),
     ("tag.html", include_str!("templates/tag.html")),
@@ -54,17 +57,24 @@ fn moment(seconds: f64) -> String {
     toji_types::calendar::minute_of(seconds as i64)
 }
 
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(templates);
+
+/// Fills a template; scripts from elsewhere never run on these pages.
+pub(crate) fn page(name: &str, context: minijinja::Value) -> Result<Response, minijinja::Error> {
+    let html = TEMPLATES.get_template(name)?.render(context)?;
+    let mut response = Html(html).into_response();
+    harden(response.headers_mut());
+    Ok(response)
+}
+
 impl Site {
-    /// Fills a template; scripts from elsewhere never run on these pages.
+    /// A page of a template.
     pub(crate) fn page(
         &self,
         name: &str,
         context: minijinja::Value,
     ) -> Result<Response, PageError> {
-        let html = self.templates.get_template(name)?.render(context)?;
-        let mut response = Html(html).into_response();
-        harden(response.headers_mut());
-        Ok(response)
+        Ok(page(name, context)?)
     }
 }
 
@@ -94,6 +104,13 @@ pub(crate) async fn follow_script() -> impl IntoResponse {
 /// The script that sends the examples of the reference.
 pub(crate) async fn try_script() -> impl IntoResponse {
     javascript(include_str!("templates/try.js"))
+}
+
+/// The icon of the pages.
+pub(crate) async fn icon() -> impl IntoResponse {
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "max-age=86400")];
+    (headers, include_str!("templates/icon.svg"))
 }
 
 fn javascript(text: &'static str) -> impl IntoResponse {

@@ -30,6 +30,31 @@ pub(crate) fn with_states(answer: Value, word: fn(i64) -> &'static str) -> Vec<m
     items.into_iter().map(|item| with_state(item, word)).collect()
 }
 
+/// A list of tasks with decoded requests: words for their states, and what each is about.
+pub(crate) fn tasks(answer: Value) -> Vec<minijinja::Value> {
+    let Value::Array(mut tasks) = answer else { return Vec::new() };
+    for task in &mut tasks {
+        let about = about(task.get("request"));
+        if let (Some(about), Some(map)) = (about, task.as_struct_mut()) {
+            map.insert("about", about);
+        }
+    }
+    with_states(Value::Array(tasks), task_word)
+}
+
+/// What a request is about: the texts it begins with, such as source and target of a build, or a tag; of sources the last part.
+fn about(request: &Value) -> Option<String> {
+    let texts = request.as_array()?.iter().map_while(Value::as_str).filter(|text| !text.is_empty());
+    let parts: Vec<&str> = texts.take(2).map(name).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The last part of a path or a URL.
+fn name(source: &str) -> &str {
+    let path = source.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(source)
+}
+
 /// One answer, with a word for its numeric `state`.
 pub(crate) fn with_state(mut item: Value, word: fn(i64) -> &'static str) -> minijinja::Value {
     let state = item.get("state").as_int().map_or("unknown", word);
@@ -76,6 +101,23 @@ pub(crate) fn repo_word(state: i64) -> &'static str {
 #[cfg(test)]
 mod tests {
     use toji_value::{Value, list, map};
+
+    #[test]
+    fn requests_have_a_subject() {
+        for (request, wanted) in [
+            (
+                list!["cli-build/1.x/talker-1-1.src.rpm", "f43", map! {}],
+                Some("talker-1-1.src.rpm, f43"),
+            ),
+            (list!["git+https://host/rpms/bash/?#abc", "f43"], Some("bash, f43")),
+            (list!["f43-build"], Some("f43-build")),
+            (list![7, "x"], None),
+            (list![], None),
+        ] {
+            assert_eq!(super::about(&request).as_deref(), wanted);
+        }
+        assert_eq!(super::about(&Value::Nil), None);
+    }
 
     #[test]
     fn members_reach_the_template() {

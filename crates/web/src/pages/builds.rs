@@ -1,19 +1,19 @@
 //! Builds: the listing, and one build with its packages and logs.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use minijinja::context;
 use serde::Deserialize;
 use toji_value::{Map, Value, map};
 
-use super::{Paging, query};
+use super::{Asked, Paging, query};
 use crate::Site;
 use crate::error::PageError;
 use crate::view::{build_word, template_value, with_state, with_states};
 
 pub(crate) async fn list(
     State(site): State<Site>,
-    Query(paging): Query<Paging>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Response, PageError> {
     let mut filter = map! { "queryOpts" => paging.options("-build_id") };
     if let Some(state) = paging.state {
@@ -34,7 +34,7 @@ pub(crate) struct Id {
 
 pub(crate) async fn one(
     State(site): State<Site>,
-    Query(id): Query<Id>,
+    Asked(id): Asked<Id>,
 ) -> Result<Response, PageError> {
     // The number, or the name-version-release, as people type it.
     let wanted = id.build_id.parse().map_or(Value::from(id.build_id.clone()), Value::Int);

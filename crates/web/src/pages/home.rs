@@ -7,7 +7,7 @@ use toji_value::{Value, list, map};
 
 use crate::Site;
 use crate::error::PageError;
-use crate::view::{build_word, task_word, with_states};
+use crate::view::{self, build_word, with_states};
 
 pub(crate) async fn page(State(site): State<Site>) -> Result<Response, PageError> {
     let live = map! { "state" => list![0, 1, 4], "parent" => Value::Nil, "decode" => true };
@@ -21,7 +21,7 @@ pub(crate) async fn page(State(site): State<Site>) -> Result<Response, PageError
         context! {
             title => "Overview",
             events => "kinds=task.state,build.state",
-            tasks => with_states(tasks, task_word),
+            tasks => view::tasks(tasks),
             builds => with_states(builds, build_word),
         },
     )

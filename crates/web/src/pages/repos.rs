@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use minijinja::context;
 use serde::Deserialize;
 use toji_value::{Map, Value, list, map};
 
+use super::Asked;
 use crate::Site;
 use crate::error::PageError;
 use crate::view::{repo_word, task_word, template_value, with_state, with_states};
@@ -42,7 +43,7 @@ pub(crate) struct Id {
 
 pub(crate) async fn one(
     State(site): State<Site>,
-    Query(Id { repo_id }): Query<Id>,
+    Asked(Id { repo_id }): Asked<Id>,
 ) -> Result<Response, PageError> {
     let repo = site.call("repoInfo", vec![repo_id.into()], Map::new()).await?;
     let (Some(tag), Some(event)) = (repo.get("tag_id").as_int(), repo.get("create_event").as_int())
@@ -77,20 +78,11 @@ pub(crate) async fn one(
     )
 }
 
-#[derive(Deserialize)]
-pub(crate) struct OfTag {
-    #[serde(rename = "tagID")]
-    tag_id: i64,
-}
-
 pub(crate) async fn list(
     State(site): State<Site>,
-    Query(OfTag { tag_id }): Query<OfTag>,
+    Asked(id): Asked<super::tags::Id>,
 ) -> Result<Response, PageError> {
-    let tag = site.call("getTag", vec![tag_id.into()], Map::new()).await?;
-    if tag.is_nil() {
-        return Err(PageError::NotFound(format!("There is no tag {tag_id}.")));
-    }
+    let (tag_id, tag) = id.tag(&site).await?;
     let of_tag = || list![list!["tag_id", tag_id]];
     let newest: Value = map! { "order" => "-id", "limit" => LISTED }.into();
     let all: Value = list!["**"];

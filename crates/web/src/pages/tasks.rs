@@ -1,19 +1,19 @@
 //! Tasks: the listing, and one task with its children, result and logs.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use minijinja::context;
 use serde::Deserialize;
 use toji_value::{Map, Value, list, map};
 
-use super::Paging;
+use super::{Asked, Paging};
 use crate::Site;
 use crate::error::PageError;
-use crate::view::{task_word, template_value, with_state, with_states};
+use crate::view::{self, task_word, template_value, with_state};
 
 pub(crate) async fn list(
     State(site): State<Site>,
-    Query(paging): Query<Paging>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Response, PageError> {
     let mut filter = map! { "parent" => Value::Nil, "decode" => true };
     if let Some(state) = paging.state {
@@ -21,7 +21,7 @@ pub(crate) async fn list(
     }
     let options = paging.options("-id");
     let answer = site.call("listTasks", vec![filter.into(), options.into()], Map::new()).await?;
-    let mut tasks = with_states(answer, task_word);
+    let mut tasks = view::tasks(answer);
     let (previous, next) = paging.cut(&mut tasks);
     let state = paging.state;
     let events = paging.is_first().then_some("kinds=task.state");
@@ -36,7 +36,7 @@ pub(crate) struct Id {
 
 pub(crate) async fn one(
     State(site): State<Site>,
-    Query(id): Query<Id>,
+    Asked(id): Asked<Id>,
 ) -> Result<Response, PageError> {
     let args = vec![id.task_id.into()];
     let task = site.call("getTaskInfo", args.clone(), map! { "request" => true }).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn one(
             task_id => id.task_id,
             request => request_lines(task.get("request")),
             task => with_state(task, task_word),
-            children => with_states(children, task_word),
+            children => view::tasks(children),
             files => template_value(&files),
             result,
             waiting,
