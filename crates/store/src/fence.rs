@@ -51,7 +51,6 @@ pub(crate) fn pass() -> Result<()> {
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
-    use std::io::Write as _;
     use std::path::{Path, PathBuf};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::http::{header, read_head};
@@ -50,6 +51,8 @@ pub(crate) struct Proxy {
     pub(crate) address: String,
     rule: Arc<Mutex<Option<Rule>>>,
     hits: Arc<Mutex<usize>>,
+    /// How many bytes the server has answered, heads included.
+    pub(crate) answered: Arc<AtomicUsize>,
 }
 
 const ERROR: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InternalError</Code>\
@@ -61,18 +64,21 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let rule: Arc<Mutex<Option<Rule>>> = Arc::default();
         let hits: Arc<Mutex<usize>> = Arc::default();
+        let answered: Arc<AtomicUsize> = Arc::default();
         let (shared, counted, server) = (rule.clone(), hits.clone(), server.to_owned());
+        let sum = answered.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
                 let (rule, hits, server) = (shared.clone(), counted.clone(), server.clone());
+                let sum = sum.clone();
                 std::thread::spawn(move || {
                     // A client that leaves is a matter of course here.
-                    let _ = serve(stream, &server, &rule, &hits);
+                    let _ = serve(stream, &server, &rule, &hits, &sum);
                 });
             }
         });
-        Proxy { address, rule, hits }
+        Proxy { address, rule, hits, answered }
     }
 
     /// From now on this goes wrong; gives how often the fault before it happened.
@@ -87,6 +93,7 @@ fn serve(
     server: &str,
     rule: &Mutex<Option<Rule>>,
     hits: &Mutex<usize>,
+    answered: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut out = stream;
@@ -125,6 +132,7 @@ fn serve(
     far.write_all(&body)?;
     let mut whole = Vec::new();
     far.read_to_end(&mut whole)?;
+    answered.fetch_add(whole.len(), Ordering::Relaxed);
     match fault {
         Some(Fault::LostAnswer) => Ok(()),
         Some(Fault::HalfAnswer) => out.write_all(&whole[..whole.len() / 2]),

@@ -8,6 +8,7 @@ use toji_store::s3::{Options, S3};
 use toji_store::{Area, Error, Incoming, Plan, Step, Store, Volume as _};
 
 use crate::http::Message;
+use crate::proxy::Proxy;
 use crate::servers::{ALL, Make, Server};
 use crate::volumes::{content, noise, with};
 
@@ -295,5 +296,39 @@ fn what_nobody_needs_goes_by_its_age() {
             format!("work/up/gone/{}.{}", gone.sha256, gone.mark),
         ];
         assert_eq!(left(Duration::ZERO), wanted, "{make:?}");
+    }
+}
+
+#[test]
+fn what_has_come_is_read_once_to_be_taken_over_and_once_to_be_imported() {
+    for make in ALL {
+        let server = Server::start(make);
+        let proxy = Proxy::start(&server.address);
+        let dir = tempfile::tempdir().unwrap();
+        let far = S3::new(server.options(&proxy.address)).unwrap();
+        let store = Store::new(dir.path(), [far.clone()]);
+        let work = Area::new(dir.path().join("work"));
+        let bytes = noise(3_000_000);
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let (path, mark) = ("up/long".to_owned(), "1".repeat(32));
+        let upload = Incoming { path, mark, size: bytes.len() as u64, sha256 };
+        let ticket = far.upload_ticket(&upload).unwrap().unwrap();
+        assert_eq!(with(&ticket.url, "PUT", &ticket.headers, &bytes).status, 200);
+        // Heads and short answers, beside the content.
+        let content = bytes.len()..bytes.len() + 100_000;
+        let read = || proxy.answered.swap(0, std::sync::atomic::Ordering::Relaxed);
+        read();
+        store.stage(&far, &work, &upload, false).unwrap();
+        let taken = read();
+        assert!(content.contains(&taken), "{make:?}: {taken}");
+        let staged = store.staged(&dir.path().join("work/up/long")).unwrap();
+        std::io::copy(&mut staged.open().unwrap().0, &mut std::io::sink()).unwrap();
+        let imported = read();
+        assert!(content.contains(&imported), "{make:?}: {imported}");
+        let to = dir.path().join("vol").join(far.name()).join("packages/a/1/1/long");
+        store.place(&Step { from: dir.path().join("work/up/long"), to }).unwrap();
+        let placed = read();
+        assert!(placed < 100_000, "{make:?}: {placed}");
+        println!("{make:?}: {taken} bytes to take over, {imported} to read, {placed} to place");
     }
 }
