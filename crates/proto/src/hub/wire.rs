@@ -231,6 +231,9 @@ pub struct Back {
     at: usize,
 }
 
+/// Room that a message begins with, in bytes: one row of most tables.
+const ROOM: usize = 1024;
+
 impl Back {
     /// The message.
     pub fn as_bytes(&self) -> &[u8] {
@@ -252,7 +255,7 @@ impl Back {
     fn put(&mut self, bytes: &[u8]) {
         if bytes.len() > self.at {
             let used = self.len();
-            let room = (used + bytes.len()).max(256);
+            let room = (used + bytes.len()).max(ROOM);
             let mut larger = vec![0; used + room];
             larger[room..].copy_from_slice(self.as_bytes());
             (self.buffer, self.at) = (larger, room);

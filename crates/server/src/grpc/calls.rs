@@ -1,6 +1,7 @@
 //! `toji.hub.v1`: a method for each declared call, calls by name, and many in one transaction.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,7 +184,8 @@ async fn call(
     if writes && caller.end.is_some_and(|end| end <= tokio::time::Instant::now()) {
         return Err(late());
     }
-    let call = crowd::call(&shared.hub, &caller.request, method, args);
+    // A large state, which every hand would copy.
+    let call = pin!(crowd::call(&shared.hub, &caller.request, method, args));
     let (place, done) = caller.waits(call).await?;
     Ok((place, done.map_err(|f| fault(method, &f))?))
 }
