@@ -32,7 +32,7 @@ pub use fuzz::fuzz;
 pub use in_process::InProcess;
 pub use network::Network;
 pub use patience::Patience;
-pub use serve::{Listeners, Options, Site, serve};
+pub use serve::{Listeners, Options, Site, listen, serve};
 pub use tls::TlsFiles;
 pub use toji_gssapi::Acceptor;
 

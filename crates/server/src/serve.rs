@@ -18,7 +18,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use toji_hub::Hub;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,22 @@ impl From<TcpListener> for Listeners {
     fn from(plain: TcpListener) -> Listeners {
         Listeners { plain: Some(plain), tls: None }
     }
+}
+
+/// How many connections may wait to be accepted; the kernel takes `net.core.somaxconn` if that is less.
+const WAITING: u32 = 4096;
+
+/// Listens at an address, for many who come at once: all builders do when a hub is back. Who finds no room tries again
+/// only after a second.
+///
+/// # Errors
+/// When the address is another one's, or not of this machine.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A hub that starts anew finds its address used by connections that have just ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// A site that is ready to answer.
@@ -297,5 +313,22 @@ async fn answer(
             tracing::warn!(client = %peer.address, "refused a request: {text}");
             Ok(rpc::refusal(request.uri().path(), &text))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn many_may_come_before_one_is_accepted() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let many = most.trim().parse::<usize>().unwrap().min(500);
+        let come = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let connections: Result<Vec<_>, _> = (0..many).map(come).collect();
+        assert_eq!(connections.unwrap().len(), many);
+        assert!(listen(address).is_err());
     }
 }

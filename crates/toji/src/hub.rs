@@ -152,7 +152,7 @@ pub(crate) fn check(hub: &Hub) -> anyhow::Result<()> {
 
 async fn serve(options: Options, files: Files, conf: Conf, log: &Log) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen for signals")?;
-    let listeners = listeners(&options, &conf).await?;
+    let listeners = listeners(&options, &conf)?;
     let encrypted = listeners.tls.is_some();
     let front = conf.front.open(encrypted)?;
     let urls = urls(&listeners)?;
@@ -217,17 +217,16 @@ async fn reload(
 }
 
 /// The sockets: those of the command line, else of the file, else one for this machine only.
-async fn listeners(options: &Options, conf: &Conf) -> anyhow::Result<Listeners> {
+fn listeners(options: &Options, conf: &Conf) -> anyhow::Result<Listeners> {
     let encrypted = options.listen_tls.or(conf.front.listen_tls);
     let local = SocketAddr::from(([127, 0, 0, 1], 8080));
     let plain = options.listen.or(conf.front.listen).or(encrypted.is_none().then_some(local));
-    Ok(Listeners { plain: bind(plain).await?, tls: bind(encrypted).await? })
+    Ok(Listeners { plain: bind(plain)?, tls: bind(encrypted)? })
 }
 
-async fn bind(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+fn bind(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };
-    let bound = TcpListener::bind(address).await;
-    bound.map(Some).with_context(|| format!("failed to listen at {address}"))
+    toji_server::listen(address).map(Some).with_context(|| format!("failed to listen at {address}"))
 }
 
 /// The addresses that were bound, the one with TLS last.

@@ -14,7 +14,6 @@ use anyhow::Context as _;
 use toji_bus::Bus;
 use toji_db::Db;
 use toji_hub::Hub;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Log, parts};
@@ -92,8 +91,7 @@ async fn serve(options: Options, log: &Log) -> anyhow::Result<()> {
             .await
             .context("this machine cannot build (--no-builder starts without a builder)")?;
     }
-    let listener = TcpListener::bind(options.listen)
-        .await
+    let listener = toji_server::listen(options.listen)
         .with_context(|| format!("failed to listen at {}", options.listen))?;
     let address = listener.local_addr()?;
     let url = format!("http://{address}");
