@@ -52,6 +52,17 @@ def until(done, patience, what):
         time.sleep(0.02)
 
 
+def end(one, two, postgres):
+    """Ends what is left of a story's hubs, and the database that only they have."""
+    if one.alive():
+        one.kill()
+    if two and two.poll() is None:
+        two.kill()
+        two.wait()
+    if not Server.postgres:
+        postgres.stop("immediate")
+
+
 def takeover(hub, worker):
     """Another hub schedules soon; how soon is printed, as machines differ."""
     task, begin = hub.call("makeTask", "sleep", [0], arch="noarch", priority=1), time.monotonic()
@@ -150,13 +161,7 @@ def one_is_killed(own):
         eq(two.wait(30), 0, "the exit code of the hub that is left")
         has(run(own.toji, "migrate", "--database", url, "--check"), "A database of Toji's own.")
     finally:
-        if one.alive():
-            one.kill()
-        if two and two.poll() is None:
-            two.kill()
-            two.wait()
-        if not Server.postgres:
-            postgres.stop("immediate")
+        end(one, two, postgres)
 
 
 class Late:
@@ -251,10 +256,4 @@ def one_is_suspended(own):
         that((late.place / late.packages[1].name).is_file(), "the package is in its place")
         late.agrees()
     finally:
-        if one.alive():
-            one.kill()
-        if two and two.poll() is None:
-            two.kill()
-            two.wait()
-        if not Server.postgres:
-            postgres.stop("immediate")
+        end(one, two, postgres)

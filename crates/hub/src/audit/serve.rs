@@ -12,6 +12,7 @@ use super::mend::UNDER_WAY;
 use super::scan::{self, Options};
 use super::{Finding, Watch};
 use crate::Hub;
+use crate::build::import::{look_again, recover_gone};
 use crate::lease::Lease;
 
 /// Time between two looks whether there is something to do, and before the first.
@@ -58,7 +59,6 @@ pub async fn serve(hub: Hub, stop: impl Future<Output = ()>) {
 async fn inherit(hub: &Hub) {
     loop {
         tokio::time::sleep(HEIRS).await;
-        use crate::build::import::{look_again, recover_gone};
         for done in [recover_gone(hub).await, look_again(hub).await] {
             if let Err(fault) = done {
                 tracing::warn!(%fault, "imports of hubs that have died could not be ended");

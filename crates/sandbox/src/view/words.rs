@@ -24,19 +24,8 @@ const ROOT_MAY: [&str; 9] = [
     "CAP_SYS_CHROOT",
 ];
 
-/// The same where it makes images: it may also bind directories, as its filter allows.
-const IMAGE_MAKER_MAY: [&str; 10] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_CHROOT",
-];
+/// And this where it makes images: it may also bind directories, as its filter allows.
+const IMAGE_MAKER_MAY: &str = "CAP_SYS_ADMIN";
 
 pub(super) fn bubblewrap(
     view: &View,
@@ -72,15 +61,16 @@ pub(super) fn bubblewrap(
     );
     words.extend(namespaces(view, mapped));
     words.extend(["--hostname", &view.hostname, "--cap-drop", "ALL"].map(String::from));
+    let more = (ranged && as_root && run.binds).then_some(IMAGE_MAKER_MAY);
     let caps: &[&str] = match (ranged, as_root) {
-        (true, true) if run.binds => &IMAGE_MAKER_MAY,
         (true, true) => &ROOT_MAY,
         // To become the builder, which has none.
         (true, false) => &["CAP_SETUID", "CAP_SETGID"],
         (false, _) if view.root_inside => &["CAP_SYS_CHROOT"],
         (false, _) => &[],
     };
-    words.extend(caps.iter().flat_map(|cap| ["--cap-add".to_owned(), (*cap).to_owned()]));
+    let caps = caps.iter().copied().chain(more);
+    words.extend(caps.flat_map(|cap| ["--cap-add".to_owned(), cap.to_owned()]));
     if filter(view, run).is_some() {
         words.extend(["--seccomp", "4"].map(String::from));
     }
